@@ -1,0 +1,1 @@
+"""Kubernetes as a Service for OpenStack clouds with GPU nodes, on Cluster API."""

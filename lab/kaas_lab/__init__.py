@@ -1,0 +1,1 @@
+"""The lab: a management cluster, OpenStack clouds and their machines as processes on loopback."""

@@ -1,0 +1,1 @@
+"""What runs the features: watches, queue, leader election, clock, metrics and logs."""

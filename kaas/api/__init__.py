@@ -1,0 +1,1 @@
+"""The kinds of the management cluster: models, their rules, and the CRDs generated from them."""

@@ -246,7 +246,7 @@ class Cluster(Resource):
             cel=f"size(self.metadata.name) <= {MAX_NAME} && self.metadata.name.matches('^(?:{_NAME})$')",
             message=f"metadata.name must have at most {MAX_NAME} lower-case letters, digits and '-', "
             "and begin with a letter: it becomes part of machine names",
-            check=pattern_rule(rf"(?=.{{1,{MAX_NAME}}}$){_NAME}", "").check,
+            check=_is_cluster_name,
         ),
         Rule(
             cel="!has(self.spec.nodePools) || self.spec.nodePools.all(p,"

@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 from kaas.api.constants import API_VERSION
 from kaas.api.crd import KINDS, schema
 from kaas.api.model import Resource
-from kaas.api.rules import violations
+from kaas.api.rules import Violation, violations
 
 # metav1.ObjectMeta: what the API server takes, refused when misspelt.
 _METADATA: Final = frozenset(
-    [
+    {
         "name",
         "generateName",
         "namespace",
@@ -34,7 +34,7 @@ _METADATA: Final = frozenset(
         "deletionGracePeriodSeconds",
         "managedFields",
         "selfLink",
-    ]
+    }
 )
 _WAYS_OUT: Final = {
     "missing": "is required: set it",
@@ -115,7 +115,7 @@ def parse(document: Any, place: str = "manifest") -> Resource:
     except ValidationError as error:
         raise ManifestError(f"{what}: {_fault(detail)}" for detail in error.errors()) from error
     if broken := list(violations(resource.to_json(), schema(kind))):
-        raise ManifestError(f"{what}: {violation.path}: {violation.message}" for violation in broken)
+        raise ManifestError(f"{what}: {_at(violation)}" for violation in broken)
     return resource
 
 
@@ -149,6 +149,10 @@ def _fault(detail: ErrorDetails) -> str:
     for part in detail["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return f"{path.lstrip('.')}: {_way_out(detail)}"
+
+
+def _at(violation: Violation) -> str:
+    return f"{violation.path}: {violation.message}" if violation.path else violation.message
 
 
 def _way_out(detail: ErrorDetails) -> str:

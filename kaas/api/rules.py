@@ -65,11 +65,26 @@ def violations(value: JSON, schema: Schema, path: str = "") -> Iterator[Violatio
 
     The value must already have the types of the schema (its model parsed it); unknown keys are passed over.
     """
+    if isinstance(value, list) and (twice := _repeated(value, schema)):
+        yield Violation(path.lstrip("."), f"{twice} is there twice: remove one, or give it another name")
     for entry in schema.get(VALIDATIONS, ()):
         check = _RULES[entry["rule"], entry["message"]].check
         if check is not None and not check(value):
             yield Violation((path + entry.get("fieldPath", "")).lstrip("."), entry["message"])
     yield from _below(value, schema, path)
+
+
+def _repeated(items: list[JSON], schema: Schema) -> str:
+    """The first item that a list of type map or set holds twice; empty when there is none."""
+    if "x-kubernetes-list-type" not in schema:
+        return ""
+    keys, seen = schema.get("x-kubernetes-list-map-keys"), set()
+    for item in items:
+        identity = " ".join(str(item.get(key)) for key in keys) if keys else str(item)
+        if identity in seen:
+            return identity
+        seen.add(identity)
+    return ""
 
 
 def _below(value: JSON, schema: Schema, path: str) -> Iterator[Violation]:

@@ -1,0 +1,1 @@
+"""Cluster to Cluster API: observe, plan, render, status, delete."""

@@ -1,0 +1,116 @@
+"""From what the watches have seen to the snapshot of one Cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from kaas.api.cluster import Cluster
+from kaas.api.model import Resource as Model
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.clusters.classes import class_revision
+from kaas.clusters.render import identity_name
+from kaas.clusters.snapshot import Live, Object, Snapshot
+from kaas.clusters.target import live_class_name
+from kaas.kube import resources
+from kaas.kube.resources import Resource
+
+Key = tuple[str, str]
+"""Namespace and name of a Cluster."""
+
+M = TypeVar("M", bound=Model)
+
+
+class Source(Protocol):
+    """Where observed objects are read from: the controller's index, or a few lists for one command."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """The object, None when there is none."""
+
+    def list(self, resource: Resource, namespace: str | None = None) -> Sequence[Object]:
+        """All objects of a kind."""
+
+    def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
+        """Objects of a kind that belong to a Cluster API Cluster."""
+
+
+class Parsed:
+    """Models of raw objects, parsed once for each resource version."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None, str], tuple[str | None, Any]] = {}
+
+    def __call__(self, model: Callable[[Object], M], obj: Object) -> M:
+        """The model of an object. Raises pydantic's ValidationError for one that an older CRD let in."""
+        meta = obj["metadata"]
+        key, version = (obj["kind"], meta.get("namespace"), meta["name"]), meta.get("resourceVersion")
+        known = self._known.get(key)
+        if known and version and known[0] == version:
+            found: M = known[1]
+            return found
+        parsed = model(obj)
+        self._known[key] = (version, parsed)
+        return parsed
+
+    def forget(self, kind: str, namespace: str | None, name: str) -> None:
+        """Drop what is known of an object that is gone."""
+        self._known.pop((kind, namespace, name), None)
+
+
+def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:
+    """The snapshot of a Cluster; None when there is no such Cluster (any more)."""
+    namespace, name = key
+    raw = source.get(resources.CLUSTER, namespace, name)
+    if raw is None:
+        parsed.forget("Cluster", namespace, name)
+        return None
+    cluster = parsed(Cluster.model_validate, raw)
+    raw_site = source.get(resources.SITE, None, cluster.spec.site)
+    site = parsed(Site.model_validate, raw_site) if raw_site else None
+    live = _live(source, namespace, name)
+    site_shared, class_shared = _sharing(source, cluster, live_class_name(live.cluster))
+    return Snapshot(
+        cluster=cluster,
+        site=site,
+        releases=[parsed(Release.model_validate, r) for r in source.list(resources.RELEASE)],
+        revision=class_revision(site.spec.provider) if site else None,
+        classes={c["metadata"]["name"]: c for c in source.list(resources.CLUSTER_CLASS)},
+        identity=source.get(resources.OPENSTACK_CLUSTER_IDENTITY, None, identity_name(site)) if site else None,
+        live=live,
+        site_shared=site_shared,
+        class_shared=class_shared,
+    )
+
+
+def _live(source: Source, namespace: str, name: str) -> Live:
+    def of(resource: Resource) -> Sequence[Object]:
+        return source.of_cluster(resource, namespace, name)
+
+    infrastructure = of(resources.OPENSTACK_CLUSTER)
+    control_planes = of(resources.KUBEADM_CONTROL_PLANE)
+    return Live(
+        cluster=source.get(resources.CAPI_CLUSTER, namespace, name),
+        control_plane=control_planes[0] if control_planes else None,
+        deployments=of(resources.MACHINE_DEPLOYMENT),
+        machines=of(resources.MACHINE),
+        infrastructure=infrastructure[0] if infrastructure else None,
+        infrastructure_machines=of(resources.OPENSTACK_MACHINE),
+        servers=of(resources.OPENSTACK_SERVER),
+    )
+
+
+def _sharing(source: Source, cluster: Cluster, live_class: str | None) -> tuple[bool, bool]:
+    """Whether other Clusters use the same Site, the same class revision: asked only when this one goes."""
+    if cluster.metadata.deletion_timestamp is None:
+        return False, False
+    own = (cluster.metadata.namespace, cluster.metadata.name)
+    others = [o for o in source.list(resources.CLUSTER) if _name(o) != own]
+    used = live_class or (cluster.status.class_revision if cluster.status else None)
+    classes = {live_class_name(c) for c in source.list(resources.CAPI_CLUSTER) if _name(c) != own}
+    pinned = {(o.get("status") or {}).get("classRevision") for o in others}
+    return any(o["spec"]["site"] == cluster.spec.site for o in others), used in classes | pinned
+
+
+def _name(obj: Object) -> tuple[str | None, str]:
+    return obj["metadata"].get("namespace"), obj["metadata"]["name"]

@@ -1,0 +1,168 @@
+"""What to do about one Cluster, and why. Pure: a snapshot in, a list of steps out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import FINALIZER
+from kaas.api.site import Site
+from kaas.clusters import gates, render
+from kaas.clusters.classes import ClassRevision
+from kaas.clusters.gates import Gate
+from kaas.clusters.snapshot import Object, Snapshot
+from kaas.clusters.target import ReleaseMissingError, Target, target
+from kaas.kube.difference import differs, with_applied_hash
+from kaas.kube.objects import Ref, condition, is_deleting, ref_of
+
+CAPO_IDENTITY_KIND = "OpenStackClusterIdentity"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, or to wait for.
+
+    id: stable name of the step. reason: for a person, why it is there.
+    apply, delete: objects to write, and to delete, in this order. keep: whether the Cluster keeps its finalizer.
+    gates: what it waits for; nothing of it or after it is done before none is left.
+    """
+
+    id: str
+    reason: str
+    apply: tuple[Object, ...] = ()
+    delete: tuple[Ref, ...] = ()
+    keep: bool | None = None
+    gates: tuple[Gate, ...] = ()
+
+
+def plan(snapshot: Snapshot) -> list[Step]:
+    """The steps that bring a Cluster to what it says. Empty when there is nothing to do."""
+    if snapshot.deleting:
+        return list(_deletion(snapshot))
+    return list(_towards(snapshot))
+
+
+def wanted_of_cloud(snapshot: Snapshot) -> gates.Needs | None:
+    """What the next change newly wants of the cloud; None when the cloud need not be asked."""
+    site, revision = snapshot.site, snapshot.revision
+    if snapshot.deleting or site is None or revision is None or site.spec.provider != "openstack":
+        return None
+    if tuple(gates.offered(snapshot.cluster, site)):
+        return None
+    try:
+        aim = target(snapshot, site, revision)
+    except ReleaseMissingError:
+        return None
+    desired = render.cluster(snapshot.cluster, site, aim, snapshot.live)
+    return gates.needs(desired, snapshot.live) or None
+
+
+# --- towards what the Cluster says --------------------------------------------------------------------------------
+
+
+def _towards(snapshot: Snapshot) -> Iterator[Step]:
+    site, revision = snapshot.site, snapshot.revision
+    if site is None or revision is None:
+        yield Step("site", "the Site says where the cluster goes", gates=(_no_site(snapshot.cluster),))
+        return
+    missing = tuple(gates.offered(snapshot.cluster, site))
+    if missing:
+        yield Step("offer", "flavors and zones must be offered by the Site", gates=missing)
+        return
+    try:
+        aim = target(snapshot, site, revision)
+    except ReleaseMissingError as error:
+        gate = Gate("ReleaseNotFound", str(error))
+        yield Step("release", "a Release says which node image a version has", gates=(gate,))
+        return
+    yield from _apply(snapshot, site, revision, aim)
+
+
+def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target) -> Iterator[Step]:
+    desired = render.cluster(snapshot.cluster, site, aim, snapshot.live)
+    yield from _preflight(snapshot, site, desired)
+    if FINALIZER not in snapshot.cluster.metadata.finalizers:
+        yield Step("finalizer", "nothing is made that could be left behind", keep=True)
+    yield from _identity(snapshot, site)
+    yield from _class(snapshot, revision, aim)
+    changed = _changes(desired, snapshot.live.cluster)
+    if changed:
+        what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
+        yield Step("cluster", what, apply=(with_applied_hash(desired),))
+
+
+def _no_site(cluster: Cluster) -> Gate:
+    return Gate("SiteNotFound", f"spec.site: there is no Site {cluster.spec.site!r}; create it, or choose another one")
+
+
+def _preflight(snapshot: Snapshot, site: Site, desired: Object) -> Iterator[Step]:
+    wanted = gates.needs(desired, snapshot.live)
+    if snapshot.cloud is None or not wanted:
+        return
+    found = tuple(gates.in_cloud(wanted, snapshot.cluster, site, snapshot.cloud))
+    if found:
+        yield Step("preflight", "the cloud must have what is wanted before anything is made", gates=found)
+
+
+def _identity(snapshot: Snapshot, site: Site) -> Iterator[Step]:
+    desired = render.identity(site)
+    if desired and (changed := _changes(desired, snapshot.identity)):
+        reason = f"CAPO reaches the cloud through the Site's identity ({', '.join(changed[:3])})"
+        yield Step("identity", reason, apply=(with_applied_hash(desired),))
+
+
+def _class(snapshot: Snapshot, revision: ClassRevision, aim: Target) -> Iterator[Step]:
+    """Creates the newest revision for a Cluster that has none. One that exists is never touched."""
+    live = snapshot.classes.get(aim.class_name)
+    if live is None and aim.class_name == revision.name:
+        yield Step("class", f"revision {revision.name} is missing", apply=revision.objects)
+    if live is None or not _class_ready(live):
+        gate = Gate("ClassNotReady", f"Cluster API has not taken up ClusterClass {aim.class_name} yet")
+        if snapshot.live.cluster is None:
+            yield Step("class-ready", "variables are checked against the class", gates=(gate,))
+
+
+def _class_ready(cluster_class: Object) -> bool:
+    found = condition(cluster_class, "VariablesReady")
+    return found is not None and found["status"] == "True"
+
+
+def _changes(desired: Object, live: Object | None) -> list[str]:
+    return ["create"] if live is None else differs(with_applied_hash(desired), live)
+
+
+# --- deletion -----------------------------------------------------------------------------------------------------
+
+
+def _deletion(snapshot: Snapshot) -> Iterator[Step]:
+    if FINALIZER not in snapshot.cluster.metadata.finalizers:
+        return
+    live = snapshot.live
+    if live.cluster is not None and not is_deleting(live.cluster):
+        reason = "Cluster API deletes workers, then the control plane, then the infrastructure"
+        yield Step("delete-cluster", reason, delete=(ref_of(live.cluster),))
+    if live.cluster is not None or live.leftovers:
+        gate = Gate("DeletionInProgress", deletion_progress(snapshot))
+        yield Step("wait-for-deletion", "nothing is left behind", gates=(gate,))
+    yield from _collect(snapshot)
+    yield Step("release-cluster", "everything that the Cluster made is gone", keep=False)
+
+
+def deletion_progress(snapshot: Snapshot) -> str:
+    """What is still there, and what Cluster API says about it."""
+    live = snapshot.live
+    left = [f"{o['kind']} {o['metadata']['name']}" for o in live.leftovers]
+    said = condition(live.cluster, "Deleting") if live.cluster else None
+    words = " ".join(str(said.get("message", "")).split()) if said and said["status"] == "True" else ""
+    shown = ", ".join(sorted(left)[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")  # noqa: PLR2004
+    return f"still there: {shown or 'the Cluster API Cluster'}" + (f"; Cluster API: {words}" if words else "")
+
+
+def _collect(snapshot: Snapshot) -> Iterator[Step]:
+    """The last Cluster of a Site takes the Site's identity along; the last of a class revision takes that."""
+    if snapshot.identity is not None and not snapshot.site_shared:
+        yield Step("identity-gone", "no other Cluster uses it", delete=(ref_of(snapshot.identity),))
+    name = snapshot.cluster.status.class_revision if snapshot.cluster.status else None
+    if name and name in snapshot.classes and not snapshot.class_shared:
+        yield Step("class-gone", "no other Cluster uses it", delete=(ref_of(snapshot.classes[name]),))

@@ -1,0 +1,100 @@
+"""Node pools as MachineDeployments: split over zones, with the labels, taints and capacity of their flavor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kaas.api.cluster import NodePool, Taint
+from kaas.api.constants import LABEL_POOL
+from kaas.api.site import GpuFacts, Site
+
+GPU_TAINT_KEY = "nvidia.com/gpu"  # what NVIDIA's device plugin and GPU operator tolerate by default
+GPU_TAINT_VALUE = "present"
+GPU_PRESENT_LABEL = "nvidia.com/gpu.present"  # as NVIDIA's GPU feature discovery sets it
+GPU_MODEL_LABEL = "kaas.internal/gpu-model"
+
+# Cluster API provider of the cluster autoscaler: what a pool without machines would bring.
+CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One MachineDeployment of the topology: a pool, or the part of a pool that is in one zone.
+
+    drain_seconds: how long a node of a GPU pool may drain; None for a pool without GPUs (the class decides).
+    """
+
+    name: str
+    pool: str
+    flavor: str
+    replicas: int
+    zone: str | None
+    labels: tuple[tuple[str, str], ...]
+    taints: tuple[Taint, ...]
+    gpu: GpuFacts | None
+    drain_seconds: int | None
+
+    @property
+    def node_labels(self) -> str:
+        """The labels as the kubelet takes them; sorted, so that the same labels are the same text."""
+        return ",".join(f"{k}={v}" for k, v in self.labels)
+
+    @property
+    def capacity(self) -> dict[str, str]:
+        """Annotations from which the autoscaler knows a node of this pool before there is one.
+
+        CPU, memory and disk come from the infrastructure provider; GPUs, labels and taints it can't know.
+        """
+        found = {f"{CAPACITY}/labels": self.node_labels}
+        if self.taints:
+            found[f"{CAPACITY}/taints"] = ",".join(f"{t.key}={t.value or ''}:{t.effect}" for t in self.taints)
+        if self.gpu:
+            found |= {f"{CAPACITY}/gpu-type": self.gpu.resource, f"{CAPACITY}/gpu-count": str(self.gpu.count)}
+        return found
+
+
+def deployments(pools: Sequence[NodePool], site: Site) -> tuple[Deployment, ...]:
+    """The MachineDeployments of a Cluster's pools, in the order in which they are written."""
+    gpus = {flavor.name: flavor.gpu for flavor in site.spec.flavors}
+    return tuple(d for pool in pools for d in _of_pool(pool, gpus.get(pool.flavor)))
+
+
+def share(replicas: int, parts: int) -> list[int]:
+    """Replicas over zones as evenly as they go, the first zones first: 4 over 3 is 2, 1, 1."""
+    each, over = divmod(replicas, parts)
+    return [each + (1 if i < over else 0) for i in range(parts)]
+
+
+def _of_pool(pool: NodePool, gpu: GpuFacts | None) -> Iterator[Deployment]:
+    zones: Sequence[str | None] = pool.zones or (None,)
+    for zone, replicas in zip(zones, share(pool.replicas, len(zones)), strict=True):
+        yield Deployment(
+            name=pool.name if zone is None else f"{pool.name}-{zone}",
+            pool=pool.name,
+            flavor=pool.flavor,
+            replicas=replicas,
+            zone=zone,
+            labels=_labels(pool, gpu),
+            taints=_taints(pool, gpu),
+            gpu=gpu,
+            drain_seconds=_drain_seconds(pool, gpu),
+        )
+
+
+def _labels(pool: NodePool, gpu: GpuFacts | None) -> tuple[tuple[str, str], ...]:
+    own = {LABEL_POOL: pool.name}
+    if gpu:
+        own |= {GPU_PRESENT_LABEL: "true", GPU_MODEL_LABEL: gpu.model}
+    return tuple(sorted({**own, **pool.labels}.items()))
+
+
+def _taints(pool: NodePool, gpu: GpuFacts | None) -> tuple[Taint, ...]:
+    effect = pool.gpu.taint
+    if not gpu or effect == "None" or any(t.key == GPU_TAINT_KEY for t in pool.taints):
+        return tuple(pool.taints)
+    return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE, effect=effect), *pool.taints)
+
+
+def _drain_seconds(pool: NodePool, gpu: GpuFacts | None) -> int | None:
+    return pool.gpu.drain_timeout_seconds if gpu else None

@@ -1,0 +1,178 @@
+"""Carries out the plan of one Cluster: the only place of this feature that writes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from kaas.api.constants import FINALIZER
+from kaas.api.site import Site
+from kaas.clusters.observe import Key, Parsed, Source, observe
+from kaas.clusters.plan import Step, plan, wanted_of_cloud
+from kaas.clusters.snapshot import Cloud, Object, Snapshot
+from kaas.clusters.status import status
+from kaas.kube import resources
+from kaas.kube.errors import Forbidden, Invalid
+from kaas.kube.objects import Ref, metadata
+
+log = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 600.0  # costs no request when nothing differs
+REFUSED_SECONDS = 30.0
+MOST_ROUNDS = 12  # a plan has fewer steps; more means that writing does not change what is planned
+
+
+class Store(Source, Protocol):
+    """What is known of the management cluster, kept up to date with our own writes."""
+
+    def put(self, obj: Object) -> Object | None:
+        """Store an object."""
+
+    def remove(self, obj: Object) -> Object | None:
+        """Forget an object."""
+
+
+class Writer(Protocol):
+    """What is written to the management cluster."""
+
+    async def apply(self, obj: Object) -> Object:
+        """Server-side apply."""
+
+    async def apply_status(self, obj: Object) -> Object:
+        """Server-side apply of the status."""
+
+    async def patch_finalizers(self, obj: Object, finalizers: list[str]) -> Object:
+        """Set the finalizers of an object as it was read."""
+
+    async def delete(self, ref: Ref) -> bool:
+        """Ask for deletion."""
+
+    async def get(self, ref: Ref) -> Object | None:
+        """The object, None when there is none."""
+
+
+class Clouds(Protocol):
+    """Who knows what a Site's cloud has."""
+
+    async def look(self, site: Site) -> Cloud:
+        """What the cloud has, or the problem; never raises for a cloud that is wrong or away."""
+
+
+class Times(Protocol):
+    """Where the time of day comes from."""
+
+    def now(self) -> datetime:
+        """Time of day, with zone UTC."""
+
+
+WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"})
+
+
+class ClusterReconciler:
+    """Brings one Cluster after another to what it says. Holds no state but what it has parsed."""
+
+    def __init__(self, store: Store, writer: Writer, clouds: Clouds, clock: Times) -> None:
+        self._store = store
+        self._writer = writer
+        self._clouds = clouds
+        self._clock = clock
+        self._parsed = Parsed()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Do what is to be done now; returns the seconds after which to look again, None when the Cluster is gone.
+
+        What the API server refuses becomes a condition. Anything else raises and is tried again by the queue.
+        """
+        refused: str | None = None
+        for _ in range(MOST_ROUNDS):
+            snapshot = await self._observe(key)
+            if snapshot is None:
+                return None
+            steps = plan(snapshot)
+            if refused or not steps or steps[0].gates:
+                await self._report(snapshot, steps, refused)
+                return look_again(steps, refused)
+            log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
+            refused = await self._carry_out(steps[0], key)
+            if steps[0].keep is False and not refused:
+                return None
+        raise RuntimeError(f"Cluster {key[0]}/{key[1]}: still {steps[0].id} after {MOST_ROUNDS} rounds")
+
+    async def _observe(self, key: Key) -> Snapshot | None:
+        snapshot = observe(self._store, key, self._parsed)
+        if snapshot is None or snapshot.site is None or not wanted_of_cloud(snapshot):
+            return snapshot
+        return replace(snapshot, cloud=await self._clouds.look(snapshot.site))
+
+    async def _carry_out(self, step: Step, key: Key) -> str | None:
+        """Writes of one step, in order; returns the refusal, if any."""
+        try:
+            for obj in step.apply:
+                applied = await self._writer.apply(obj)
+                if applied["kind"] in WATCHED_KINDS:
+                    self._store.put(applied)
+            for ref in step.delete:
+                await self._delete(ref)
+            if step.keep is not None:
+                await self._set_finalizer(key, keep=step.keep)
+        except (Invalid, Forbidden) as error:
+            return str(error)
+        return None
+
+    async def _delete(self, ref: Ref) -> None:
+        """Ask for deletion, and look at once at what became of it: finalizers may hold the object."""
+        await self._writer.delete(ref)
+        left = await self._writer.get(ref)
+        if left is not None:
+            self._store.put(left)
+        else:
+            self._store.remove(_named(ref))
+
+    async def _set_finalizer(self, key: Key, *, keep: bool) -> None:
+        """Without its last finalizer the Cluster is gone: then the watch tells, and nothing is stored."""
+        raw = self._store.get(resources.CLUSTER, *key)
+        if raw is None:
+            return
+        others = [f for f in metadata(raw).get("finalizers") or [] if f != FINALIZER]
+        patched = await self._writer.patch_finalizers(raw, [*others, *([FINALIZER] if keep else [])])
+        if keep:
+            self._store.put(patched)
+
+    async def _report(self, snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -> None:
+        key = (snapshot.cluster.metadata.namespace or "", snapshot.cluster.metadata.name)
+        raw = self._store.get(resources.CLUSTER, *key)
+        found = status(snapshot, steps, self._clock.now(), refused)
+        if raw is not None and not same_status(found["status"], raw.get("status") or {}):
+            self._store.put(await self._writer.apply_status(found))
+
+
+def look_again(steps: Sequence[Step], refused: str | None) -> float:
+    """Seconds until the Cluster is looked at again without an event."""
+    asked = [g.look_again for s in steps for g in s.gates if g.look_again]
+    return min([*asked, *([REFUSED_SECONDS] if refused else []), RESYNC_SECONDS])
+
+
+def same_status(ours: Object, live: Object) -> bool:
+    """Whether two statuses say the same; the order of named items does not count."""
+    return bool(_unordered(ours) == _unordered(live))
+
+
+def _unordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _unordered(v) for k, v in value.items()}
+    if isinstance(value, list) and value and all(isinstance(i, dict) for i in value):
+        return {str(i.get("name") or i.get("type") or i.get("id")): _unordered(i) for i in value}
+    return value
+
+
+def _named(ref: Ref) -> Object:
+    """As much of an object as names it."""
+    meta = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta}
+
+
+def _where(key: Key, step: Step) -> dict[str, str]:
+    return {"namespace": key[0], "cluster": key[1], "step": step.id}

@@ -1,0 +1,154 @@
+"""The Cluster API objects of one Cluster. Pure: what goes in decides what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kaas import data
+from kaas.api.cluster import Cluster
+from kaas.api.constants import API_VERSION, LABEL_CLUSTER, LABEL_POOL, LABEL_SITE, SYSTEM_NAMESPACE
+from kaas.api.site import Site
+from kaas.clusters.classes import WORKER_CLASS, ClassRevision
+from kaas.clusters.pools import Deployment, deployments
+from kaas.clusters.snapshot import Live, Object
+from kaas.clusters.target import Target
+
+CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
+
+# Immutable in CAPO's OpenStackCluster: a Cluster keeps what it was made with, whatever becomes of the Site.
+PINNED_VARIABLES = ("externalNetwork", "nodesCIDR", "loadBalancerProvider", "ownerTag")
+
+
+def identity_name(site: Site) -> str:
+    """Name of the OpenStackClusterIdentity through which the Clusters of a Site use its credentials."""
+    return f"kaas-{site.metadata.name}"
+
+
+def owner_tag(uid: str) -> str:
+    """Tag on what a Cluster has in OpenStack. By UID: two Clusters of one name never share it."""
+    return f"kaas-cluster-{uid}"
+
+
+def identity(site: Site) -> Object | None:
+    """The Site's identity for CAPO; None for a provider without a cloud."""
+    credentials = site.spec.credentials
+    if site.spec.provider != "openstack" or credentials is None:
+        return None
+    secret = credentials.secret
+    return {
+        "apiVersion": CAPO_IDENTITY_API,
+        "kind": "OpenStackClusterIdentity",
+        "metadata": {"name": identity_name(site), "labels": {LABEL_SITE: site.metadata.name}},
+        "spec": {"secretRef": {"name": secret.name, "namespace": secret.namespace}},
+    }
+
+
+def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
+    """The Cluster API Cluster. `live` is what must not change under a Cluster that exists: see PINNED_VARIABLES."""
+    found = deployments(cluster.spec.node_pools, site)
+    context = {
+        "name": cluster.metadata.name,
+        "namespace": cluster.metadata.namespace,
+        "labels": {LABEL_CLUSTER: cluster.metadata.name, LABEL_SITE: site.metadata.name},
+        "owner": _owner(cluster),
+        "network": cluster.spec.network,
+        "class_name": target.class_name,
+        "class_namespace": SYSTEM_NAMESPACE,
+        "version": target.version,
+        "control_plane_replicas": cluster.spec.control_plane.replicas,
+        "worker_class": WORKER_CLASS,
+        "deployments": [_deployment(d, target) for d in found],
+        "variables": _known(_variables(cluster, site, target, live), target),
+    }
+    rendered: Object = yaml.load(_template().render(context), yaml.CSafeLoader)
+    return rendered
+
+
+def everything(subject: Cluster, site: Site, target: Target, revision: ClassRevision) -> list[Object]:
+    """All that a new Cluster needs, in the order in which it is applied."""
+    own = identity(site)
+    return [*([own] if own else []), *revision.objects, cluster(subject, site, target, Live())]
+
+
+@cache
+def _template() -> Any:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(data.folder("clusterclass")), undefined=StrictUndefined, autoescape=False
+    )
+    return environment.get_template("cluster.yaml.j2")
+
+
+def _owner(cluster: Cluster) -> Object | None:
+    if not cluster.metadata.uid:
+        return None
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Cluster",
+        "name": cluster.metadata.name,
+        "uid": cluster.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _deployment(part: Deployment, target: Target) -> Object:
+    overrides: Object = {
+        "workerFlavor": part.flavor,
+        "nodeLabels": part.node_labels,
+        "nodeTaints": [t.to_json() for t in part.taints],
+    }
+    return {
+        "name": part.name,
+        "replicas": part.replicas,
+        "zone": part.zone,
+        "gpu": part.gpu is not None,
+        "drain_timeout": part.drain_seconds,
+        "machine_labels": {LABEL_POOL: part.pool},
+        "annotations": part.capacity,
+        "variables": _known(overrides.items(), target),
+    }
+
+
+def _variables(cluster: Cluster, site: Site, target: Target, live: Live) -> Iterable[tuple[str, Any]]:
+    spec, pinned = site.spec, live.variables
+    wanted: Object = {
+        "controlPlaneFlavor": cluster.spec.control_plane.flavor,
+        "controlPlaneZones": control_plane_zones(cluster, site),
+        "images": dict(target.images),
+        "identity": _identity_variable(site),
+        "externalNetwork": spec.external_network.to_json() if spec.external_network else None,
+        "nodesCIDR": cluster.spec.network.nodes,
+        "dnsNameservers": [str(a) for a in spec.dns_nameservers],
+        "loadBalancerProvider": spec.load_balancer.provider,
+        "ownerTag": owner_tag(cluster.metadata.uid) if cluster.metadata.uid else None,
+    }
+    if pinned:
+        wanted |= {name: pinned.get(name) for name in PINNED_VARIABLES}
+    return wanted.items()
+
+
+def control_plane_zones(cluster: Cluster, site: Site) -> list[str]:
+    """Zones of the control plane: the Cluster's own, else those that the Site has for control planes."""
+    return list(cluster.spec.control_plane.zones) or [z.name for z in site.spec.zones if z.control_plane]
+
+
+def _identity_variable(site: Site) -> Object | None:
+    if site.spec.credentials is None:
+        return None
+    region = {"region": site.spec.region} if site.spec.region else {}
+    return {"name": identity_name(site), "cloudName": site.spec.credentials.cloud, **region}
+
+
+def _known(variables: Iterable[tuple[str, Any]], target: Target) -> Sequence[Object]:
+    """Only what the Cluster's class revision takes, and nothing that is not set."""
+    return [
+        {"name": name, "value": value}
+        for name, value in variables
+        if value is not None and name in target.class_variables
+    ]

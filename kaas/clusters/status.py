@@ -1,0 +1,250 @@
+"""What a Cluster's status says: counts, conditions and a phase, each from the snapshot alone. Pure.
+
+Times are given in: a condition keeps the time of its last change, so the same state is the same status to the byte.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import API_VERSION, LABEL_POOL
+from kaas.clusters import causes
+from kaas.clusters.plan import Step
+from kaas.clusters.snapshot import Live, Object, Snapshot
+from kaas.clusters.target import live_class_name
+from kaas.kube.objects import condition, is_deleting, is_true, labels
+
+CONTROL_PLANE_LABEL = "cluster.x-k8s.io/control-plane"
+MAX_CAUSES = 3
+MAX_MESSAGE = 4096
+MAX_STEP_TEXT = 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One condition without its time."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def status(snapshot: Snapshot, steps: Sequence[Step], now: datetime, refused: str | None = None) -> Object:
+    """The status object to apply. `refused`: what the API server or a webhook said when a step was applied."""
+    live = snapshot.live
+    findings = [_accepted(steps, refused), *_from_cluster_api(snapshot)]
+    ready = _ready(snapshot, steps, findings)
+    found: Object = {
+        "phase": phase(snapshot, steps, ready),
+        "observedGeneration": snapshot.cluster.metadata.generation,
+        "conditions": [_condition(f, snapshot.cluster, now) for f in (ready, *findings)],
+        "endpoint": _endpoint(live),
+        "version": _version(live),
+        "classRevision": live_class_name(live.cluster) or _pinned(snapshot.cluster),
+        "kubeconfigSecret": _kubeconfig(snapshot),
+        "controlPlane": _control_plane(live),
+        "nodePools": _pools(live),
+        "nodes": _nodes(snapshot),
+        "plan": [_planned(s) for s in steps],
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Cluster",
+        "metadata": {"name": snapshot.cluster.metadata.name, "namespace": snapshot.cluster.metadata.namespace},
+        "status": {k: v for k, v in found.items() if v is not None},
+    }
+
+
+def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding) -> str:
+    """The Cluster in one word; what each means stands at ClusterStatus.phase."""
+    cluster = snapshot.live.cluster
+    if snapshot.deleting:
+        return "Deleting"
+    if cluster is None:
+        return "Pending"
+    if not _was_available(snapshot.cluster) and ready.status != "True":
+        return "Provisioning"
+    if any(s.gates for s in steps):
+        return "Blocked"
+    if ready.status == "True":
+        return "Ready"
+    return "Updating" if steps or _is_moving(snapshot.live) else "Degraded"
+
+
+# --- conditions ---------------------------------------------------------------------------------------------------
+
+
+def _accepted(steps: Sequence[Step], refused: str | None) -> Finding:
+    """Whether what the Cluster says can be done, and has been handed to Cluster API."""
+    gates = [g for s in steps for g in s.gates]
+    if refused:
+        return Finding("Accepted", "False", "Refused", refused[:MAX_MESSAGE])
+    if gates:
+        looks = [g.look_again for g in gates if g.look_again]
+        again = f" (looked at again every {min(looks):.0f} s)" if looks else " (looked at again when it changes)"
+        words = "; ".join(g.message for g in gates)
+        return Finding("Accepted", "False", gates[0].reason, words[:MAX_MESSAGE] + again)
+    return Finding("Accepted", "True", "Accepted", "")
+
+
+def _from_cluster_api(snapshot: Snapshot) -> Iterable[Finding]:
+    live = snapshot.live
+    if live.cluster is None:
+        words = "nothing is made yet"
+        for name in ("InfrastructureReady", "ControlPlaneReady", "WorkersReady"):
+            yield Finding(name, "Unknown", "NotCreated", words)
+        return
+    yield _mirror("InfrastructureReady", live, ("InfrastructureReady",), _infrastructure_causes(live))
+    machines = list(live.machines)
+    masters = [m for m in machines if CONTROL_PLANE_LABEL in labels(m)]
+    workers = [m for m in machines if CONTROL_PLANE_LABEL not in labels(m)]
+    yield _mirror("ControlPlaneReady", live, ("ControlPlaneAvailable",), causes.of_machines(masters, live))
+    yield _mirror("WorkersReady", live, ("WorkersAvailable",), causes.of_machines(workers, live))
+    yield _up_to_date(live)
+
+
+def _infrastructure_causes(live: Live) -> Iterable[causes.Cause]:
+    found = causes.of_infrastructure(live)
+    return [found] if found else []
+
+
+def _mirror(name: str, live: Live, types: Sequence[str], deeper: Iterable[causes.Cause]) -> Finding:
+    """Cluster API's own verdict, with the deepest cause in place of its summary."""
+    verdict = condition(live.cluster or {}, types[0])
+    if verdict is None:
+        return Finding(name, "Unknown", "NotReported", "Cluster API has not reported it yet")
+    if verdict["status"] == "True":
+        return Finding(name, "True", name, "")
+    said = [str(c) for c in deeper][:MAX_CAUSES] or [" ".join(str(verdict.get("message") or "").split())]
+    return Finding(name, verdict["status"], verdict.get("reason") or name, "; ".join(said)[:MAX_MESSAGE])
+
+
+MOVEMENTS = ("RollingOut", "ScalingUp", "ScalingDown", "Remediating")
+
+
+def _is_moving(live: Live) -> bool:
+    return any(is_true(live.cluster or {}, m) for m in MOVEMENTS)
+
+
+def _up_to_date(live: Live) -> Finding:
+    """Whether Cluster API has brought every machine to what was handed to it."""
+    cluster = live.cluster or {}
+    reconciled = condition(cluster, "TopologyReconciled")
+    if reconciled and reconciled["status"] != "True":
+        words = " ".join(str(reconciled.get("message") or "").split())
+        return Finding("UpToDate", "False", reconciled.get("reason") or "NotReconciled", words[:MAX_MESSAGE])
+    moving = [condition(cluster, m) for m in MOVEMENTS if is_true(cluster, m)]
+    if moving and moving[0]:
+        words = "; ".join(f"{m['type']}: {' '.join(str(m.get('message') or '').split())}" for m in moving if m)
+        return Finding("UpToDate", "False", moving[0]["type"], words[:MAX_MESSAGE])
+    if reconciled is None or cluster.get("status", {}).get("observedGeneration", 0) < cluster["metadata"]["generation"]:
+        return Finding("UpToDate", "Unknown", "NotReported", "Cluster API has not reported it yet")
+    return Finding("UpToDate", "True", "UpToDate", "")
+
+
+def _ready(snapshot: Snapshot, steps: Sequence[Step], findings: Sequence[Finding]) -> Finding:
+    """True when everything else is; otherwise the first that is not, in its own words."""
+    if snapshot.deleting:
+        waits = [g.message for s in steps for g in s.gates]
+        return Finding("Ready", "False", "Deleting", (waits or ["being deleted"])[0][:MAX_MESSAGE])
+    if steps and findings[0].status == "True":
+        return Finding("Ready", "False", "Applying", f"next: {steps[0].reason}"[:MAX_MESSAGE])
+    for finding in findings:
+        if finding.status != "True":
+            return Finding("Ready", finding.status, finding.reason, f"{finding.type}: {finding.message}"[:MAX_MESSAGE])
+    return Finding("Ready", "True", "Ready", "")
+
+
+def _was_available(cluster: Cluster) -> bool:
+    """Whether it was up before: then what is missing now is an update or a fault, not a first start."""
+    return cluster.status is not None and cluster.status.phase in ("Ready", "Updating", "Degraded", "Blocked")
+
+
+def _condition(finding: Finding, cluster: Cluster, now: datetime) -> Object:
+    before = next((c for c in (cluster.status.conditions if cluster.status else ()) if c.type == finding.type), None)
+    since = before.last_transition_time if before and before.status == finding.status else now
+    return {
+        "type": finding.type,
+        "status": finding.status,
+        "reason": finding.reason,
+        "message": finding.message,
+        "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "observedGeneration": cluster.metadata.generation,
+    }
+
+
+# --- counts -------------------------------------------------------------------------------------------------------
+
+
+def _endpoint(live: Live) -> Object | None:
+    found: Object = (live.cluster or {}).get("spec", {}).get("controlPlaneEndpoint") or {}
+    return {"host": found["host"], "port": found["port"]} if found.get("host") else None
+
+
+def _version(live: Live) -> str | None:
+    """The oldest version of the control plane's machines."""
+    versions = [v["version"] for v in _status_of(live.control_plane).get("versions") or ()]
+    found = sorted(versions, key=lambda v: [int(n) for n in v.lstrip("v").split(".")[:3] if n.isdigit()])
+    reported: str | None = found[0] if found else _status_of(live.control_plane).get("version")
+    return reported
+
+
+def _status_of(obj: Object | None) -> Any:
+    return (obj or {}).get("status") or {}
+
+
+def _pinned(cluster: Cluster) -> str | None:
+    return cluster.status.class_revision if cluster.status else None
+
+
+def _kubeconfig(snapshot: Snapshot) -> Object | None:
+    """Cluster API writes it when the control plane comes up, under this name."""
+    if not is_true(snapshot.live.cluster or {}, "ControlPlaneInitialized"):
+        return None
+    return {"name": f"{snapshot.cluster.metadata.name}-kubeconfig"}
+
+
+def _control_plane(live: Live) -> Object | None:
+    if live.control_plane is None:
+        return None
+    found = _status_of(live.control_plane)
+    return {
+        "replicas": found.get("replicas") or 0,
+        "ready": found.get("readyReplicas") or 0,
+        "upToDate": found.get("upToDateReplicas") or 0,
+    }
+
+
+COUNTS = {
+    "replicas": "replicas",
+    "ready": "readyReplicas",
+    "upToDate": "upToDateReplicas",
+    "available": "availableReplicas",
+}
+
+
+def _pools(live: Live) -> list[Object] | None:
+    """Counts by pool, its MachineDeployments of all zones together."""
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTS, 0))
+    for deployment in live.deployments:
+        pool = labels(deployment).get(LABEL_POOL)
+        if pool:
+            for ours, theirs in COUNTS.items():
+                sums[pool][ours] += _status_of(deployment).get(theirs) or 0
+    return [{"name": name, **counts} for name, counts in sorted(sums.items())] or None
+
+
+def _nodes(snapshot: Snapshot) -> Object:
+    ready = sum(_status_of(d).get("readyReplicas") or 0 for d in snapshot.live.deployments if not is_deleting(d))
+    return {"ready": ready, "desired": sum(p.replicas for p in snapshot.cluster.spec.node_pools)}
+
+
+def _planned(step: Step) -> Object:
+    waits = {"waitsFor": "; ".join(g.message for g in step.gates)[:MAX_STEP_TEXT]} if step.gates else {}
+    return {"id": step.id, "reason": step.reason[:MAX_STEP_TEXT], **waits}

@@ -1,0 +1,18 @@
+"""Where the templates and CRDs are: inside an installed package, or in the checkout it is developed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_IN_CHECKOUT = {
+    "clusterclass": _PACKAGE.parent / "clusterclass",
+    "providers": _PACKAGE.parent / "providers",
+    "crds": _PACKAGE.parent / "deploy" / "crds",
+}
+
+
+def folder(name: str) -> Path:
+    """Directory of `clusterclass`, `providers` or `crds`. Raises KeyError for another name."""
+    installed = _PACKAGE / "_data" / name
+    return installed if installed.is_dir() else _IN_CHECKOUT[name]

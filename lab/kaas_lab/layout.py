@@ -9,9 +9,11 @@ from pathlib import Path
 DEFAULT_BASE_PORT = 17000
 PORTS_PER_LAB = 1000
 PORTS_PER_SITE = 100
+DEV_PORTS = 400  # offset; what the management cluster and the sites leave
 FIRST_NETWORK = 64  # 127.64.0.0/16: far from the addresses that other programs use on loopback
 NETWORKS_PER_LAB = 4
 SITES_PER_LAB = 2
+LABS = 40  # that may run side by side
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Layout:
     base_port: int = DEFAULT_BASE_PORT
 
     def __post_init__(self) -> None:
-        lab = self.index
-        if lab < 0 or lab > 39 or self.base_port % PORTS_PER_LAB:
+        if not 0 <= self.index < LABS or self.base_port % PORTS_PER_LAB:
             raise ValueError(
                 f"--base-port {self.base_port}: use a multiple of {PORTS_PER_LAB} from {DEFAULT_BASE_PORT} to 56000"
             )
@@ -55,6 +56,11 @@ class Layout:
     def management_port(self, offset: int) -> int:
         """A port of the management cluster; offsets 0 to 99."""
         return self.base_port + offset
+
+    @property
+    def dev_ports(self) -> tuple[int, int]:
+        """First and last port of the Dev provider's in-memory clusters, one a cluster."""
+        return self.base_port + DEV_PORTS, self.base_port + PORTS_PER_LAB - 1
 
     def site_port(self, site: int, offset: int) -> int:
         """A port of site 0 or 1 (OpenStack services 0-19, machines 20-99)."""

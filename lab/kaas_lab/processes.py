@@ -18,6 +18,9 @@ NAME = "KAAS_LAB_PROCESS"
 LOG_TAIL_LINES = 15
 
 
+_stopping: set[Path] = set()
+
+
 class ProcessFailed(Exception):
     """A process ended, or did not become ready in time. The message carries the last lines of its log."""
 
@@ -29,7 +32,7 @@ def tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def spawn(  # noqa: PLR0913 - the words of a process: what, where, with which settings
+def spawn(
     state: Path,
     name: str,
     argv: Iterable[str | Path],
@@ -38,7 +41,12 @@ def spawn(  # noqa: PLR0913 - the words of a process: what, where, with which se
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, marked as part of the lab at `state`, with its output in `log`."""
+    """Start a process in a session of its own, marked as part of the lab at `state`, with its output in `log`.
+
+    Raises ProcessFailed once `forbid` was called for that lab.
+    """
+    if state.resolve() in _stopping:
+        raise ProcessFailed(f"{name} was not started: the lab is being stopped")
     log.parent.mkdir(parents=True, exist_ok=True)
     marks = {MARK: str(state.resolve()), NAME: name}
     with log.open("ab") as out:
@@ -51,6 +59,16 @@ def spawn(  # noqa: PLR0913 - the words of a process: what, where, with which se
             cwd=cwd,
             start_new_session=True,
         )
+
+
+def forbid(state: Path) -> None:
+    """Let `spawn` start nothing more for a lab: a thread that is busy starting it must not outlive its end."""
+    _stopping.add(state.resolve())
+
+
+def permit(state: Path) -> None:
+    """Take `forbid` back."""
+    _stopping.discard(state.resolve())
 
 
 def environment(pid: int) -> dict[str, str]:
@@ -136,4 +154,13 @@ def wait_until(
             raise ProcessFailed(f"{what} ended with exit code {code}; the end of {log}:\n{tail(log)}")
         if time.monotonic() > end:
             raise ProcessFailed(f"{what} is not ready after {limit:.0f} s; the end of {log}:\n{tail(log)}")
+        time.sleep(0.05)
+
+
+def wait_for(what: str, holds: Callable[[], bool], limit: float) -> None:
+    """Return once `holds()`; raises ProcessFailed after `limit` seconds. For what is of no single process."""
+    end = time.monotonic() + limit
+    while not holds():
+        if time.monotonic() > end:
+            raise ProcessFailed(f"not reached in {limit:.0f} s: {what}")
         time.sleep(0.05)

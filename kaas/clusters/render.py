@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import yaml
@@ -66,14 +66,20 @@ def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
         "deployments": [_deployment(d, target) for d in found],
         "variables": _known(_variables(cluster, site, target, live), target),
     }
-    rendered: Object = yaml.load(_template().render(context), yaml.CSafeLoader)
-    return rendered
+    return _parse(_template().render(context))
 
 
 def everything(subject: Cluster, site: Site, target: Target, revision: ClassRevision) -> list[Object]:
     """All that a new Cluster needs, in the order in which it is applied."""
     own = identity(site)
     return [*([own] if own else []), *revision.objects, cluster(subject, site, target, Live())]
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Object:
+    """Parsing is most of the cost of a plan, and most plans come out as the last one. Never change what it returns."""
+    parsed: Object = yaml.load(text, yaml.CSafeLoader)
+    return parsed
 
 
 @cache

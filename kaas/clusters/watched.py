@@ -1,0 +1,90 @@
+"""What this feature wants to see of the management cluster, whose key an event means, and how little of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kaas.api.constants import LABEL_SITE
+from kaas.clusters.observe import Key, Source
+from kaas.clusters.snapshot import Object
+from kaas.kube import resources
+from kaas.kube.objects import labels
+from kaas.kube.resources import Resource
+
+CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
+KEPT_ANNOTATIONS = frozenset({"kaas.internal/applied"})
+
+
+@dataclass(frozen=True)
+class Interest:
+    """One kind: whose keys an object of it means, and what of it is kept in memory."""
+
+    resource: Resource
+    keys: Callable[[Object], Iterable[Key]]
+    keep: Callable[[Object], Object] | None = None
+
+
+def interests(source: Source) -> list[Interest]:
+    """Every kind that a snapshot is made of. `source` tells which Clusters use a Site."""
+
+    def of_site(site: str) -> Iterable[Key]:
+        return [_own_key(c) for c in source.list(resources.CLUSTER) if c["spec"]["site"] == site]
+
+    def without_cluster(_: Object) -> Iterable[Key]:
+        """Those that may wait for a class; the others stay on the one that they have."""
+        keys = [_own_key(c) for c in source.list(resources.CLUSTER)]
+        return [key for key in keys if source.get(resources.CAPI_CLUSTER, *key) is None]
+
+    every = [
+        Interest(resources.CLUSTER, lambda o: [_own_key(o)]),
+        Interest(resources.SITE, lambda o: of_site(o["metadata"]["name"])),
+        Interest(resources.RELEASE, lambda _: [_own_key(c) for c in source.list(resources.CLUSTER)]),
+        Interest(resources.CLUSTER_CLASS, without_cluster, _class),
+        Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
+        Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], _lean),
+    ]
+    parts = (
+        resources.KUBEADM_CONTROL_PLANE,
+        resources.MACHINE_DEPLOYMENT,
+        resources.MACHINE,
+        resources.OPENSTACK_CLUSTER,
+        resources.OPENSTACK_MACHINE,
+        resources.OPENSTACK_SERVER,
+    )
+    return every + [Interest(r, _cluster_key, _part) for r in parts]
+
+
+def _own_key(obj: Object) -> Key:
+    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
+
+
+def _cluster_key(obj: Object) -> Iterable[Key]:
+    name = labels(obj).get(CLUSTER_NAME_LABEL)
+    return [(obj["metadata"].get("namespace") or "", name)] if name else []
+
+
+def _lean(obj: Object) -> Object:
+    """Without the conditions of the older contract, and without other people's annotations."""
+    meta = dict(obj["metadata"])
+    found = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k in KEPT_ANNOTATIONS}
+    status = {k: v for k, v in (obj.get("status") or {}).items() if k != "deprecated"}
+    return {**obj, "metadata": {**meta, **({"annotations": found} if found else {})}, "status": status}
+
+
+KEPT_SPEC = frozenset({"version", "providerID", "failureDomain", "replicas", "flavor"})
+
+
+def _part(obj: Object) -> Object:
+    """Of what Cluster API made, the few fields of the spec that status and plan read."""
+    lean = _lean(obj)
+    spec = obj.get("spec") or {}
+    kept = {k: v for k, v in spec.items() if k in KEPT_SPEC}
+    version = ((spec.get("template") or {}).get("spec") or {}).get("version")
+    return {**lean, "spec": kept | ({"template": {"spec": {"version": version}}} if version else {})}
+
+
+def _class(obj: Object) -> Object:
+    """Of a ClusterClass, the names of its variables and whether it is taken up."""
+    variables = [{"name": v["name"]} for v in obj.get("spec", {}).get("variables") or ()]
+    return {**_lean(obj), "spec": {"variables": variables}}

@@ -21,13 +21,12 @@ import aiohttp
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from kaas.api.constants import FIELD_MANAGER, STATUS_MANAGER
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden, KubeError, NotFound, Unavailable, error_for
 from kaas.kube.objects import Object, Objects, Ref, ref_of
 from kaas.kube.resources import Resource
 
-FIELD_MANAGER = "kaas"
-STATUS_MANAGER = "kaas-status"
 USER_AGENT = f"kaas/{distribution_version('kaas')}"
 
 JSON = "application/json"
@@ -226,11 +225,11 @@ class KubeClient:
         preferred = answer["preferredVersion"]["version"]
         return [preferred, *(v["version"] for v in answer["versions"] if v["version"] != preferred)]
 
-    async def watch_session(self, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
-        """Open a session of its own for watches: same TLS context and credentials, no limit of connections."""
+    async def watch_session(self, response_class: type[aiohttp.ClientResponse]) -> aiohttp.ClientSession:
+        """Open a session for any number of watches on the running event loop, with our TLS context and credentials."""
         headers = {"User-Agent": USER_AGENT, **await self._credentials()}
         connector = aiohttp.TCPConnector(limit=0, ssl=self._api.rest_client.ssl_context)
-        return aiohttp.ClientSession(connector=connector, headers=headers, trace_configs=[trace])
+        return aiohttp.ClientSession(connector=connector, headers=headers, response_class=response_class)
 
     async def _credentials(self) -> dict[str, str]:
         auth = await self._api.configuration.auth_settings()

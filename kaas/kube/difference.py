@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from kaas.api.constants import GROUP
 from kaas.kube.objects import Object, annotation, metadata
 
-APPLIED_ANNOTATION = "kaas.internal/applied"
+APPLIED_ANNOTATION = f"{GROUP}/applied"
 HASH_LENGTH = 32  # hexadecimal digits: 128 bits of a sha256
 
 # Names that make a list of objects a map: Kubernetes' list-map keys, in the order in which they are tried.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kaas.api.constants import GROUP, VERSION
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -48,15 +50,14 @@ class Resource:
         return f"{self.plural}.{self.group}/{self.version}" if self.group else self.plural
 
 
-KAAS = "kaas.internal"
 CORE = "cluster.x-k8s.io"
 CONTROL_PLANE = "controlplane.cluster.x-k8s.io"
 BOOTSTRAP = "bootstrap.cluster.x-k8s.io"
 INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io"
 
-CLUSTER = Resource(KAAS, "v1alpha1", "Cluster", "clusters")
-SITE = Resource(KAAS, "v1alpha1", "Site", "sites", namespaced=False)
-RELEASE = Resource(KAAS, "v1alpha1", "Release", "releases", namespaced=False)
+CLUSTER = Resource(GROUP, VERSION, "Cluster", "clusters")
+SITE = Resource(GROUP, VERSION, "Site", "sites", namespaced=False)
+RELEASE = Resource(GROUP, VERSION, "Release", "releases", namespaced=False)
 
 CAPI_CLUSTER = Resource(CORE, "v1beta2", "Cluster", "clusters")
 CLUSTER_CLASS = Resource(CORE, "v1beta2", "ClusterClass", "clusterclasses")

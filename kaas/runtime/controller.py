@@ -147,24 +147,28 @@ class Controller:
             port = await endpoint.start(self._settings.metrics_port, self._settings.metrics_host)
             log.info("metrics at http://%s:%d/metrics", self._settings.metrics_host, port)
         watching = asyncio.create_task(self._watches.run(), name="watches")
+        leader = asyncio.create_task(self._lead(), name="leader")
         tasks = [
             watching,
-            asyncio.create_task(self._lead(), name="leader"),
+            leader,
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._shut_down(watching, tasks)
+            await self._shut_down(watching, leader, tasks)
             await endpoint.stop()
         _raise_failure(tasks)
 
-    async def _shut_down(self, watching: asyncio.Task[None], tasks: list[asyncio.Task[Any]]) -> None:
-        for queue in self._queues:
-            await queue.stop(self._settings.stop_patience)
+    async def _shut_down(
+        self, watching: asyncio.Task[None], leader: asyncio.Task[None], tasks: list[asyncio.Task[Any]]
+    ) -> None:
+        patience = self._settings.stop_patience
+        await asyncio.gather(*(queue.stop(patience) for queue in self._queues))
         await self._watches.stop()
-        await asyncio.wait([watching], timeout=self._settings.stop_patience)
+        ending = [watching, leader] if self._leader.leading.is_set() else [watching]
+        await asyncio.wait(ending, timeout=patience)  # a leader ends with its queues, and then releases its Lease
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

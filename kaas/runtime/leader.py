@@ -78,7 +78,7 @@ class Leader:
         self._seen_change = 0.0
         self._seen_version = ""
         self.leading = asyncio.Event()
-        """Set while this one leads."""
+        """Set while this one leads, until the Lease is released."""
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait until elected, do `work`, release the Lease however it ends. LeaseLost when the Lease was lost."""
@@ -89,9 +89,9 @@ class Leader:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.leading.clear()
             await _end(tasks)
             await self._release()
+            self.leading.clear()
         for task in tasks:
             if not task.cancelled():
                 task.result()

@@ -53,10 +53,13 @@ class Services:
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: what it watches, and how its reconciler is made. `workers` keys are reconciled at once."""
+    """One feature: what it watches, and how its reconciler is made. `workers` keys are reconciled at once.
+
+    Both are made once, before anything is watched; the index that they are given is still empty then.
+    """
 
     name: str
-    watches: Sequence[Watch]
+    watches: Callable[[Services], Sequence[Watch]]
     reconciler: Callable[[Services], Reconciler]
     workers: int = 8
 
@@ -114,18 +117,15 @@ class Controller:
         self.index = Index(settings.keep_secret_keys)
         self._lag = 0.0
         self._queues: list[Queue[Key]] = []
-        subscriptions: list[Subscription] = []
-        for feature in features:
-            queue = self._queue_of(feature, client)
-            subscriptions += [Subscription(watch, queue.add) for watch in feature.watches]
+        subscriptions = [s for feature in features for s in self._subscribe(feature, client)]
         self._feed = Feed(self.index, subscriptions)
         self._watches = KopfWatches(client, self._feed, namespaces=settings.namespaces, clock=clock)
         self._leader = Leader(client, settings.election, clock)
         metrics.objects.set_function(self.index.count)
         metrics.leading.set_function(self._leader.leading.is_set)
 
-    def _queue_of(self, feature: Feature, client: KubeClient) -> Queue[Key]:
-        """Queue of a feature, and its reconciler, which may add keys to it."""
+    def _subscribe(self, feature: Feature, client: KubeClient) -> list[Subscription]:
+        """Make the feature's queue, and its reconciler, which may add keys to it; returns its watches."""
         made: list[Reconciler] = []
 
         async def reconcile(key: Key) -> float | None:
@@ -138,7 +138,7 @@ class Controller:
         made.append(feature.reconciler(services))
         self._metrics.watch_queue(feature.name, queue)
         self._queues.append(queue)
-        return queue
+        return [Subscription(watch, queue.add) for watch in feature.watches(services)]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order: reconciles, Lease, watches."""

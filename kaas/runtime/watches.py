@@ -20,8 +20,9 @@ Name = tuple[str, str]
 class Watch:
     """One kind that a feature wants to see.
 
-    keys: what has to be reconciled when the object appears, changes or goes; asked of its state before and after.
-    label_selector: applied by the server. transform: makes an object smaller before it is indexed.
+    keys: what has to be reconciled when the object appears, changes or goes; asked of its state before and after, as
+    indexed. label_selector: applied by the server. transform: makes an object smaller before it is indexed; a change of
+    what it drops means no keys.
     """
 
     resource: Resource
@@ -134,12 +135,15 @@ class Feed:
             return
         if known is not None and _version(known) == _version(obj) and uid(known) == uid(obj):
             return
-        self._notify(resource, self._index.put(self._transformed(resource, obj)), obj)
+        before = self._index.put(self._transformed(resource, obj))
+        after = self._index.get(resource, *_name(obj))
+        if before is None or after is None or not _same(before, after):
+            self._notify(resource, before, after)
 
     def _gone(self, resource: Resource, obj: Object) -> None:
         known = self._index.remove(obj)
         if known is not None:
-            self._notify(resource, known, obj)
+            self._notify(resource, known)
 
     def _is_outdated(self, resource: Resource, obj: Object) -> bool:
         """Whether a list newer than this state did not have the object: an event that was overtaken by the list."""
@@ -185,6 +189,15 @@ class Feed:
 def _name(obj: Object) -> Name:
     meta = obj["metadata"]
     return meta.get("namespace") or "", meta["name"]
+
+
+def _same(before: Object, after: Object) -> bool:
+    """Whether only the version differs: what changed is nothing that is kept."""
+    return _without_version(before) == _without_version(after)
+
+
+def _without_version(obj: Object) -> Object:
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
 
 
 def _version(obj: Object) -> int:

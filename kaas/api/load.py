@@ -43,6 +43,8 @@ _WAYS_OUT: Final = {
     "int_type": "must be a whole number, without quotes",
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
+    "tuple_type": "must be a list: begin each item with a dash",
+    "model_type": "must have fields",
 }
 
 
@@ -113,7 +115,7 @@ def parse(document: Any, place: str = "manifest") -> Resource:
         # Strict as the API server: text is no number, and a number no text.
         resource = kind.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        raise ManifestError(f"{what}: {_fault(detail)}" for detail in error.errors()) from error
+        raise ManifestError(f"{what}: {_fault(detail)}" for detail in _deepest(error.errors())) from error
     if broken := list(violations(resource.to_json(), schema(kind))):
         raise ManifestError(f"{what}: {_at(violation)}" for violation in broken)
     return resource
@@ -142,6 +144,14 @@ def _metadata_faults(document: dict[str, Any]) -> Iterator[str]:
         return
     for key in metadata.keys() - _METADATA:
         yield f"metadata.{key}: {_WAYS_OUT['extra_forbidden']}"
+
+
+def _deepest(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Without those that only follow from a fault further down: a list is too short because its one item is wrong."""
+    for detail in details:
+        depth = len(detail["loc"])
+        if not any(len(other["loc"]) > depth and other["loc"][:depth] == detail["loc"] for other in details):
+            yield detail
 
 
 def _fault(detail: ErrorDetails) -> str:

@@ -106,7 +106,7 @@ def _from_cluster_api(snapshot: Snapshot) -> Iterable[Finding]:
     workers = [m for m in machines if CONTROL_PLANE_LABEL not in labels(m)]
     yield _mirror("ControlPlaneReady", live, ("ControlPlaneAvailable",), causes.of_machines(masters, live))
     yield _mirror("WorkersReady", live, ("WorkersAvailable",), causes.of_machines(workers, live))
-    yield _up_to_date(live)
+    yield _up_to_date(snapshot)
 
 
 def _infrastructure_causes(live: Live) -> Iterable[causes.Cause]:
@@ -132,9 +132,9 @@ def _is_moving(live: Live) -> bool:
     return any(is_true(live.cluster or {}, m) for m in MOVEMENTS)
 
 
-def _up_to_date(live: Live) -> Finding:
+def _up_to_date(snapshot: Snapshot) -> Finding:
     """Whether Cluster API has brought every machine to what was handed to it."""
-    cluster = live.cluster or {}
+    cluster = snapshot.live.cluster or {}
     reconciled = condition(cluster, "TopologyReconciled")
     if reconciled and reconciled["status"] != "True":
         words = " ".join(str(reconciled.get("message") or "").split())
@@ -145,7 +145,20 @@ def _up_to_date(live: Live) -> Finding:
         return Finding("UpToDate", "False", moving[0]["type"], words[:MAX_MESSAGE])
     if reconciled is None or cluster.get("status", {}).get("observedGeneration", 0) < cluster["metadata"]["generation"]:
         return Finding("UpToDate", "Unknown", "NotReported", "Cluster API has not reported it yet")
+    if short := _short(snapshot):
+        return Finding("UpToDate", "False", "MachinesNotReady", f"ready: {', '.join(short)}")
     return Finding("UpToDate", "True", "UpToDate", "")
+
+
+def _short(snapshot: Snapshot) -> list[str]:
+    """Parts with fewer ready machines than the Cluster wants."""
+    spec, live = snapshot.cluster.spec, snapshot.live
+    ready = {p["name"]: p["ready"] for p in _pools(live) or ()}
+    parts: list[tuple[str, int, int]] = [
+        ("control plane", (_control_plane(live) or {}).get("ready", 0), spec.control_plane.replicas),
+    ]
+    parts += [(f"pool {p.name}", ready.get(p.name, 0), p.replicas) for p in spec.node_pools]
+    return [f"{name} {has} of {wants}" for name, has, wants in parts if has < wants]
 
 
 def _ready(snapshot: Snapshot, steps: Sequence[Step], findings: Sequence[Finding]) -> Finding:

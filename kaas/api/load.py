@@ -85,7 +85,7 @@ def load(text: str, source: str) -> list[Resource]:
     """
     found: list[Resource] = []
     faults: list[str] = []
-    for place, document in _documents(text, source):
+    for place, document in documents(text, source):
         try:
             found.append(parse(document, place))
         except ManifestError as error:
@@ -95,12 +95,13 @@ def load(text: str, source: str) -> list[Resource]:
     return found
 
 
-def _documents(text: str, source: str) -> Iterator[tuple[str, Any]]:
+def documents(text: str, source: str) -> Iterator[tuple[str, Any]]:
+    """Place and content of every document that is not empty, unchecked. Raises ManifestError for what is not YAML."""
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        contents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise ManifestError([f"{source}: not YAML: {' '.join(str(error).split())}"]) from error
-    for number, document in enumerate(documents, start=1):
+    for number, document in enumerate(contents, start=1):
         if document is not None:
             yield f"{source}: document {number}", document
 

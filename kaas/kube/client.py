@@ -133,9 +133,12 @@ class KubeClient:
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         return [{**item, **named} for item in answer.get("items") or []]
 
-    async def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Server-side apply, forced, unknown fields refused; returns the object as the server has it now."""
-        return await self._apply(obj, FIELD_MANAGER, "", dry_run=dry_run)
+    async def apply(self, obj: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:
+        """Server-side apply, forced, unknown fields refused; returns the object as the server has it now.
+
+        manager: who owns the fields; another than the controller's for what a person writes.
+        """
+        return await self._apply(obj, manager, "", dry_run=dry_run)
 
     async def apply_status(self, obj: Object) -> Object:
         """Server-side apply of `status` alone. Give name and status; whatever else `obj` says is left out."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kaas.api.cluster import NodePool, Taint
-from kaas.api.constants import LABEL_POOL
+from kaas.api.constants import GROUP, LABEL_POOL
 from kaas.api.site import GpuFacts, Site
 
-GPU_TAINT_KEY = "nvidia.com/gpu"  # what NVIDIA's device plugin and GPU operator tolerate by default
 GPU_TAINT_VALUE = "present"
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"  # as NVIDIA's GPU feature discovery sets it
-GPU_MODEL_LABEL = "kaas.internal/gpu-model"
+GPU_MODEL_LABEL = f"{GROUP}/gpu-model"
+NVIDIA = "nvidia.com/"
+
+_NOT_OF_LABELS = re.compile(r"[^-A-Za-z0-9_.]+")
 
 # Cluster API provider of the cluster autoscaler: what a pool without machines would bring.
 CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
@@ -85,15 +88,18 @@ def _of_pool(pool: NodePool, gpu: GpuFacts | None) -> Iterator[Deployment]:
 def _labels(pool: NodePool, gpu: GpuFacts | None) -> tuple[tuple[str, str], ...]:
     own = {LABEL_POOL: pool.name}
     if gpu:
-        own |= {GPU_PRESENT_LABEL: "true", GPU_MODEL_LABEL: gpu.model}
+        own |= {GPU_MODEL_LABEL: _NOT_OF_LABELS.sub("-", gpu.model).strip("-_.")}
+        own |= {GPU_PRESENT_LABEL: "true"} if gpu.resource.startswith(NVIDIA) else {}
     return tuple(sorted({**own, **pool.labels}.items()))
 
 
 def _taints(pool: NodePool, gpu: GpuFacts | None) -> tuple[Taint, ...]:
+    """The pool's own, after that of the GPUs: its key is their resource, which device plugins tolerate by default."""
+    own = tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in pool.taints)
     effect = pool.gpu.taint
-    if not gpu or effect == "None" or any(t.key == GPU_TAINT_KEY for t in pool.taints):
-        return tuple(pool.taints)
-    return (Taint(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE, effect=effect), *pool.taints)
+    if not gpu or effect == "None" or any(t.key == gpu.resource for t in own):
+        return own
+    return (Taint(key=gpu.resource, value=GPU_TAINT_VALUE, effect=effect), *own)
 
 
 def _drain_seconds(pool: NodePool, gpu: GpuFacts | None) -> int | None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from kaas.api.constants import FINALIZER
 from kaas.api.site import Site
@@ -61,6 +61,13 @@ class Clouds(Protocol):
         """What the cloud has, or the problem; never raises for a cloud that is wrong or away."""
 
 
+class Announcer(Protocol):
+    """Who tells people what happened to an object."""
+
+    async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
+        """Send an Event; one that cannot be sent is the announcer's own business."""
+
+
 class Times(Protocol):
     """Where the time of day comes from."""
 
@@ -68,17 +75,20 @@ class Times(Protocol):
         """Time of day, with zone UTC."""
 
 
+EventType = Literal["Normal", "Warning"]
+TROUBLE = frozenset({"Blocked", "Degraded"})
 WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"})
 
 
 class ClusterReconciler:
     """Brings one Cluster after another to what it says. Holds no state but what it has parsed."""
 
-    def __init__(self, store: Store, writer: Writer, clouds: Clouds, clock: Times) -> None:
+    def __init__(self, store: Store, writer: Writer, clouds: Clouds, clock: Times, events: Announcer) -> None:
         self._store = store
         self._writer = writer
         self._clouds = clouds
         self._clock = clock
+        self._events = events
         self._parsed = Parsed()
 
     async def reconcile(self, key: Key) -> float | None:
@@ -145,8 +155,17 @@ class ClusterReconciler:
         key = (snapshot.cluster.metadata.namespace or "", snapshot.cluster.metadata.name)
         raw = self._store.get(resources.CLUSTER, *key)
         found = status(snapshot, steps, self._clock.now(), refused)
-        if raw is not None and not same_status(found["status"], raw.get("status") or {}):
-            self._store.put(await self._writer.apply_status(found))
+        if raw is None or same_status(found["status"], before := raw.get("status") or {}):
+            return
+        self._store.put(await self._writer.apply_status(found))
+        if found["status"]["phase"] != before.get("phase"):
+            await self._announce(raw, found["status"])
+
+    async def _announce(self, raw: Object, found: Object) -> None:
+        """A transition of the phase is an Event, with the words of the Ready condition."""
+        ready = next(c for c in found["conditions"] if c["type"] == "Ready")
+        kind: EventType = "Warning" if found["phase"] in TROUBLE else "Normal"
+        await self._events.emit(raw, found["phase"], ready["message"] or "as the spec says", event_type=kind)
 
 
 def look_again(steps: Sequence[Step], refused: str | None) -> float:

@@ -41,7 +41,7 @@ def status(snapshot: Snapshot, steps: Sequence[Step], now: datetime, refused: st
     findings = [_accepted(steps, refused), *_from_cluster_api(snapshot)]
     ready = _ready(snapshot, steps, findings)
     found: Object = {
-        "phase": phase(snapshot, steps, ready),
+        "phase": phase(snapshot, steps, ready, blocked=refused is not None),
         "observedGeneration": snapshot.cluster.metadata.generation,
         "conditions": [_condition(f, snapshot.cluster, now) for f in (ready, *findings)],
         "endpoint": _endpoint(live),
@@ -61,8 +61,8 @@ def status(snapshot: Snapshot, steps: Sequence[Step], now: datetime, refused: st
     }
 
 
-def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding) -> str:
-    """The Cluster in one word; what each means stands at ClusterStatus.phase."""
+def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding, *, blocked: bool = False) -> str:
+    """The Cluster in one word; what each means stands at ClusterStatus.phase. `blocked`: a step was refused."""
     cluster = snapshot.live.cluster
     if snapshot.deleting:
         return "Deleting"
@@ -70,7 +70,7 @@ def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding) -> str:
         return "Pending"
     if not _was_available(snapshot.cluster) and ready.status != "True":
         return "Provisioning"
-    if any(s.gates for s in steps):
+    if blocked or any(s.gates for s in steps):
         return "Blocked"
     if ready.status == "True":
         return "Ready"

@@ -78,7 +78,8 @@ def versions_in_use(live: Live) -> frozenset[str]:
 def images(version: str, releases: Iterable[Release], site: Site, live: Live) -> dict[str, str]:
     """Node image by version. An image that machines have already is kept: a newer one is an update of its own."""
     pinned: Mapping[str, str] = live.variables.get("images") or {}
-    released = {r.spec.version: r.spec.image for r in releases} | {i.version: i.name for i in site.spec.images}
+    in_order = sorted(releases, key=lambda r: r.metadata.name)  # of two for one version the later name counts
+    released = {r.spec.version: r.spec.image for r in in_order} | {i.version: i.name for i in site.spec.images}
     wanted = versions_in_use(live) | {version}
     chosen = {v: pinned.get(v) or released.get(v) for v in wanted}
     return {v: image for v, image in sorted(chosen.items()) if image}

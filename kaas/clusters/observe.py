@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from kaas.api.cluster import Cluster
+from kaas.api.constants import LABEL_CLUSTER
 from kaas.api.model import Resource as Model
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.clusters.classes import class_revision
 from kaas.clusters.render import identity_name
 from kaas.clusters.snapshot import Live, Object, Snapshot
-from kaas.clusters.target import live_class_name
+from kaas.clusters.target import class_of, live_class_name
 from kaas.kube import resources
+from kaas.kube.objects import labels
 from kaas.kube.resources import Resource
 
 Key = tuple[str, str]
@@ -68,19 +70,27 @@ def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:
     cluster = parsed(Cluster.model_validate, raw)
     raw_site = source.get(resources.SITE, None, cluster.spec.site)
     site = parsed(Site.model_validate, raw_site) if raw_site else None
-    live = _live(source, namespace, name)
-    site_shared, class_shared = _sharing(source, cluster, live_class_name(live.cluster))
+    name_taken = _is_foreign(source.get(resources.CAPI_CLUSTER, namespace, name))
+    live = Live() if name_taken else _live(source, namespace, name)
+    revision = class_revision(site.spec.provider) if site else None
+    site_shared, class_shared = _sharing(source, cluster, class_of(cluster, live, revision))
     return Snapshot(
         cluster=cluster,
         site=site,
         releases=[parsed(Release.model_validate, r) for r in source.list(resources.RELEASE)],
-        revision=class_revision(site.spec.provider) if site else None,
+        revision=revision,
         classes={c["metadata"]["name"]: c for c in source.list(resources.CLUSTER_CLASS)},
-        identity=source.get(resources.OPENSTACK_CLUSTER_IDENTITY, None, identity_name(site)) if site else None,
+        identity=source.get(resources.OPENSTACK_CLUSTER_IDENTITY, None, identity_name(cluster.spec.site)),
         live=live,
         site_shared=site_shared,
         class_shared=class_shared,
+        name_taken=name_taken,
     )
+
+
+def _is_foreign(cluster: Object | None) -> bool:
+    """Whether someone else made a Cluster API Cluster: it is neither changed nor deleted."""
+    return cluster is not None and LABEL_CLUSTER not in labels(cluster)
 
 
 def _live(source: Source, namespace: str, name: str) -> Live:
@@ -100,13 +110,12 @@ def _live(source: Source, namespace: str, name: str) -> Live:
     )
 
 
-def _sharing(source: Source, cluster: Cluster, live_class: str | None) -> tuple[bool, bool]:
+def _sharing(source: Source, cluster: Cluster, used: str | None) -> tuple[bool, bool]:
     """Whether other Clusters use the same Site, the same class revision: asked only when this one goes."""
     if cluster.metadata.deletion_timestamp is None:
         return False, False
     own = (cluster.metadata.namespace, cluster.metadata.name)
     others = [o for o in source.list(resources.CLUSTER) if _name(o) != own]
-    used = live_class or (cluster.status.class_revision if cluster.status else None)
     classes = {live_class_name(c) for c in source.list(resources.CAPI_CLUSTER) if _name(c) != own}
     pinned = {(o.get("status") or {}).get("classRevision") for o in others}
     return any(o["spec"]["site"] == cluster.spec.site for o in others), used in classes | pinned

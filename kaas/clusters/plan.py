@@ -12,7 +12,7 @@ from kaas.clusters import gates, render
 from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
 from kaas.clusters.snapshot import Object, Snapshot
-from kaas.clusters.target import ReleaseMissingError, Target, target
+from kaas.clusters.target import ReleaseMissingError, Target, class_of, target
 from kaas.kube.difference import differs, with_applied_hash
 from kaas.kube.objects import Ref, condition, is_deleting, ref_of
 
@@ -48,7 +48,7 @@ def wanted_of_cloud(snapshot: Snapshot) -> gates.Needs | None:
     site, revision = snapshot.site, snapshot.revision
     if snapshot.deleting or site is None or revision is None or site.spec.provider != "openstack":
         return None
-    if tuple(gates.offered(snapshot.cluster, site)):
+    if snapshot.name_taken or tuple(gates.offered(snapshot.cluster, site)):
         return None
     try:
         aim = target(snapshot, site, revision)
@@ -65,6 +65,9 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
     site, revision = snapshot.site, snapshot.revision
     if site is None or revision is None:
         yield Step("site", "the Site says where the cluster goes", gates=(_no_site(snapshot.cluster),))
+        return
+    if snapshot.name_taken:
+        yield Step("name", "nothing that others made is taken over", gates=(_name_taken(snapshot.cluster),))
         return
     missing = tuple(gates.offered(snapshot.cluster, site))
     if missing:
@@ -90,6 +93,12 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
     if changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
         yield Step("cluster", what, apply=(with_applied_hash(desired),))
+
+
+def _name_taken(cluster: Cluster) -> Gate:
+    name = f"{cluster.metadata.namespace}/{cluster.metadata.name}"
+    words = f"metadata.name: Cluster API has a Cluster {name} that kaas did not make; choose another name, or delete it"
+    return Gate("NameTaken", words)
 
 
 def _no_site(cluster: Cluster) -> Gate:
@@ -163,6 +172,6 @@ def _collect(snapshot: Snapshot) -> Iterator[Step]:
     """The last Cluster of a Site takes the Site's identity along; the last of a class revision takes that."""
     if snapshot.identity is not None and not snapshot.site_shared:
         yield Step("identity-gone", "no other Cluster uses it", delete=(ref_of(snapshot.identity),))
-    name = snapshot.cluster.status.class_revision if snapshot.cluster.status else None
+    name = class_of(snapshot.cluster, snapshot.live, snapshot.revision)
     if name and name in snapshot.classes and not snapshot.class_shared:
         yield Step("class-gone", "no other Cluster uses it", delete=(ref_of(snapshot.classes[name]),))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -25,9 +25,9 @@ CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
 PINNED_VARIABLES = ("externalNetwork", "nodesCIDR", "loadBalancerProvider", "ownerTag")
 
 
-def identity_name(site: Site) -> str:
+def identity_name(site: str) -> str:
     """Name of the OpenStackClusterIdentity through which the Clusters of a Site use its credentials."""
-    return f"kaas-{site.metadata.name}"
+    return f"kaas-{site}"
 
 
 def owner_tag(uid: str) -> str:
@@ -44,7 +44,7 @@ def identity(site: Site) -> Object | None:
     return {
         "apiVersion": CAPO_IDENTITY_API,
         "kind": "OpenStackClusterIdentity",
-        "metadata": {"name": identity_name(site), "labels": {LABEL_SITE: site.metadata.name}},
+        "metadata": {"name": identity_name(site.metadata.name), "labels": {LABEL_SITE: site.metadata.name}},
         "spec": {"secretRef": {"name": secret.name, "namespace": secret.namespace}},
     }
 
@@ -127,7 +127,7 @@ def _variables(cluster: Cluster, site: Site, target: Target, live: Live) -> Iter
         "controlPlaneFlavor": cluster.spec.control_plane.flavor,
         "controlPlaneZones": control_plane_zones(cluster, site),
         "images": dict(target.images),
-        "identity": _identity_variable(site),
+        "identity": _identity_variable(site, pinned.get("identity") or {}),
         "externalNetwork": spec.external_network.to_json() if spec.external_network else None,
         "nodesCIDR": cluster.spec.network.nodes,
         "dnsNameservers": [str(a) for a in spec.dns_nameservers],
@@ -144,11 +144,13 @@ def control_plane_zones(cluster: Cluster, site: Site) -> list[str]:
     return list(cluster.spec.control_plane.zones) or [z.name for z in site.spec.zones if z.control_plane]
 
 
-def _identity_variable(site: Site) -> Object | None:
+def _identity_variable(site: Site, pinned: Mapping[str, str]) -> Object | None:
+    """Credentials may change under a Cluster; its region may not: nothing of it is in another one."""
     if site.spec.credentials is None:
         return None
-    region = {"region": site.spec.region} if site.spec.region else {}
-    return {"name": identity_name(site), "cloudName": site.spec.credentials.cloud, **region}
+    region = pinned.get("region") if pinned else site.spec.region
+    named = {"name": identity_name(site.metadata.name), "cloudName": site.spec.credentials.cloud}
+    return named | ({"region": region} if region else {})
 
 
 def _known(variables: Iterable[tuple[str, Any]], target: Target) -> Sequence[Object]:

@@ -69,6 +69,7 @@ class Snapshot:
     classes: ClusterClasses that exist in the system namespace, by name.
     identity: the Site's OpenStackClusterIdentity, when there is one.
     site_shared, class_shared: whether another Cluster uses the same Site, the same class revision.
+    name_taken: whether Cluster API has a Cluster of this name that someone else made; then `live` is empty.
     cloud: None when the cloud was not asked, since nothing new is wanted of it.
     """
 
@@ -81,6 +82,7 @@ class Snapshot:
     live: Live = Live()
     site_shared: bool = False
     class_shared: bool = False
+    name_taken: bool = False
     cloud: Cloud | None = None
 
     @property

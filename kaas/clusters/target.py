@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import InvalidVersion, KubernetesVersion, matches, newest
@@ -83,6 +84,12 @@ def images(version: str, releases: Iterable[Release], site: Site, live: Live) ->
     wanted = versions_in_use(live) | {version}
     chosen = {v: pinned.get(v) or released.get(v) for v in wanted}
     return {v: image for v, image in sorted(chosen.items()) if image}
+
+
+def class_of(cluster: Cluster, live: Live, newest: ClassRevision | None) -> str | None:
+    """Class revision of a Cluster. One that never said so, since it did not get that far, may have made the newest."""
+    said = cluster.status.class_revision if cluster.status else None
+    return live_class_name(live.cluster) or said or (newest.name if newest else None)
 
 
 def live_class_name(cluster: Object | None) -> str | None:

@@ -90,8 +90,8 @@ def _build_one(program: Program, path: Path, layout: Layout, step: Step) -> None
         for file in ("go.mod", "go.sum"):  # -mod=mod may write them
             shutil.copyfile(MODULES / program.module / file, source / file)
         manifests.collect(program, lambda module: module_directory(source, module))
-        if program.patch:
-            _patch(program.patch, source)
+        for number, patch in enumerate(program.patches):
+            _patch(patch, source, f"patched{number}")
         if not path.exists():
             _compile(program, source, path, layout, step)
     _prune(program.name, path)
@@ -133,9 +133,9 @@ def module_directory(source: Path, module: str) -> Path:
     return Path(json.loads(done.stdout)["Dir"])
 
 
-def _patch(patch: Patch, source: Path) -> None:
+def _patch(patch: Patch, source: Path, name: str) -> None:
     """Copy a module into `source`, change it, and have the build take the copy."""
-    copy = source / "patched"
+    copy = source / name
     _copy_tree(module_directory(source, patch.module), copy)
     for change in patch.substitutions:
         file = copy / change.file
@@ -145,10 +145,10 @@ def _patch(patch: Patch, source: Path) -> None:
                 f"{patch.module}: {change.file} has not {change.count} times {change.old!r}: adapt the patch"
             )
         file.write_text(text.replace(change.old, change.new))
-    for name, place in patch.files.items():
-        shutil.copyfile(PATCHES / name, copy / place)
+    for added, place in patch.files.items():
+        shutil.copyfile(PATCHES / added, copy / place)
     with (source / "go.mod").open("a") as out:
-        out.write(f"\nreplace {patch.module} => ./patched\n")
+        out.write(f"\nreplace {patch.module} => ./{name}\n")
 
 
 def _copy_tree(origin: Path, to: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ LOG_TAIL_LINES = 15
 
 
 _stopping: set[Path] = set()
+_starting = threading.Lock()
 
 
 class ProcessFailed(Exception):
@@ -45,11 +47,11 @@ def spawn(
 
     Raises ProcessFailed once `forbid` was called for that lab.
     """
-    if state.resolve() in _stopping:
-        raise ProcessFailed(f"{name} was not started: the lab is being stopped")
     log.parent.mkdir(parents=True, exist_ok=True)
     marks = {MARK: str(state.resolve()), NAME: name}
-    with log.open("ab") as out:
+    with log.open("ab") as out, _starting:
+        if state.resolve() in _stopping:
+            raise ProcessFailed(f"{name} was not started: the lab is being stopped")
         return subprocess.Popen(  # noqa: S603 - argv is the lab's own
             [str(a) for a in argv],
             stdin=subprocess.DEVNULL,
@@ -63,7 +65,8 @@ def spawn(
 
 def forbid(state: Path) -> None:
     """Let `spawn` start nothing more for a lab: a thread that is busy starting it must not outlive its end."""
-    _stopping.add(state.resolve())
+    with _starting:
+        _stopping.add(state.resolve())
 
 
 def permit(state: Path) -> None:
@@ -82,12 +85,17 @@ def environment(pid: int) -> dict[str, str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+    """Whether the process runs; a zombie does not, unless threads of it still hold its sockets."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    if stat.rpartition(")")[2].split()[0] != "Z":
+        return True
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
 
 
 def find(state: Path) -> dict[int, str]:

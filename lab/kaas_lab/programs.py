@@ -57,7 +57,7 @@ class Program:
     package: str
     weight: int
     stamp: str = ""
-    patch: Patch | None = None
+    patches: tuple[Patch, ...] = ()
 
     @property
     def ldflags(self) -> str:
@@ -67,15 +67,27 @@ class Program:
     @property
     def pin(self) -> str:
         """Hash of all that decides what is built, the toolchain aside."""
-        digest = hashlib.sha256(repr((FLAGS, self.package, self.ldflags, self.patch)).encode())
-        added = self.patch.files if self.patch else {}
+        digest = hashlib.sha256(repr((FLAGS, self.package, self.ldflags, self.patches)).encode())
+        added = [file for patch in self.patches for file in patch.files]
         for file in (MODULES / self.module / "go.mod", MODULES / self.module / "go.sum", *(PATCHES / f for f in added)):
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
 
 
+# A webhook server would listen on every interface of the computer; the programs have no flag for it.
+_LOOPBACK = Patch(
+    module="sigs.k8s.io/controller-runtime",
+    substitutions=(
+        Substitution(
+            "pkg/webhook/server.go",
+            "net.JoinHostPort(s.Options.Host, strconv.Itoa(s.Options.Port))",
+            'net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Options.Port))',
+            2,
+        ),
+    ),
+)
 _MUX = "infrastructure/inmemory/pkg/server/mux.go"
-_DEV_PATCH = Patch(
+_DEV_PORTS = Patch(
     # The Dev provider listens on all interfaces and at ports that are constants, so that only one could run.
     module="sigs.k8s.io/cluster-api/test",
     substitutions=(
@@ -97,11 +109,17 @@ PROGRAMS = {
         Program("kube-apiserver", "kube", "k8s.io/kubernetes/cmd/kube-apiserver", 188, _STAMP),
         Program("kube-controller-manager", "kube", "k8s.io/kubernetes/cmd/kube-controller-manager", 52, _STAMP),
         Program("kube-scheduler", "kube", "k8s.io/kubernetes/cmd/kube-scheduler", 8, _STAMP),
-        Program("capi-core", "capi", "sigs.k8s.io/cluster-api/core", 98),
-        Program("capi-cabpk", "capi", "sigs.k8s.io/cluster-api/bootstrap/kubeadm", 5),
-        Program("capi-kcp", "capi", "sigs.k8s.io/cluster-api/controlplane/kubeadm", 8),
-        Program("capi-capdev", "capi", "sigs.k8s.io/cluster-api/test/infrastructure/docker", 30, patch=_DEV_PATCH),
-        Program("capo", "capo", "sigs.k8s.io/cluster-api-provider-openstack", 90),
+        Program("capi-core", "capi", "sigs.k8s.io/cluster-api/core", 98, patches=(_LOOPBACK,)),
+        Program("capi-cabpk", "capi", "sigs.k8s.io/cluster-api/bootstrap/kubeadm", 5, patches=(_LOOPBACK,)),
+        Program("capi-kcp", "capi", "sigs.k8s.io/cluster-api/controlplane/kubeadm", 8, patches=(_LOOPBACK,)),
+        Program(
+            "capi-capdev",
+            "capi",
+            "sigs.k8s.io/cluster-api/test/infrastructure/docker",
+            30,
+            patches=(_LOOPBACK, _DEV_PORTS),
+        ),
+        Program("capo", "capo", "sigs.k8s.io/cluster-api-provider-openstack", 90, patches=(_LOOPBACK,)),
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 74),
     )
 }

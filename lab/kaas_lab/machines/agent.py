@@ -1,0 +1,283 @@
+"""The agent of one site: watches the cloud and the faults, and moves machines and load balancers after them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaas_lab.layout import Layout
+from kaas_lab.programs import binary
+
+from . import decisions, faults, loadbalancer
+from .decisions import Action
+from .disk import Disk, Record
+from .loadbalancer import Balancer, Objects
+from .machine import SUPER_ADMIN, Machine, Surroundings
+from .nova import Cloud, CloudError, Image, Port, Server
+from .supervisor import Supervisor
+
+LOG = logging.getLogger(__name__)
+SERVER_POLL_SECONDS = 1.0
+NETWORK_POLL_SECONDS = 1.5
+FAULT_POLL_SECONDS = 0.5
+ADDRESSES = 250 * 254
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Who the agent is. boot_seconds: from power-on to cloud-init."""
+
+    layout: Layout
+    site: str
+    index: int
+    boot_seconds: float = 1.0
+
+    @property
+    def state(self) -> Path:
+        """Directory of the site."""
+        return self.layout.site_state(self.site)
+
+
+class Agent:
+    """Runs until stopped; its machines run on without it."""
+
+    def __init__(self, settings: Settings, cloud: Cloud) -> None:
+        self._settings, self._cloud = settings, cloud
+        self._servers: dict[str, Server] = {}
+        self._seen: dict[str, tuple[str, str, Any]] = {}
+        self._images: dict[str, Image] = {}
+        self._ports: dict[str, list[Port]] = {}
+        self._machines: dict[str, Machine] = {}
+        self._records: dict[str, Record] = {}
+        self._last_poll: dt.datetime | None = None
+        self._network = NetworkView(cloud)
+        self._balancer = Balancer()
+        self._around = Surroundings(
+            supervisor=Supervisor(settings.layout.state, settings.site),
+            binary=binary,
+            consoles=settings.state / "consoles",
+            boot_seconds=settings.boot_seconds,
+            administrator=self._administrator,
+            resolve=self._resolve,
+        )
+
+    async def run(self) -> None:
+        """Adopt what runs already, then follow the cloud until cancelled."""
+        self._load()
+        loops = [
+            self._repeat("servers", SERVER_POLL_SECONDS, self._follow_servers),
+            self._repeat("network", NETWORK_POLL_SECONDS, self._follow_network),
+            self._repeat("faults", FAULT_POLL_SECONDS, self._follow_faults),
+        ]
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            await self._balancer.close()
+            await asyncio.gather(*(m.detach() for m in self._machines.values()))
+
+    async def _repeat(self, what: str, seconds: float, step: Any) -> None:
+        """Do it again and again; a cloud that does not answer is told once and tried again."""
+        told = ""
+        while True:
+            started = time.monotonic()
+            try:
+                await step()
+                told = ""
+            except CloudError as error:
+                if str(error) != told:
+                    told = str(error)
+                    LOG.warning("%s: %s", what, error)
+            await asyncio.sleep(max(seconds - (time.monotonic() - started), seconds / 4))
+
+    # -- servers ---------------------------------------------------------------------------------------------------
+
+    async def _follow_servers(self) -> None:
+        now = dt.datetime.now(dt.UTC)
+        listed = await asyncio.to_thread(self._cloud.changed_servers, decisions.since(self._last_poll))
+        for raw in listed:
+            await self._look_at(raw, now)
+        first, self._last_poll = self._last_poll is None, now
+        if first:
+            await self._adopt()
+        for server, action in decisions.decide(self._servers, self._records).items():
+            await self._do(action, server)
+
+    async def _look_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:
+        key = raw["id"]
+        if decisions.is_gone(raw):
+            self._servers.pop(key, None)
+            self._seen.pop(key, None)
+        elif decisions.needs_look(raw, self._seen.get(key), now) or key not in self._servers:
+            self._servers[key] = await asyncio.to_thread(self._cloud.server, raw)
+            self._seen[key] = decisions.fingerprint(raw)
+
+    async def _do(self, action: Action, key: str) -> None:
+        LOG.info("%s: %s", key, action.value)
+        if action is Action.DESTROY:
+            await self._destroy(key)
+            return
+        server = self._servers[key]
+        if key in self._machines:
+            await self._machines.pop(key).stop()
+        if action is Action.HALT:
+            self._save(key, running=False)
+            return
+        if action is Action.INSTALL:
+            self._install(server)
+        self._save(key, running=True, booted=server.booted)
+        await self._power_on(server)
+
+    def _install(self, server: Server) -> None:
+        """Give a server an empty disk; one that is rebuilt keeps its address."""
+        before = self._records.get(server.id)
+        address = before.address if before else self._next_address()
+        record = Record(server=server.id, name=server.name, address=address, installed=server.installed)
+        self._disk(server.id).format(record)
+        self._records[server.id] = record
+
+    async def _power_on(self, server: Server, *, running: bool = False) -> None:
+        image = await self._image(server)
+        if server.id not in self._ports:
+            self._ports[server.id] = await asyncio.to_thread(self._cloud.ports, server.id)
+        machine = Machine(self._around, self._disk(server.id), self._records[server.id], server, image)
+        self._machines[server.id] = machine
+        machine.start(running=running)
+
+    async def _image(self, server: Server) -> Image:
+        key = server.image or server.volume
+        if key not in self._images:
+            self._images[key] = await asyncio.to_thread(self._cloud.image, server)
+        return self._images[key]
+
+    async def _destroy(self, key: str) -> None:
+        if key in self._machines:
+            await self._machines.pop(key).stop()
+        await asyncio.to_thread(self._around.supervisor.kill_all, key)
+        await asyncio.to_thread(self._disk(key).erase)
+        self._records.pop(key, None)
+        self._ports.pop(key, None)
+
+    def _save(self, key: str, **changes: Any) -> None:
+        """Change a record on disk; a machine may have written it since, so its file counts."""
+        disk = self._disk(key)
+        self._records[key] = disk.update(disk.load() or self._records[key], **changes)
+
+    def _load(self) -> None:
+        for directory in sorted((self._settings.state / "machines").glob("*/")):
+            record = Disk(directory).load()
+            if record:
+                self._records[record.server] = record
+
+    async def _adopt(self) -> None:
+        """Take up machines that ran under an agent before this one and need nothing done to them."""
+        pending = decisions.decide(self._servers, self._records)
+        for key, record in list(self._records.items()):
+            server = self._servers.get(key)
+            if server and record.running and key not in pending:
+                await self._power_on(server, running=True)
+
+    def _disk(self, key: str) -> Disk:
+        return Disk(self._settings.state / "machines" / key)
+
+    def _next_address(self) -> str:
+        """An address that no machine of this site ever had: etcd remembers its peers by it."""
+        counter = self._settings.state / "machines" / "next"
+        number = int(counter.read_text()) if counter.exists() else 0
+        counter.parent.mkdir(parents=True, exist_ok=True)
+        counter.write_text(str((number + 1) % ADDRESSES))
+        network = self._settings.layout.machine_network(self._settings.index)
+        return f"{network}.{number // 254}.{number % 254 + 1}"
+
+    # -- what machines ask for -------------------------------------------------------------------------------------
+
+    def _administrator(self, authority: str) -> Path | None:
+        """Kubeconfig of an administrator at some control-plane machine of a cluster that runs."""
+        for key, machine in self._machines.items():
+            record = machine.record
+            if record.control_plane and record.joined and record.authority == authority:
+                return self._disk(key).path(SUPER_ADMIN)
+        return None
+
+    def _resolve(self, asking: str, address: str) -> str | None:
+        """Loopback address of the machine that owns an address in the asking machine's network."""
+        networks = {p.network for p in self._ports.get(asking, [])}
+        for key, ports in self._ports.items():
+            if key in self._records and any(p.network in networks and p.fixed_ip == address for p in ports):
+                return self._records[key].address
+        return None
+
+    # -- network and faults ----------------------------------------------------------------------------------------
+
+    async def _follow_network(self) -> None:
+        await asyncio.to_thread(self._network.refresh)
+        await self._settle_network()
+
+    async def _settle_network(self) -> None:
+        ports = [
+            loadbalancer.Port(p.id, p.network, p.fixed_ip, self._records[key].address)
+            for key, listed in self._ports.items()
+            if key in self._records
+            for p in listed
+        ]
+        wanted = loadbalancer.routes(self._network.objects, ports)
+        hanging, refusing = (self._broken(wanted, mode) for mode in ("hang", "refuse"))
+        await self._balancer.settle(wanted, hanging, refusing)
+
+    def _broken(self, wanted: Mapping[loadbalancer.Listen, loadbalancer.Route], mode: str) -> set[str]:
+        """Names of the routes that lead to a broken cluster's end point."""
+        clusters = {f.target for f in self._around.faults if f.kind == "api" and f.mode == mode}
+        endpoints = {
+            m.record.endpoint.rpartition(":")[0] for m in self._machines.values() if m.record.cluster in clusters
+        }
+        return {route.name for (address, _), route in wanted.items() if address in endpoints}
+
+    async def _follow_faults(self) -> None:
+        found = faults.load(self._settings.state)
+        if found == self._around.faults:
+            return
+        self._around.faults[:] = found
+        await self._settle_network()
+
+
+class NetworkView:
+    """Octavia's and Neutron's objects, asked for in full only when a load balancer has changed. Blocking."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._stamp: object = None
+        self.objects = Objects()
+
+    def refresh(self) -> None:
+        """Look again. Raises CloudError."""
+        balancers = self._cloud.balancing("loadbalancers")
+        floating = self._cloud.floating_ips()
+        stamp = sorted((b["id"], str(b.get("updated_at")), b["provisioning_status"]) for b in balancers)
+        if stamp == self._stamp:
+            self.objects = Objects(
+                balancers, self.objects.listeners, self.objects.pools, self.objects.members, floating
+            )
+            return
+        listeners, pools = self._cloud.balancing("listeners"), self._cloud.balancing("pools")
+        members = {p["id"]: self._cloud.members(p["id"]) for p in pools}
+        self.objects = Objects(balancers, listeners, pools, members, floating)
+        pending = any(b["provisioning_status"].startswith("PENDING") for b in balancers)
+        self._stamp = None if pending else stamp
+
+
+async def serve(settings: Settings) -> None:
+    """Run an agent until SIGTERM or SIGINT."""
+    cloud = await asyncio.to_thread(Cloud, settings.state / "clouds.yaml")
+    task = asyncio.create_task(Agent(settings, cloud).run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        LOG.info("the agent ends; its machines run on")

@@ -1,0 +1,192 @@
+"""What the agent asks the cloud: servers with their user data, images, ports, floating IPs and load balancers.
+
+openstacksdk blocks; call from a thread. Every call has a time-out, and CloudError says that the cloud did not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keystoneauth1.exceptions
+import openstack
+import openstack.config
+
+MICROVERSION = "2.90"  # flavors embedded (2.47), user data and hostname for administrators (2.3, 2.90)
+CALL_SECONDS = 20
+BOOT_ACTIONS = ("create", "rebuild", "reboot", "start", "unrescue", "unshelve", "resume", "unpause")
+INSTALL_ACTIONS = ("create", "rebuild")
+GPU_ALIAS = "pci_passthrough:alias"
+VERSION_PROPERTY = "kube_version"
+
+
+class CloudError(Exception):
+    """A service of the cloud did not answer, or with an error."""
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """Size of a server; ram and disk in MiB and GiB, as Nova counts."""
+
+    name: str
+    vcpus: int
+    ram: int
+    disk: int
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as Nova shows it. `installed` and `booted` are ids of the actions that did so last."""
+
+    id: str
+    name: str
+    status: str
+    user_data: str | None = field(default=None, repr=False)
+    installed: str = ""
+    booted: str = ""
+    hostname: str = ""
+    project: str = ""
+    zone: str = ""
+    image: str = ""
+    volume: str = ""
+    fixed_ip: str = ""
+    flavor: Flavor = field(default_factory=lambda: Flavor("", 1, 1024, 10))
+
+
+@dataclass(frozen=True)
+class Port:
+    """A network port of a server."""
+
+    id: str
+    network: str
+    subnet: str
+    fixed_ip: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: the Kubernetes version it was made for, empty when it says none."""
+
+    name: str
+    version: str
+
+
+class Cloud:
+    """An administrator's view of one cloud."""
+
+    def __init__(self, clouds_yaml: Path, name: str = "admin") -> None:
+        config = openstack.config.OpenStackConfig(config_files=[str(clouds_yaml)])
+        self._cloud = openstack.connection.Connection(config=config.get_one(name))
+
+    def changed_servers(self, since: str | None) -> list[dict[str, Any]]:
+        """Servers of all projects that changed since a time (ISO 8601), deleted ones included; all when None."""
+        query = "all_tenants=1" + (f"&changes-since={since}" if since else "")
+        found: list[dict[str, Any]] = self._get("compute", f"/servers/detail?{query}")["servers"]
+        return found
+
+    def server(self, raw: Mapping[str, Any]) -> Server:
+        """A server with what its actions tell. Raises CloudError."""
+        actions = self._get("compute", f"/servers/{raw['id']}/os-instance-actions")["instanceActions"]
+        done = [a for a in actions if a["action"] in BOOT_ACTIONS]  # newest first
+        installs = [a for a in done if a["action"] in INSTALL_ACTIONS]
+        return parse_server(raw, _request(installs), _request(done))
+
+    def ports(self, server: str) -> list[Port]:
+        """Ports of a server, in the order in which they were made."""
+        found = self._get("network", f"/v2.0/ports?device_id={server}")["ports"]
+        ordered = sorted(found, key=lambda p: str(p.get("created_at", "")))
+        return [
+            Port(p["id"], p["network_id"], ip["subnet_id"], ip["ip_address"]) for p in ordered for ip in p["fixed_ips"]
+        ]
+
+    def image(self, server: Server) -> Image:
+        """The image that a server was made from, by way of its root volume if it has no image itself."""
+        if server.image:
+            return parse_image(self._get("image", f"/v2/images/{server.image}"))
+        volume = self._get("block-storage", f"/volumes/{server.volume}")["volume"] if server.volume else {}
+        facts = volume.get("volume_image_metadata") or {}
+        return parse_image({**facts, "name": facts.get("image_name", "")})
+
+    def floating_ips(self) -> list[dict[str, Any]]:
+        """All floating IPs."""
+        found: list[dict[str, Any]] = self._get("network", "/v2.0/floatingips")["floatingips"]
+        return found
+
+    def balancing(self, kind: str) -> list[dict[str, Any]]:
+        """All load balancers, listeners or pools, as Octavia lists them."""
+        found: list[dict[str, Any]] = self._get("load-balancer", f"/v2/lbaas/{kind}")[kind]
+        return found
+
+    def members(self, pool: str) -> list[dict[str, Any]]:
+        """Members of one pool."""
+        found: list[dict[str, Any]] = self._get("load-balancer", f"/v2/lbaas/pools/{pool}/members")["members"]
+        return found
+
+    def _get(self, service: str, path: str) -> dict[str, Any]:
+        microversion = MICROVERSION if service == "compute" else None
+        try:
+            answer = self._cloud.session.get(
+                path,
+                endpoint_filter={"service_type": service, "interface": "public"},
+                microversion=microversion,
+                timeout=CALL_SECONDS,
+                headers={"Accept": "application/json"},
+            )
+        except keystoneauth1.exceptions.ClientException as error:
+            raise CloudError(f"{service} {path}: {error}") from error
+        parsed: dict[str, Any] = answer.json()
+        return parsed
+
+
+def parse_server(raw: Mapping[str, Any], installed: str, booted: str) -> Server:
+    """A server from Nova's answer."""
+    volumes = raw.get("os-extended-volumes:volumes_attached") or [{}]
+    image = raw.get("image") or {}
+    return Server(
+        id=raw["id"],
+        name=raw["name"],
+        status=raw["status"],
+        user_data=raw.get("OS-EXT-SRV-ATTR:user_data"),
+        installed=installed,
+        booted=booted,
+        hostname=raw.get("OS-EXT-SRV-ATTR:hostname") or raw["name"],
+        project=raw.get("tenant_id", ""),
+        zone=raw.get("OS-EXT-AZ:availability_zone") or "",
+        image=image.get("id", "") if isinstance(image, dict) else "",
+        volume=volumes[0].get("id", ""),
+        fixed_ip=_fixed_ip(raw.get("addresses") or {}),
+        flavor=parse_flavor(raw.get("flavor") or {}),
+    )
+
+
+def parse_flavor(raw: Mapping[str, Any]) -> Flavor:
+    """A flavor as embedded in a server; GPUs are the devices of its PCI aliases."""
+    alias = str((raw.get("extra_specs") or {}).get(GPU_ALIAS, ""))
+    gpus = sum(int(count or 1) for _, _, count in (a.partition(":") for a in alias.split(",") if a))
+    return Flavor(
+        name=raw.get("original_name", ""),
+        vcpus=int(raw.get("vcpus", 1)),
+        ram=int(raw.get("ram", 1024)),
+        disk=int(raw.get("disk", 10)),
+        gpus=gpus,
+    )
+
+
+def parse_image(raw: Mapping[str, Any]) -> Image:
+    """The version comes from the property `kube_version`, else from a name that ends with one."""
+    name = str(raw.get("name", ""))
+    _, found, version = name.rpartition("-v")
+    named = f"v{version}" if found and version[:1].isdigit() else ""
+    return Image(name, str(raw.get(VERSION_PROPERTY) or named))
+
+
+def _request(actions: list[dict[str, Any]]) -> str:
+    return str(actions[0]["request_id"]) if actions else ""
+
+
+def _fixed_ip(addresses: Mapping[str, list[Mapping[str, Any]]]) -> str:
+    fixed = [a["addr"] for net in addresses.values() for a in net if a.get("OS-EXT-IPS:type", "fixed") == "fixed"]
+    return str(fixed[0]) if fixed else ""

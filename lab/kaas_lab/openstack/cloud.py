@@ -106,13 +106,14 @@ def launch(site: Site, service: Service) -> subprocess.Popen[bytes]:
     return spawn(
         site.layout.state,
         site.process_name(service),
-        [environment / "bin/python", "-m", "kaas_cloud.serve", service.name, site.state],
+        [environment / "bin/python", "-P", "-m", "kaas_cloud.serve", service.name, site.state],
         log=site.log(service),
         cwd=site.state,
         env={
             "PYTHONPATH": str(SERVICES_PATH),
             "HOME": str(site.state),
-            "XDG_CACHE_HOME": str(environment / "var/cache"),  # stevedore's cache of entry points
+            # stevedore's cache of entry points; -P above, for with a path of the site's own it would never hit
+            "XDG_CACHE_HOME": str(environment / "var/cache"),
             "OS_CLIENT_CONFIG_FILE": os.devnull,
             "SPT_NOENV": "1",  # setproctitle writes over the environment, in which a process of the lab has its mark
             "MALLOC_ARENA_MAX": "2",  # dozens of threads, one of which runs: more arenas only cost memory

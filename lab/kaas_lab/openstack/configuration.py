@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from kaas_lab.openstack.site import ADDRESS, PASSWORD, SERVICES, USER, Site, service_named
+from kaas_lab.openstack.site import ADDRESS, PASSWORD, SERVICES, USER, ZONES, Site, service_named
 
 Options: TypeAlias = Mapping[str, object]
 Sections: TypeAlias = Mapping[str, Options]
 
 GPU_VENDOR, GPU_PRODUCT = "10de", "20b2"  # A100 SXM4 80GB, https://pci-ids.ucw.cz
 GPU_ALIAS = "a100"
+VOLUME_DRIVER = "kaas_cloud.cinder_driver.RowsOnlyDriver"
 NO_NOTIFICATIONS = {"driver": "noop"}
 
 
@@ -264,10 +265,10 @@ class Configuration:
                 "my_ip": ADDRESS,
                 "transport_url": "fake://",
                 "auth_strategy": "keystone",
-                "enabled_backends": "rows",
+                "enabled_backends": ",".join(ZONES),
+                "storage_availability_zone": ZONES[0],
                 "default_volume_type": "__DEFAULT__",
                 "periodic_interval": 1,
-                # One zone of its own: a volume asked for in a zone of Nova is made here, and attaches from anywhere.
                 "allow_availability_zone_fallback": "true",
                 "api_paste_config": etc / "api-paste.ini",
                 "resource_query_filters_file": etc / "resource_filters.json",
@@ -275,7 +276,7 @@ class Configuration:
                 "quota_volumes": 1000,
                 "quota_gigabytes": 1000000,
             },
-            "rows": {"volume_driver": "kaas_cloud.cinder_driver.RowsOnlyDriver", "volume_backend_name": "rows"},
+            **{zone: {"volume_driver": VOLUME_DRIVER, "backend_availability_zone": zone} for zone in ZONES},
             "database": self._database("cinder"),
             "coordination": {"backend_url": f"file://{self.site.state / 'cinder/coordination'}"},
             "keystone_authtoken": self._token(),

@@ -141,6 +141,7 @@ def describe(site: Site) -> dict[str, Any]:
         "floating_network": site.floating_network,
         "address": ADDRESS,
         "password": PASSWORD,
+        "zones": list(ZONES),
         "hosts": [asdict(host) for host in site.hosts],
         "ports": {s.name: site.port(s) for s in SERVICES},
         "databases": {d: str(site.database(d)) for s in SERVICES for d in s.databases},

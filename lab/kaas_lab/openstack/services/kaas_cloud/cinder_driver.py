@@ -28,7 +28,7 @@ class RowsOnlyDriver(driver.VolumeDriver):
     def get_volume_stats(self, refresh: bool = False) -> dict[str, Any]:
         """What the scheduler goes by."""
         self._stats = {
-            "volume_backend_name": "rows",
+            "volume_backend_name": self.configuration.config_group,
             "vendor_name": "kaas-lab",
             "driver_version": self.VERSION,
             "storage_protocol": "iSCSI",

@@ -11,8 +11,6 @@ from typing import Any
 from .child import in_child
 from .place import Place
 
-BACKEND = "rows"
-
 
 def application(site: Place) -> Any:
     """Cinder's application."""
@@ -38,28 +36,52 @@ def _make() -> None:
 
 def _run_services(site: Place) -> None:
     try:
-        _start_services()
+        _start_services(site.zones)
     except BaseException:
-        logging.getLogger(__name__).exception("cinder's services did not start")
+        logging.getLogger(__name__).exception("cinder's services could not be made")
         os._exit(3)
     site.mark("volumes").touch()
 
 
-def _start_services() -> None:
-    from cinder import service
+def _start_services(zones: list[str]) -> None:
     from cinder.cmd import volume
     from oslo_config import cfg
 
-    cfg.CONF.register_opt(volume.host_opt, group=BACKEND)
-    volumes = service.Service.create(
-        binary="cinder-volume", host=f"control@{BACKEND}", service_name=BACKEND, coordination=True
-    )
-    scheduler = service.Service.create(binary="cinder-scheduler")
-    # The scheduler's start sleeps for a periodic_interval.
-    for each in (volumes, scheduler):
-        threading.Thread(target=_start, args=(each,), daemon=True).start()
+    service = _own_identity()
+    scheduler = service.create(binary="cinder-scheduler")
+    volumes = []
+    for zone in zones:
+        cfg.CONF.register_opt(volume.host_opt, group=zone)
+        volumes.append(
+            service.create(binary="cinder-volume", host=f"control@{zone}", service_name=zone, coordination=True)
+        )
+    # The scheduler's start sleeps for a periodic_interval: beside the others.
+    waiting = threading.Thread(target=_start, args=([scheduler],), daemon=True)
+    waiting.start()
+    _start(volumes)
+    waiting.join()
 
 
-def _start(service: Any) -> None:
-    service.start()
-    service.report_state()
+def _start(services: list[Any]) -> None:
+    try:
+        for service in services:
+            service.start()
+            service.report_state()
+    except BaseException:
+        logging.getLogger(__name__).exception("cinder's services did not start")
+        os._exit(3)
+
+
+def _own_identity() -> Any:
+    """Cinder's service class, for several in one process: it keeps the id of *the* service with the class."""
+    from cinder import service
+
+    lock = threading.Lock()
+
+    class Service(service.Service):
+        def report_state(self) -> None:
+            with lock:
+                service.Service.service_id = self.origin_service_id
+                super().report_state()
+
+    return Service

@@ -31,6 +31,11 @@ class Place:
         return str(self.facts["address"])
 
     @property
+    def zones(self) -> list[str]:
+        """Availability zones; Cinder has a backend in each."""
+        return list(self.facts["zones"])
+
+    @property
     def hosts(self) -> dict[str, dict[str, Any]]:
         """Compute hosts by name."""
         return {host["name"]: host for host in self.facts["hosts"]}

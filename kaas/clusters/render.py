@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
@@ -18,6 +20,8 @@ from kaas.clusters.classes import WORKER_CLASS, ClassRevision
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target
+
+_SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
 CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
 
@@ -87,7 +91,18 @@ def _template() -> Any:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(data.folder("clusterclass")), undefined=StrictUndefined, autoescape=False
     )
+    environment.policies["json.dumps_function"] = _dumps
     return environment.get_template("cluster.yaml.j2")
+
+
+def _dumps(value: Any, **options: Any) -> str:
+    """JSON that is YAML too, which has no pairs of surrogates: such a character is escaped by its own number."""
+    return _SURROGATES.sub(_by_number, json.dumps(value, **options))
+
+
+def _by_number(pair: re.Match[str]) -> str:
+    character: str = json.loads(f'"{pair[0]}"')
+    return f"\\U{ord(character):08x}"
 
 
 def _owner(cluster: Cluster) -> Object | None:

@@ -1,0 +1,153 @@
+"""What is rendered, against files that were reviewed; and what must not change under a Cluster that exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaas.api.cluster import Cluster
+from kaas.api.load import load_file
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.clusters import render
+from kaas.clusters.classes import class_revision
+from kaas.clusters.snapshot import Live, Snapshot
+from tests import golden_files
+from tests.unit.clusters.builders import aim, cluster, dev_site, pool, settled, site, snapshot
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def example(cluster_file: str, site_file: str) -> Snapshot:
+    (subject,) = load_file(EXAMPLES / f"{cluster_file}.yaml")
+    (place,) = load_file(EXAMPLES / f"{site_file}.yaml")
+    releases = [r for r in load_file(EXAMPLES / "releases.yaml") if isinstance(r, Release)]
+    assert isinstance(subject, Cluster)
+    assert isinstance(place, Site)
+    return Snapshot(subject, place, releases, class_revision(place.spec.provider))
+
+
+def of_cluster(found: Snapshot) -> list[dict[str, Any]]:
+    """What is rendered for a Cluster, its class aside (that has a file of its own)."""
+    assert found.site is not None
+    assert found.revision is not None
+    everything = render.everything(found.cluster, found.site, aim(found), found.revision)
+    return [o for o in everything if o not in found.revision.objects]
+
+
+def without_class_name(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A changed class shows in its own file, not in every one."""
+    *others, last = objects
+    topology = {**last["spec"]["topology"]}
+    topology["classRef"] = {**topology["classRef"], "name": "class-revision"}
+    return [*others, {**last, "spec": {**last["spec"], "topology": topology}}]
+
+
+LARGE: dict[str, Any] = {
+    "version": "1.36",
+    "controlPlane": {"flavor": "cpu-2", "replicas": 3, "zones": ["az-1", "az-3"]},
+    "nodePools": [
+        pool(
+            replicas=5,
+            zones=["az-1", "az-2"],
+            labels={"example.com/tier": "web", "node.kubernetes.io/team": "a"},
+            taints=[{"key": "example.com/only", "value": "web", "effect": "NoExecute"}],
+        ),
+        pool("train", flavor="dgx", replicas=0, gpu={"taint": "PreferNoSchedule", "drainTimeoutSeconds": 0}),
+    ],
+    "network": {"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("team-a", example("team-a", "site-lab")),
+        ("team-dev", example("team-dev", "site-dev")),
+        ("large", snapshot(cluster(**LARGE), site(dnsNameservers=["10.0.0.53"], loadBalancer={"provider": "ovn"}))),
+    ],
+)
+def test_rendered_as_reviewed(name: str, found: Snapshot) -> None:
+    golden_files.check(name, *without_class_name(of_cluster(found)))
+
+
+def test_without_pools_there_are_no_workers() -> None:
+    rendered = of_cluster(snapshot(cluster(nodePools=[])))[-1]
+    assert "workers" not in rendered["spec"]["topology"]
+
+
+def test_cluster_that_is_not_stored_yet_has_no_owner_and_no_tag() -> None:
+    rendered = of_cluster(snapshot(cluster(metadata={"uid": None})))[-1]
+    assert "ownerReferences" not in rendered["metadata"]
+    assert "ownerTag" not in variables(rendered)
+
+
+def test_dev_has_no_identity() -> None:
+    assert render.identity(dev_site()) is None
+
+
+def variables(obj: dict[str, Any]) -> dict[str, Any]:
+    return {v["name"]: v["value"] for v in obj["spec"]["topology"]["variables"]}
+
+
+NASTY = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Z")), min_size=1, max_size=20)
+
+
+@given(NASTY)
+def test_text_stays_text(flavor: str) -> None:
+    """Whatever a name holds, it cannot become another field of the manifest."""
+    place = site(flavors=[{"name": flavor}])
+    found = snapshot(cluster(controlPlane={"flavor": flavor}, nodePools=[pool(flavor=flavor)]), place)
+    rendered = of_cluster(found)[-1]
+    plain = of_cluster(snapshot(cluster(nodePools=[pool(flavor="cpu-2")])))[-1]
+    assert variables(rendered)["controlPlaneFlavor"] == flavor
+    (deployment,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    assert {v["name"]: v["value"] for v in deployment["variables"]["overrides"]}["workerFlavor"] == flavor
+    assert rendered["metadata"] == plain["metadata"]
+    assert rendered["spec"]["topology"].keys() == plain["spec"]["topology"].keys()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"externalNetwork": {"name": "other"}},
+        {"externalNetwork": {"id": "0000"}},
+        {"loadBalancer": {"provider": "ovn"}},
+        {"images": [{"version": "v1.36.1", "name": "another-image"}]},
+        {"region": "RegionTwo"},
+        {"credentials": {"secret": {"name": "rotated"}}},
+    ],
+)
+def test_what_a_cluster_was_made_with_stays(changed: dict[str, Any]) -> None:
+    before = settled()
+    assert before.live.cluster is not None
+    after = snapshot(before.cluster, site(**changed), live=before.live, classes=before.classes)
+    assert after.site is not None
+    again = render.cluster(after.cluster, after.site, aim(after), after.live)
+    assert variables(again) == variables(before.live.cluster)
+    new = snapshot(before.cluster, site(**changed))
+    assert new.site is not None
+    if "credentials" not in changed:
+        fresh = render.cluster(new.cluster, new.site, aim(new), Live())
+        assert variables(fresh) != variables(again)
+    else:
+        assert render.identity(after.site) != render.identity(site())
+
+
+def test_variables_that_the_class_does_not_know_are_left_out() -> None:
+    """A Cluster on an older revision is not given what only a newer one takes."""
+    before = settled()
+    assert before.live.cluster is not None
+    (name, known), *_ = before.classes.items()
+    taken = [v for v in known["spec"]["variables"] if v["name"] not in ("dnsNameservers", "nodeTaints")]
+    old = {**known, "spec": {**known["spec"], "variables": taken}}
+    found = snapshot(before.cluster, classes={name: old}, live=before.live)
+    assert found.site is not None
+    rendered = render.cluster(found.cluster, found.site, aim(found), found.live)
+    assert "dnsNameservers" not in variables(rendered)
+    (deployment,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    assert [v["name"] for v in deployment["variables"]["overrides"]] == ["workerFlavor", "nodeLabels"]

@@ -110,8 +110,7 @@ class KubeClient:
 
     async def get(self, ref: Ref) -> Object | None:
         """Object, or None when it (or its kind) is not there."""
-        resource = await self.resource(ref.api_version, ref.kind)
-        return await self._found("get", "GET", resource, ref)
+        return await self._found("get", "GET", ref)
 
     async def list(
         self,
@@ -187,11 +186,10 @@ class KubeClient:
 
     async def delete(self, ref: Ref, *, uid: str | None = None, propagation: Propagation = "Background") -> bool:
         """Ask for deletion; False when it is not there. With `uid`, Conflict when another object has the name now."""
-        resource = await self.resource(ref.api_version, ref.kind)
         options: Object = {"propagationPolicy": propagation}
         if uid:
             options["preconditions"] = {"uid": uid}
-        return await self._found("delete", "DELETE", resource, ref, options) is not None
+        return await self._found("delete", "DELETE", ref, options) is not None
 
     async def version(self) -> Object:
         """Answer of `/version`; `gitVersion` is the server's version."""
@@ -238,12 +236,11 @@ class KubeClient:
         auth = await self._api.configuration.auth_settings()
         return {a["key"]: a["value"] for a in auth.values() if a.get("in") == "header" and a.get("value")}
 
-    async def _found(
-        self, verb: str, method: str, resource: Resource, ref: Ref, body: Object | None = None
-    ) -> Object | None:
-        """Answer, or None when there is no such object."""
-        path = resource.path(ref.namespace, ref.name)
+    async def _found(self, verb: str, method: str, ref: Ref, body: Object | None = None) -> Object | None:
+        """Answer, or None when there is no such object or kind."""
         try:
+            resource = await self.resource(ref.api_version, ref.kind)
+            path = resource.path(ref.namespace, ref.name)
             return await self._send(_Call(verb, method, path, f"{verb} {ref}", ref.kind, body))
         except NotFound:
             return None

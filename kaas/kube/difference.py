@@ -70,7 +70,7 @@ def _differences(desired: Any, live: Any, path: str) -> Iterator[str]:
 
 def _in_map(desired: dict[str, Any], live: dict[str, Any], path: str) -> Iterator[str]:
     for name, value in desired.items():
-        inner = f"{path}.{name}" if path else name
+        inner = f"{path}{name}" if not path or name.startswith("[") else f"{path}.{name}"
         if name in live:
             yield from _differences(value, live[name], inner)
         elif not _may_be_missing(name, value):

@@ -144,8 +144,9 @@ class Queue(Generic[K]):
     def _fail(self, key: K, failure: Exception, start: float) -> None:
         now = self._clock.monotonic()
         pause = self._backlog.failed(key, now)
-        log.warning("reconcile of %s failed, again in %.0f s: %s", key, pause, failure, exc_info=failure)
-        self._observe(Outcome(key, now - start, type(failure).__name__))
+        error = type(failure).__name__
+        log.warning("reconcile of %s failed, again in %.0f s: %s: %s", key, pause, error, failure, exc_info=failure)
+        self._observe(Outcome(key, now - start, error))
 
     async def _all_ended(self) -> None:
         while self._tasks:

@@ -1,0 +1,181 @@
+"""The feed: events and lists in, index and keys out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import pytest
+
+from kaas.kube.resources import MACHINE, SITE
+from kaas.runtime.index import CLUSTER_LABEL, Index
+from kaas.runtime.watches import Feed, Subscription, Watch
+
+
+def machine(name: str, version: int, cluster: str = "one", namespace: str = "t", **more: Any) -> dict[str, Any]:
+    meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"metadata": {**meta, "labels": {CLUSTER_LABEL: cluster}}, **more}
+
+
+def cluster_of(obj: dict[str, Any]) -> Iterable[Hashable]:
+    return [obj["metadata"]["labels"][CLUSTER_LABEL]]
+
+
+class Fed:
+    """A feed of Machines with its index, and the keys and syncs it gave."""
+
+    def __init__(self, *scopes: str, **watch: Any) -> None:
+        self.index, self.keys, self.syncs = Index(), list[Hashable](), 0
+        watches = [Watch(MACHINE, watch.pop("keys", cluster_of), **watch)]
+        self.feed = Feed(self.index, [Subscription(w, self.keys.append) for w in watches])
+        self.feed.expect([(MACHINE, scope) for scope in scopes or ("",)], self.synced)
+
+    def synced(self) -> None:
+        self.syncs += 1
+
+    def taken(self) -> list[Hashable]:
+        keys, self.keys[:] = list(self.keys), []
+        return keys
+
+    def names(self) -> list[str]:
+        return [o["metadata"]["name"] for o in self.index.list(MACHINE)]
+
+
+def test_synced_when_everything_listed_has_arrived() -> None:
+    fed = Fed()
+    fed.feed.listed(MACHINE, "", {("t", "a"), ("t", "b")}, "5")
+    assert fed.feed.unsynced() == ["Machine.cluster.x-k8s.io"]
+    fed.feed.event(MACHINE, None, machine("a", 1))
+    assert not fed.feed.synced
+    fed.feed.event(MACHINE, None, machine("b", 2))
+    assert fed.feed.synced
+    assert fed.syncs == 1
+    assert fed.index.get(MACHINE, "t", "a")["kind"] == "Machine"
+
+
+def test_an_empty_list_is_synced_and_a_deletion_counts_as_arrival() -> None:
+    fed = Fed()
+    assert not fed.feed.synced
+    fed.feed.listed(MACHINE, "", set(), "5")
+    assert fed.syncs == 1
+    fed.feed.listed(MACHINE, "", {("t", "a")}, "6")
+    fed.feed.event(MACHINE, "DELETED", machine("a", 7))
+    assert fed.feed.synced
+
+
+def test_nothing_to_watch_is_synced() -> None:
+    feed = Feed(Index(), [])
+    called: list[bool] = []
+    feed.expect([], lambda: called.append(True))
+    assert called == [True]
+
+
+def test_keys_of_before_and_after() -> None:
+    fed = Fed()
+    fed.feed.event(MACHINE, "ADDED", machine("a", 1))
+    assert fed.taken() == ["one"]
+    fed.feed.event(MACHINE, "MODIFIED", machine("a", 2, cluster="two"))
+    assert fed.taken() == ["one", "two"]
+    fed.feed.event(MACHINE, "DELETED", machine("a", 3, cluster="two"))
+    assert fed.taken() == ["two"]
+    fed.feed.event(MACHINE, "DELETED", machine("a", 3))
+    assert fed.taken() == []
+
+
+def test_what_a_new_list_repeats_wakes_nobody() -> None:
+    fed = Fed()
+    fed.feed.event(MACHINE, None, machine("a", 1))
+    fed.taken()
+    fed.feed.event(MACHINE, None, machine("a", 1))
+    assert fed.taken() == []
+
+
+def test_what_a_new_list_has_not_is_gone() -> None:
+    fed = Fed()
+    for name in "abc":
+        fed.feed.event(MACHINE, None, machine(name, 1))
+    fed.taken()
+    fed.feed.listed(MACHINE, "", {("t", "b")}, "9")
+    assert fed.names() == ["b"]
+    assert fed.taken() == ["one", "one"]
+
+
+def test_a_namespace_has_its_own_list() -> None:
+    fed = Fed("t", "u")
+    fed.feed.event(MACHINE, None, machine("a", 1))
+    fed.feed.event(MACHINE, None, machine("b", 1, namespace="u"))
+    fed.feed.listed(MACHINE, "u", set(), "9")
+    assert fed.names() == ["a"]
+    assert not fed.feed.synced
+    fed.feed.listed(MACHINE, "t", {("t", "a")}, "9")
+    assert fed.feed.synced
+
+
+def test_an_event_that_its_list_overtook_does_not_bring_the_dead_back() -> None:
+    fed = Fed()
+    fed.feed.listed(MACHINE, "", set(), "100")
+    fed.feed.event(MACHINE, "ADDED", machine("a", 99))
+    assert fed.names() == []
+    fed.feed.event(MACHINE, "ADDED", machine("a", 101))
+    assert fed.names() == ["a"]
+
+
+def test_versions_may_go_back_with_a_restored_backup() -> None:
+    fed = Fed()
+    fed.feed.listed(MACHINE, "", set(), "100")
+    fed.feed.listing(MACHINE, "")
+    fed.feed.event(MACHINE, None, machine("a", 50))  # a page's objects arrive before the last page is read
+    fed.feed.listed(MACHINE, "", {("t", "a")}, "60")
+    assert fed.names() == ["a"]
+    assert fed.feed.synced
+
+
+def test_a_change_of_what_is_not_kept_wakes_nobody() -> None:
+    fed = Fed(transform=lambda o: {k: v for k, v in o.items() if k != "status"})
+    fed.feed.event(MACHINE, "ADDED", machine("a", 1, status={"beat": 1}))
+    fed.taken()
+    fed.feed.event(MACHINE, "MODIFIED", machine("a", 2, status={"beat": 2}))
+    assert fed.taken() == []
+    fed.feed.event(MACHINE, "MODIFIED", machine("a", 3, spec={"x": 1}))
+    assert fed.taken() == ["one", "one"]
+    kept = fed.index.get(MACHINE, "t", "a")
+    assert kept is not None
+    assert kept["metadata"]["resourceVersion"] == "3"
+
+
+def test_a_kind_that_is_no_longer_served() -> None:
+    fed = Fed()
+    fed.feed.event(MACHINE, "ADDED", machine("a", 1))
+    fed.feed.not_served(MACHINE)
+    assert fed.names() == []
+    assert fed.taken() == ["one", "one"]
+
+
+def test_keys_that_fail_stop_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    fed = Fed(keys=lambda o: [o["missing"]])
+    fed.feed.event(MACHINE, "ADDED", machine("a", 1))
+    assert fed.names() == ["a"]
+    assert "no keys for Machine t/a" in caplog.text
+
+
+def test_several_features_may_watch_a_kind_with_one_selector() -> None:
+    first, second = list[Hashable](), list[Hashable]()
+    watch = Watch(MACHINE, cluster_of, "a=b")
+    feed = Feed(Index(), [Subscription(watch, first.append), Subscription(watch, second.append)])
+    feed.event(MACHINE, "ADDED", machine("a", 1))
+    assert first == second == ["one"]
+    assert feed.resources == [MACHINE]
+    assert feed.selector(MACHINE) == "a=b"
+    with pytest.raises(ValueError, match="two label selectors"):
+        Feed(Index(), [Subscription(watch, first.append), Subscription(Watch(MACHINE, cluster_of), first.append)])
+
+
+def test_cluster_wide_kinds() -> None:
+    keys: list[Hashable] = []
+    index = Index()
+    feed = Feed(index, [Subscription(Watch(SITE, lambda o: [o["metadata"]["name"]]), keys.append)])
+    feed.expect([(SITE, "")], lambda: None)
+    feed.listed(SITE, "", {("", "s")}, "1")
+    feed.event(SITE, None, {"metadata": {"name": "s", "resourceVersion": "1"}})
+    assert feed.synced
+    assert keys == ["s"]

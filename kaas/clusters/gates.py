@@ -17,7 +17,6 @@ LOOK_AGAIN_SECONDS = 15.0
 # What a cluster of its own needs in OpenStack beside its servers: CAPO's managed network with an API load balancer.
 NEW_CLUSTER_NEEDS = {
     "networks": 1,
-    "subnets": 1,
     "routers": 1,
     "security_groups": 2,
     "load_balancers": 1,
@@ -178,5 +177,5 @@ def _quota_needs(wanted: Needs, cloud: Cloud) -> Mapping[str, int]:
     total: Counter[str] = Counter(NEW_CLUSTER_NEEDS if wanted.new_cluster else {})
     for flavor, number in wanted.servers.items():
         vcpus, ram = cloud.flavors.get(flavor, (0, 0))
-        total.update(instances=number, ports=number, cores=number * vcpus, ram=number * ram)
+        total.update(instances=number, ports=number, cores=number * vcpus, ram_mb=number * ram)
     return +total

@@ -146,12 +146,12 @@ class Kubelet:
         """A mirror Pod that an earlier boot left belongs to another static Pod: kubelets delete and create it."""
         pod = nodeobject.mirror_pod(self._facts, component, self._uid, self._annotations.get(component, {}))
         try:
-            found = await self._api.get(path)
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
             await self._api.post(PODS, pod)
             return
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+        found = await self._api.get(path)
         mark = "kubernetes.io/config.mirror"
         if found["metadata"].get("annotations", {}).get(mark) != pod["metadata"]["annotations"][mark]:
             await self._api.delete(f"{path}?gracePeriodSeconds=0")

@@ -1,0 +1,1 @@
+"""The `kaas` command, and the same as a plugin of kubectl."""

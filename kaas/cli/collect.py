@@ -1,0 +1,80 @@
+"""From a few lists of a management cluster to the snapshots that plan and status are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Iterable
+
+from kaas.api.constants import SYSTEM_NAMESPACE
+from kaas.cli.session import Session
+from kaas.clusters.observe import Key, Parsed, observe
+from kaas.clusters.snapshot import Snapshot
+from kaas.kube import resources
+from kaas.kube.objects import Object, Objects, Ref
+from kaas.kube.resources import Resource
+from kaas.runtime.index import CLUSTER_LABEL, Index
+
+PARTS = (
+    resources.KUBEADM_CONTROL_PLANE,
+    resources.MACHINE_DEPLOYMENT,
+    resources.MACHINE,
+    resources.OPENSTACK_CLUSTER,
+    resources.OPENSTACK_MACHINE,
+    resources.OPENSTACK_SERVER,
+)
+"""What Cluster API and its provider make of one Cluster."""
+
+
+async def of_clusters(session: Session, keys: Collection[Key]) -> Index:
+    """What there is of these Clusters, and the Sites: enough to show them."""
+    index = Index()
+    listed: list[Awaitable[Objects]] = [session.list(resources.SITE), *_named(session, keys), *_parts(session, keys)]
+    for objects in await asyncio.gather(*listed):
+        _put(index, objects)
+    return index
+
+
+async def for_plan(session: Session, keys: Collection[Key]) -> Index:
+    """Everything that the plan of these Clusters depends on."""
+    lists: list[Awaitable[Objects]] = [
+        session.list(resources.CLUSTER),
+        session.list(resources.CAPI_CLUSTER),
+        session.list(resources.SITE),
+        session.list(resources.RELEASE),
+        session.list(resources.CLUSTER_CLASS, SYSTEM_NAMESPACE),
+        session.list(resources.OPENSTACK_CLUSTER_IDENTITY),
+    ]
+    index = Index()
+    for objects in await asyncio.gather(*lists, *_parts(session, keys)):
+        _put(index, objects)
+    return index
+
+
+def snapshots(index: Index, keys: Iterable[Key]) -> dict[Key, Snapshot | None]:
+    """Snapshot of each Cluster, None for one that is not there."""
+    parsed = Parsed()
+    return {key: observe(index, key, parsed) for key in keys}
+
+
+async def _one(session: Session, resource: Resource, key: Key) -> Objects:
+    found = await session.client.get(Ref(resource.api_version, resource.kind, *key))
+    return [found] if found else []
+
+
+def _named(session: Session, keys: Iterable[Key]) -> list[Awaitable[Objects]]:
+    return [_one(session, r, key) for key in keys for r in (resources.CLUSTER, resources.CAPI_CLUSTER)]
+
+
+def _parts(session: Session, keys: Collection[Key]) -> list[Awaitable[Objects]]:
+    """One list a kind and namespace; narrowed to the Cluster where there is only one."""
+    found: list[Awaitable[Objects]] = []
+    for namespace in sorted({n for n, _ in keys}):
+        names = [name for n, name in keys if n == namespace]
+        selector = f"{CLUSTER_LABEL}={names[0]}" if len(names) == 1 else CLUSTER_LABEL
+        found += [session.list(r, namespace, selector) for r in PARTS]
+    return found
+
+
+def _put(index: Index, objects: Iterable[Object]) -> None:
+    for obj in objects:
+        index.put(obj)

@@ -1,0 +1,143 @@
+"""The command line itself: names, options and help. What a command does is imported when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from kaas.cli import options
+from kaas.cli.command import callback, command
+from kaas.cli.exits import EXIT_CODES
+from kaas.cli.lab import LabGroup
+from kaas.cli.options import LogFormat
+from kaas.cli.settings import Output, Settings
+
+_EPILOG = "Exit codes:\n\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+app = typer.Typer(
+    name="kaas",
+    help="Kubernetes as a Service on OpenStack: apply `kind: Cluster`, get a Kubernetes cluster.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(callback)
+
+
+@app.command()
+@command
+def render(settings: Settings, files: options.Files, only_cluster: options.OnlyCluster = False) -> None:
+    """Print the Cluster API manifests of Clusters. Needs no management cluster, but the files of their Sites."""
+    from kaas.cli.render import render as run
+
+    run(settings, files, only_cluster=only_cluster)
+
+
+@app.command()
+@command
+def plan(settings: Settings, names: options.OptionalNames = None, files: options.OptionalFiles = None) -> int:
+    """Show what the controller would do next, and why. Ends with 10 when there is something to do, 11 when blocked."""
+    from kaas.cli.plan import plan as run
+
+    return run(settings, names or [], files or [])
+
+
+@app.command()
+@command
+def apply(
+    settings: Settings,
+    files: options.Files,
+    wait: options.Wait = False,
+    timeout: options.Timeout = options.HALF_AN_HOUR,
+) -> None:
+    """Apply Clusters, Sites and Releases, with Namespaces and Secrets that they need."""
+    from kaas.cli.apply import apply as run
+
+    run(settings, files, wait=wait, timeout=timeout)
+
+
+@app.command()
+@command
+def status(
+    settings: Settings,
+    name: options.OptionalName = None,
+    everywhere: options.Everywhere = False,
+    watch: options.Watch = False,
+) -> None:
+    """Show all Clusters as a table, or one as a tree down to its servers, with the deepest reason."""
+    from kaas.cli.status import status as run
+
+    run(settings, name, everywhere=everywhere, watch=watch)
+
+
+@app.command()
+@command
+def kubeconfig(settings: Settings, name: options.Name, output: options.KubeconfigFile = None) -> None:
+    """Print the administrator's kubeconfig of a Cluster."""
+    from kaas.cli.kubeconfig import kubeconfig as run
+
+    run(settings, name, output)
+
+
+@app.command()
+@command
+def delete(
+    settings: Settings,
+    names: options.Names,
+    wait: options.Wait = False,
+    timeout: options.Timeout = options.HALF_AN_HOUR,
+    yes: options.Yes = False,
+) -> None:
+    """Delete Clusters with all that they have in the cloud."""
+    from kaas.cli.delete import delete as run
+
+    run(settings, names, wait=wait, timeout=timeout, yes=yes)
+
+
+@app.command()
+@command
+def crds(settings: Settings, install: options.Install = False) -> None:
+    """Print the kinds of kaas, or install them."""
+    from kaas.cli.crds import crds as run
+
+    run(settings, install=install)
+
+
+@app.command()
+@command
+def controller(
+    settings: Settings,
+    namespace: options.WatchNamespaces = None,
+    metrics_host: options.MetricsHost = "127.0.0.1",
+    metrics_port: options.MetricsPort = 8080,
+    leader_elect: options.LeaderElect = True,
+    log_format: options.Format = LogFormat.HUMAN,
+    workers: options.Workers = 8,
+) -> None:
+    """Run the controller until SIGTERM or Ctrl-C."""
+    from kaas.cli.controller import Options
+    from kaas.cli.controller import controller as run
+
+    run(settings, Options(tuple(namespace or ()), metrics_host, metrics_port, leader_elect, log_format.value, workers))
+
+
+@app.command()
+@command
+def version(settings: Settings) -> None:
+    """Print the version of kaas."""
+    from importlib.metadata import version as of
+
+    if settings.output is None:
+        typer.echo(f"kaas {of('kaas')}")
+        return
+    from kaas.cli.output import emit
+
+    emit({"version": of("kaas")}, Output(settings.output))
+
+
+app.add_typer(typer.Typer(name="lab", cls=LabGroup, help="A management cluster and OpenStack as local processes."))
+
+
+def main() -> None:
+    """Entry point of `kaas` and `kubectl-kaas`."""
+    app()

@@ -1,0 +1,96 @@
+"""One Cluster as a tree for people: control plane and pools, their Machines, their servers."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from kaas.cli.view import ClusterView, GroupView, MachineView, Mark, ServerView
+
+MARKS = {Mark.WELL: ("✔", "green"), Mark.MOVING: ("…", "yellow"), Mark.SICK: ("✘", "red"), Mark.GOING: ("-", "magenta")}
+STATUS_MARKS = {"True": Mark.WELL, "False": Mark.SICK, "Unknown": Mark.MOVING}
+
+
+def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
+    """The tree; `brief` leaves out conditions that hold, endpoint and kubeconfig."""
+    root = Tree(_title(cluster))
+    if cluster.infrastructure_why:
+        root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))
+    for group in cluster.groups:
+        _add_group(root, group)
+    return Group(root, *_conditions(cluster, brief=brief), *_plan(cluster), *([] if brief else _access(cluster)))
+
+
+def _marked(mark: Mark, text: str, style: str = "") -> Text:
+    sign, color = MARKS[mark]
+    return Text.assemble((sign, color), " ", (text, style))
+
+
+def _title(cluster: ClusterView) -> Text:
+    title = _marked(cluster.mark, f"{cluster.namespace}/{cluster.name}", "bold")
+    title.append(f"  {cluster.phase}", MARKS[cluster.mark][1])
+    title.append(f"  {cluster.version}  on {cluster.site}")
+    if not cluster.current:
+        title.append("  (a change has not been looked at yet)", "yellow")
+    if cluster.why and cluster.mark is not Mark.WELL:
+        title.append(f"\n  {cluster.why}", MARKS[cluster.mark][1])
+    return title
+
+
+def _add_group(root: Tree, group: GroupView) -> None:
+    of = "" if group.desired is None else f"/{group.desired}"
+    title = _marked(group.mark, group.name, "bold").append(f"  {group.ready}{of} ready")
+    for fact in (group.flavor, group.gpu and f"GPUs {group.gpu}"):
+        title.append(f"  {fact}", "dim") if fact else None
+    branch = root.add(title)
+    for machine in group.machines:
+        _add_machine(branch, machine)
+
+
+def _add_machine(branch: Tree, machine: MachineView) -> None:
+    title = _marked(machine.mark, machine.name).append(f"  {machine.phase}")
+    facts = (machine.version, machine.zone, f"{machine.gpus} GPUs" if machine.gpus else None)
+    for fact in facts:
+        title.append(f"  {fact}", "dim") if fact else None
+    if machine.why:
+        title.append(f"\n  {machine.why}", MARKS[machine.mark][1])
+    leaf = branch.add(title)
+    if machine.server:
+        leaf.add(_server(machine.server))
+
+
+def _server(server: ServerView) -> Text:
+    mark = {"ACTIVE": Mark.WELL, "ERROR": Mark.SICK, "SHUTOFF": Mark.SICK}.get(server.state or "", Mark.MOVING)
+    text = _marked(mark, "server")
+    return text.append(f"  {server.state or 'unknown'}  {server.id or ''}".rstrip(), "dim")
+
+
+def _conditions(cluster: ClusterView, *, brief: bool) -> list[Text]:
+    shown = [c for c in cluster.conditions if not brief or (c.status != "True" and c.type != "Ready")]
+    lines = [Text("conditions", "bold")] if shown else []
+    for item in shown:
+        mark = STATUS_MARKS.get(item.status, Mark.MOVING)
+        line = Text("  ").append_text(_marked(mark, item.type))
+        reason = item.reason if item.reason != item.type else ""
+        words = "  ".join(filter(None, (reason, item.message)))
+        lines.append(line.append(f"  {words}", "dim") if words else line)
+    return lines
+
+
+def _plan(cluster: ClusterView) -> list[Text]:
+    lines = [Text("next", "bold")] if cluster.plan else []
+    for step in cluster.plan:
+        line = Text(f"  {step.id}: {step.reason}")
+        lines.append(line.append(f"  waits for: {step.waits_for}", "yellow") if step.waits_for else line)
+    return lines
+
+
+def _access(cluster: ClusterView) -> list[Text]:
+    lines = []
+    if cluster.endpoint:
+        lines.append(Text.assemble(("endpoint", "bold"), f"  {cluster.endpoint}"))
+    if cluster.kubeconfig_secret:
+        command = f"kaas kubeconfig {cluster.name} -n {cluster.namespace}"
+        lines.append(Text.assemble(("kubeconfig", "bold"), f"  Secret {cluster.kubeconfig_secret}  (`{command}`)"))
+    return lines

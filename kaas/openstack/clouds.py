@@ -1,0 +1,188 @@
+"""Clouds, asked from asyncio: bounded threads a cloud, a time limit on everything, answers shared and kept for a while.
+
+A cloud that hangs costs its own few threads and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
+
+from openstack.connection import Connection
+
+from kaas.openstack import questions
+from kaas.openstack.connection import Session
+from kaas.openstack.credentials import Credentials
+from kaas.openstack.errors import CloudError, Kind, Problem, classify
+from kaas.openstack.facts import CloudFacts, Leftovers, ServerFault
+
+Answer = TypeVar("Answer")
+Question = Callable[[Connection, str], Any]
+
+_FACTS: Final[Mapping[str, Question]] = {
+    "images": questions.images,
+    "flavors": questions.flavors,
+    "external_networks": questions.external_networks,
+    "zones": questions.zones,
+}
+_QUOTAS: Final[Mapping[str, Question]] = {
+    "compute_quotas": questions.compute_quotas,
+    "network_quotas": questions.network_quotas,
+    "load_balancer_quotas": questions.load_balancer_quotas,
+    "volume_quotas": questions.volume_quotas,
+}
+# Seconds after which credentials that nobody asked with are forgotten: rotated ones never come back.
+_IDLE: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds, and threads.
+
+    call: until a call without an answer fails.
+    overall: until a question of several calls is given up.
+    fresh: how long facts are kept; a failure is kept for `fresh_failure`.
+    threads: at most so many for one cloud, however many projects of it we know.
+    """
+
+    call: float = 10.0
+    overall: float = 30.0
+    fresh: float = 60.0
+    fresh_failure: float = 15.0
+    threads: int = 4
+
+
+@dataclass
+class _Known:
+    """What we keep of one set of credentials."""
+
+    session: Session
+    used: float
+    facts: CloudFacts | None = None
+    asked: float = 0.0
+    asking: asyncio.Task[CloudFacts] | None = field(default=None, repr=False)
+
+
+class CloudDirectory:
+    """Every cloud that we have credentials for. Use from one event loop; `close` at the end.
+
+    clock: monotonic seconds.
+    """
+
+    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+
+    async def facts(self, credentials: Credentials) -> CloudFacts:
+        """What the cloud has, at most `Limits.fresh` seconds old. Never raises for a cloud: see `CloudFacts.error`.
+
+        Callers at the same time share one round of questions; one that is cancelled does not end it for the others.
+        """
+        known = self._of(credentials)
+        if known.facts and self._clock() - known.asked < self._keeps(known.facts):
+            return known.facts
+        if known.asking is None:
+            known.asking = asyncio.create_task(self._ask(credentials, known))
+        return await asyncio.shield(known.asking)
+
+    def forget(self, credentials: Credentials) -> None:
+        """Ask anew next time: something is known to have changed."""
+        if known := self._known.get(credentials.key):
+            known.facts = None
+
+    async def server_fault(self, credentials: Credentials, server_id: str) -> ServerFault | None:
+        """A server's status and fault in Nova's words; None when there is no such server. Raises CloudError."""
+        return await self._in_time(
+            credentials, self._run(credentials, lambda cloud, _: questions.server_fault(cloud, server_id))
+        )
+
+    async def leftovers(self, credentials: Credentials) -> Leftovers:
+        """What the project holds, counted. Raises CloudError."""
+        names = [each.name for each in fields(Leftovers)]
+
+        def counter(name: str) -> Callable[[Connection, str], int]:
+            return lambda cloud, project: questions.count(cloud, project, name)
+
+        counts = asyncio.gather(*(self._run(credentials, counter(name)) for name in names))
+        return Leftovers(**dict(zip(names, await self._in_time(credentials, counts), strict=True)))
+
+    def close(self) -> None:
+        """Close all connections; threads that still wait for a cloud end with their call."""
+        for known in self._known.values():
+            known.session.close()
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._known.clear()
+        self._pools.clear()
+
+    def _keeps(self, facts: CloudFacts) -> float:
+        return self._limits.fresh_failure if facts.error else self._limits.fresh
+
+    def _of(self, credentials: Credentials) -> _Known:
+        now = self._clock()
+        self._drop_idle(now)
+        if (known := self._known.get(credentials.key)) is None:
+            known = self._known[credentials.key] = _Known(Session(credentials, self._limits.call), now)
+        known.used = now
+        return known
+
+    def _drop_idle(self, now: float) -> None:
+        for key in [k for k, known in self._known.items() if now - known.used > _IDLE and known.asking is None]:
+            self._known.pop(key).session.close()
+
+    async def _ask(self, credentials: Credentials, known: _Known) -> CloudFacts:
+        try:
+            known.facts = await self._in_time(credentials, self._gather(credentials))
+        except CloudError as error:
+            known.facts = CloudFacts(error=error.problem)
+        finally:
+            known.asking = None
+        known.asked = self._clock()
+        return known.facts
+
+    async def _gather(self, credentials: Credentials) -> CloudFacts:
+        await self._run(credentials, lambda _cloud, project: project)  # sign in once, before many would at a time
+        names = [*_FACTS, *_QUOTAS]
+        asked = (self._run_or_problem(credentials, {**_FACTS, **_QUOTAS}[name]) for name in names)
+        answers: dict[str, Any] = dict(zip(names, await asyncio.gather(*asked), strict=True))
+        unknown = {name: answers.pop(name) for name in names if isinstance(answers[name], Problem)}
+        quotas = {k: v for name in _QUOTAS if name in answers for k, v in answers.pop(name).items()}
+        return CloudFacts(**answers, quotas=quotas, unknown=unknown)
+
+    async def _run_or_problem(self, credentials: Credentials, question: Question) -> Any:
+        try:
+            return await self._run(credentials, question)
+        except CloudError as error:
+            return error.problem
+
+    async def _run(self, credentials: Credentials, question: Callable[[Connection, str], Answer]) -> Answer:
+        """One question in the cloud's threads; its errors become CloudError."""
+        session = self._of(credentials).session
+
+        def ask() -> Answer:
+            try:
+                return question(session.cloud, session.project())
+            except Exception as error:
+                raise CloudError(classify(error, credentials.auth_url)) from None
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool(credentials), ask)
+
+    async def _in_time(self, credentials: Credentials, asked: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._limits.overall):
+                return await asked
+        except TimeoutError:
+            message = f"{credentials.auth_url} takes more than {self._limits.overall:g} s: check the cloud's services"
+            raise CloudError(Problem(Kind.TIMEOUT, message)) from None
+
+    def _pool(self, credentials: Credentials) -> ThreadPoolExecutor:
+        where = credentials.auth_url
+        if where not in self._pools:
+            self._pools[where] = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="cloud")
+        return self._pools[where]

@@ -1,0 +1,127 @@
+"""What can go wrong with a cloud, in a few kinds, with messages that stay the same from one attempt to the next.
+
+The SDK's own messages carry request ids and addresses of objects in memory: written into a status, they would change it
+with every attempt.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+import requests
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+
+_LONGEST: Final = 512
+_NOISE: Final = re.compile(r"\s*\(Request-ID: [^)]*\)|req-[0-9a-f-]{36}|<[\w.]+ object at 0x[0-9a-f]+>:? ?")
+
+
+class Kind(StrEnum):
+    """What is wrong, for programs: also the reason of conditions."""
+
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    UNREACHABLE = "Unreachable"
+    TIMEOUT = "Timeout"
+    INVALID = "InvalidCredentials"
+    NO_SERVICE = "NoSuchService"
+    FAILED = "CloudFailed"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a cloud did not do, and why. The message is for people and holds no secret."""
+
+    kind: Kind
+    message: str
+
+
+class CloudError(Exception):
+    """A cloud that did not do what was asked; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+# The first that fits wins: requests' certificate errors are connection errors too. {} is the cloud's address.
+_BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], Kind, str], ...]] = (
+    (
+        (requests.Timeout, keystone.ConnectTimeout, sdk.ResourceTimeout),
+        Kind.TIMEOUT,
+        "{} does not answer in time: check the network and the cloud's services",
+    ),
+    (
+        (keystone.SSLError, requests.exceptions.SSLError),
+        Kind.UNREACHABLE,
+        "{}: its certificate is not trusted: put its CA into the key cacert of the Site's Secret",
+    ),
+    (
+        (requests.ConnectionError, keystone.ConnectFailure, keystone.UnknownConnectionError),
+        Kind.UNREACHABLE,
+        "{} cannot be reached: check its address, the network and the cloud's services",
+    ),
+)
+# These say themselves what is missing.
+_SPEAKING: Final[tuple[tuple[tuple[type[BaseException], ...], Kind], ...]] = (
+    ((keystone.CatalogException, sdk.ServiceDisabledException), Kind.NO_SERVICE),
+    ((keystone.MissingRequiredOptions, keystone.NoMatchingPlugin, sdk.ConfigException), Kind.INVALID),
+)
+_BY_STATUS: Final = {
+    HTTPStatus.UNAUTHORIZED: (Kind.UNAUTHORIZED, "{} refuses the credentials: renew them in the Site's Secret"),
+    HTTPStatus.FORBIDDEN: (Kind.FORBIDDEN, "{} forbids it: give the credentials a role that allows it"),
+}
+
+
+def clean(text: str) -> str:
+    """A message of a cloud on one line, without what differs between attempts, of at most 512 characters."""
+    line = " ".join(_NOISE.sub("", text).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def classify(error: BaseException, where: str) -> Problem:
+    """Why a call failed. `where` is the address to name."""
+    for cause in _chain(error):
+        if found := _known(cause, where):
+            return found
+    return Problem(Kind.FAILED, f"{where}: {clean(f'{type(error).__name__}: {error}')}")
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what it came from, the deepest first: discovery hides its cause."""
+    chain = [error]
+    while (cause := _cause(chain[-1])) and cause not in chain:
+        chain.append(cause)
+    return chain[::-1]
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _known(error: BaseException, where: str) -> Problem | None:
+    if isinstance(error, CloudError):
+        return error.problem
+    if isinstance(error, CloudError):
+        return error.problem
+    for types, kind, message in _BY_TYPE:
+        if isinstance(error, types):
+            return Problem(kind, message.format(where))
+    for types, kind in _SPEAKING:
+        if isinstance(error, types):
+            return Problem(kind, f"{where}: {clean(str(error))}")
+    return _by_status(error, where)
+
+
+def _by_status(error: BaseException, where: str) -> Problem | None:
+    status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+    if not isinstance(status, int):
+        return None
+    if status in _BY_STATUS:
+        kind, message = _BY_STATUS[HTTPStatus(status)]
+        return Problem(kind, message.format(where))
+    return Problem(Kind.FAILED, f"{where} answers with HTTP {status}: {clean(str(error))}")

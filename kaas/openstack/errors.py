@@ -66,11 +66,8 @@ _BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], Kind, str], ...]] =
         "{} cannot be reached: check its address, the network and the cloud's services",
     ),
 )
-# These say themselves what is missing.
-_SPEAKING: Final[tuple[tuple[tuple[type[BaseException], ...], Kind], ...]] = (
-    ((keystone.CatalogException, sdk.ServiceDisabledException), Kind.NO_SERVICE),
-    ((keystone.MissingRequiredOptions, keystone.NoMatchingPlugin, sdk.ConfigException), Kind.INVALID),
-)
+# These say themselves what is missing in clouds.yaml.
+_INVALID: Final = (keystone.MissingRequiredOptions, keystone.NoMatchingPlugin, sdk.ConfigException)
 _BY_STATUS: Final = {
     HTTPStatus.UNAUTHORIZED: (Kind.UNAUTHORIZED, "{} refuses the credentials: renew them in the Site's Secret"),
     HTTPStatus.FORBIDDEN: (Kind.FORBIDDEN, "{} forbids it: give the credentials a role that allows it"),
@@ -106,15 +103,19 @@ def _cause(error: BaseException) -> BaseException | None:
 def _known(error: BaseException, where: str) -> Problem | None:
     if isinstance(error, CloudError):
         return error.problem
-    if isinstance(error, CloudError):
-        return error.problem
     for types, kind, message in _BY_TYPE:
         if isinstance(error, types):
             return Problem(kind, message.format(where))
-    for types, kind in _SPEAKING:
-        if isinstance(error, types):
-            return Problem(kind, f"{where}: {clean(str(error))}")
+    if isinstance(error, sdk.ServiceDisabledException | keystone.CatalogException):
+        return Problem(Kind.NO_SERVICE, f"{where}: {_missing_endpoint(error)}: check the Site's region")
+    if isinstance(error, _INVALID):
+        return Problem(Kind.INVALID, f"{where}: clouds.yaml: {clean(str(error))}: correct it in the Site's Secret")
     return _by_status(error, where)
+
+
+def _missing_endpoint(error: BaseException) -> str:
+    """`public endpoint for compute service in RegionOne region not found`, without the SDK's introduction."""
+    return clean(str(error)).rpartition("catalog: ")[2]
 
 
 def _by_status(error: BaseException, where: str) -> Problem | None:

@@ -193,6 +193,11 @@ async def test_service_that_the_cloud_does_not_have(clouds: CloudDirectory, clou
 async def test_region_that_does_not_exist(clouds: CloudDirectory, cloud: FakeCloud) -> None:
     facts = await clouds.facts(replace(cloud.credentials(), region="Elsewhere"))
     assert {problem.kind for problem in facts.unknown.values()} == {Kind.NO_SERVICE}
+    assert facts.unknown["flavors"].message.endswith(
+        ": public endpoint for compute service in Elsewhere region not found: check the Site's region"
+    )
+    with pytest.raises(CloudError, match="check the Site's region"):
+        await clouds.leftovers(replace(cloud.credentials(), region="Elsewhere"))
 
 
 async def test_entry_that_lacks_something(clouds: CloudDirectory, cloud: FakeCloud) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kaas_lab.openstack.site import PASSWORD, Site, service_named
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
+    from openstack.identity.v3._proxy import Proxy as Identity
 
 
 def connect(site: Site, user: str = "admin", *, password: str = PASSWORD) -> Connection:
@@ -27,3 +28,8 @@ def connect(site: Site, user: str = "admin", *, password: str = PASSWORD) -> Con
         identity_api_version="3",
         app_name="kaas-lab",
     )
+
+
+def identity(cloud: Connection) -> Identity:
+    """Keystone's side of a connection; openstacksdk's own type leaves open which version it is."""
+    return cast("Identity", cloud.identity)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from kaas_lab.openstack.configuration import GPU_ALIAS
-from kaas_lab.openstack.connection import connect
+from kaas_lab.openstack.connection import connect, identity
 from kaas_lab.openstack.site import PASSWORD, PROJECT, SERVICES, ZONES, Site
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
-    from openstack.identity.v3._proxy import Proxy as IdentityV3
 
 EXTERNAL_NETWORK = "public"
 GPU_TRAIT = "CUSTOM_DGX_A100"
@@ -58,17 +57,17 @@ def image_name(version: str) -> str:
 
 def seed_identity(site: Site) -> None:
     """Users, projects, roles and the catalogue. Needs Keystone only; the other services need it to start."""
-    identity = cast("IdentityV3", connect(site).identity)
-    roles = {role.name: role.id for role in identity.roles()}
-    roles[LOAD_BALANCER_ROLE] = identity.create_role(name=LOAD_BALANCER_ROLE).id
+    keystone = identity(connect(site))
+    roles = {role.name: role.id for role in keystone.roles()}
+    roles[LOAD_BALANCER_ROLE] = keystone.create_role(name=LOAD_BALANCER_ROLE).id
     for name, wanted in (("service", ("admin", "service")), (PROJECT, ("member", LOAD_BALANCER_ROLE))):
-        project = identity.create_project(name=name, domain_id="default")
-        user = identity.create_user(name=name, password=PASSWORD, domain_id="default", default_project_id=project.id)
+        project = keystone.create_project(name=name, domain_id="default")
+        user = keystone.create_user(name=name, password=PASSWORD, domain_id="default", default_project_id=project.id)
         for role in wanted:
-            identity.assign_project_role_to_user(project.id, user.id, roles[role])
+            keystone.assign_project_role_to_user(project.id, user.id, roles[role])
     for service in SERVICES[1:]:
-        made = identity.create_service(name=service.name, type=service.type)
-        identity.create_endpoint(service_id=made.id, interface="public", url=site.url(service), region_id=site.region)
+        made = keystone.create_service(name=service.name, type=service.type)
+        keystone.create_endpoint(service_id=made.id, interface="public", url=site.url(service), region_id=site.region)
 
 
 def seed(site: Site) -> None:

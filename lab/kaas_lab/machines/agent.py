@@ -57,6 +57,7 @@ class Agent:
         self._machines: dict[str, Machine] = {}
         self._records: dict[str, Record] = {}
         self._last_poll: dt.datetime | None = None
+        self._looked = asyncio.Event()
         self._network = NetworkView(cloud)
         self._balancer = Balancer()
         self._around = Surroundings(
@@ -71,6 +72,7 @@ class Agent:
     async def run(self) -> None:
         """Adopt what runs already, then follow the cloud until cancelled."""
         self._load()
+        self._around.faults[:] = faults.load(self._settings.state)
         loops = [
             self._repeat("servers", SERVER_POLL_SECONDS, self._follow_servers),
             self._repeat("network", NETWORK_POLL_SECONDS, self._follow_network),
@@ -106,6 +108,7 @@ class Agent:
         first, self._last_poll = self._last_poll is None, now
         if first:
             await self._adopt()
+            self._looked.set()
         for server, action in decisions.decide(self._servers, self._records).items():
             await self._do(action, server)
 
@@ -216,6 +219,7 @@ class Agent:
     # -- network and faults ----------------------------------------------------------------------------------------
 
     async def _follow_network(self) -> None:
+        await self._looked.wait()  # machines of an agent before this one are behind the load balancers again
         await asyncio.to_thread(self._network.refresh)
         await self._settle_network()
 
@@ -227,18 +231,18 @@ class Agent:
             for p in listed
         ]
         wanted = loadbalancer.routes(self._network.objects, ports)
-        hanging, refusing = (self._broken(wanted, mode) for mode in ("hang", "refuse"))
-        await self._balancer.settle(wanted, hanging, refusing)
+        await self._balancer.settle(wanted, self._broken(wanted, "hang"), self._broken(wanted, "refuse"))
 
-    def _broken(self, wanted: Mapping[loadbalancer.Listen, loadbalancer.Route], mode: str) -> set[str]:
+    def _broken(self, wanted: Mapping[loadbalancer.Listen, loadbalancer.Route], mode: faults.ApiMode) -> set[str]:
         """Names of the routes that lead to a broken cluster's end point."""
-        clusters = {f.target for f in self._around.faults if f.kind == "api" and f.mode == mode}
+        clusters = faults.broken_clusters(self._around.faults, mode)
         endpoints = {
             m.record.endpoint.rpartition(":")[0] for m in self._machines.values() if m.record.cluster in clusters
         }
         return {route.name for (address, _), route in wanted.items() if address in endpoints}
 
     async def _follow_faults(self) -> None:
+        await self._looked.wait()
         found = faults.load(self._settings.state)
         if found == self._around.faults:
             return

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import yaml
-from cryptography import x509
 
 from . import pki
 from .api import NOT_FOUND, Api, ApiError, Object, connect, kubeconfig, trusting
@@ -53,7 +52,7 @@ def check_hashes(ca: bytes, discovery: Discovery) -> None:
     """Raises JoinRefused unless one of the pinned hashes is the CA's."""
     if discovery.skip_ca_verification:
         return
-    actual = pki.public_key_hash(x509.load_pem_x509_certificate(ca))
+    actual = pki.public_key_hash(pki.parse_certificate(ca))
     if actual not in {h.lower() for h in discovery.ca_hashes}:
         raise JoinRefused(
             f"cluster CA found in cluster-info ConfigMap is invalid: none of the public keys {actual!r} are pinned"

@@ -137,7 +137,7 @@ def _render(text: str, instance: Mapping[str, Any]) -> str:
     environment = jinja2.sandbox.SandboxedEnvironment(undefined=_Missing, trim_blocks=True, keep_trailing_newline=True)
     try:
         return environment.from_string(text).render(instance)
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UserDataError(f"failed to render the jinja template of the user data: {error}") from error
 
 

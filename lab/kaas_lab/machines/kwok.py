@@ -6,11 +6,12 @@ beats, its logs and its port-forwards, with nothing to keep in step. Nodes and l
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import yaml
 
-from . import controlplane
+from . import controlplane, nodeobject
 from .controlplane import ETCD_CLIENT, KUBELET_PORT, Place
 from .disk import Disk
 
@@ -22,7 +23,7 @@ READY = '.status.conditions.[] | select( .type == "Ready" ) | .status'
 ENVIRONMENT = {"GOGC": "100", "GOMAXPROCS": "1"}
 
 
-def write_config(disk: Disk, place: Place, *, control_plane: bool) -> None:
+def write_config(disk: Disk, place: Place, now: dt.datetime, *, control_plane: bool) -> None:
     """Everything that kwok is told, in one file."""
     documents = [*_pod_stages(), _idle_node_stage(), _logs(disk)]
     if control_plane:
@@ -35,7 +36,7 @@ def write_config(disk: Disk, place: Place, *, control_plane: bool) -> None:
     target.write_text(yaml.safe_dump_all(documents))
     log = disk.path(POD_LOG)
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("This Pod is played: it has a status and no process.\n")
+    log.write_text(f"{nodeobject.microtime(now)} stdout F This Pod is played: it has a status and no process.\n")
 
 
 def arguments(disk: Disk, place: Place) -> list[str]:

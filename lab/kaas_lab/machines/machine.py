@@ -461,7 +461,7 @@ class Machine:
         place = self._kwok_place()
         authority = pki.self_signed(self.record.node, [self.record.address, self.server.fixed_ip])
         authority.write(self.disk.path(kwok.SERVING))
-        kwok.write_config(self.disk, place, control_plane=self.record.control_plane)
+        kwok.write_config(self.disk, place, dt.datetime.now(dt.UTC), control_plane=self.record.control_plane)
 
     def _kwok_place(self) -> Place:
         port = json.loads(self.disk.path(REGISTRATION).read_text())["port"]

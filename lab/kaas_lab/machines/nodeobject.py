@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +137,7 @@ def conditions(faults: NodeFaults, now: dt.datetime, *, ready: bool) -> list[Obj
     ]
 
 
-def transitions(wanted: list[Object], found: list[Mapping[str, Any]], now: dt.datetime) -> list[Object]:
+def transitions(wanted: list[Object], found: Sequence[Mapping[str, Any]], now: dt.datetime) -> list[Object]:
     """Add to each condition when its status changed last, given those that the Node has."""
     before = {c["type"]: c for c in found}
     stamp = timestamp(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import ipaddress
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -71,10 +73,17 @@ def load_authority(stem: Path) -> Authority:
     return Authority(certificate, key)
 
 
+def parse_certificate(pem: bytes) -> x509.Certificate:
+    """A PEM certificate. Raises ValueError. Cluster API numbers its authorities 0, which draws a warning each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificate(pem)
+
+
 def load_certificate(path: Path) -> x509.Certificate:
-    """A PEM certificate. Raises CertificateError."""
+    """A PEM certificate in a file. Raises CertificateError."""
     try:
-        return x509.load_pem_x509_certificate(_read(path))
+        return parse_certificate(_read(path))
     except ValueError as error:
         raise CertificateError(f"couldn't load the certificate file {path}: {error}") from error
 

@@ -126,7 +126,7 @@ class KubeClient:
         """
         query = {"labelSelector": label_selector} if label_selector else {}
         path = _with_query(resource.path(namespace), query)
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v1" if metadata_only else JSON
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" if metadata_only else JSON
         call = _Call("list", "GET", path, f"list {resource}", resource.kind)
         answer = await self._send(call, accept=accept)
         named = {"apiVersion": resource.api_version, "kind": resource.kind}

@@ -70,27 +70,24 @@ class Unavailable(KubeError):
 
 
 _BY_CODE: dict[int, type[KubeError]] = {
-    HTTPStatus.BAD_REQUEST: Invalid,
     HTTPStatus.UNAUTHORIZED: Forbidden,
     HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.METHOD_NOT_ALLOWED: Invalid,
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Conflict,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Invalid,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Invalid,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
 }
 
-# Server-side apply answers 500 where a schema has no such field: structured-merge-diff fails before validation.
-_UNKNOWN_FIELD = ("field not declared in schema", "unknown field")
+_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+# Server-side apply answers 500 where a schema has no such field, or another type: structured-merge-diff fails before validation.
+_UNKNOWN_FIELD = ("field not declared in schema", "unknown field", "failed to create typed patch object")
 
 
 def error_for(what: str, code: int, body: bytes) -> KubeError:
     """Error that an answer with status `code` and a Status body means."""
     status = _status(body)
     message = str(status.get("message") or body.decode(errors="replace")[:500] or HTTPStatus(code).phrase)
-    kind = _BY_CODE.get(code, Unavailable)
+    kind = _BY_CODE.get(code, Unavailable if code in _LATER or code >= HTTPStatus.INTERNAL_SERVER_ERROR else Invalid)
     if any(words in message for words in _UNKNOWN_FIELD):
         kind = Invalid
     return kind(what, message, code=code, reason=str(status.get("reason") or ""), causes=_causes(status))

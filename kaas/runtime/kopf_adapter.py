@@ -41,16 +41,23 @@ _RECONNECTS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0)
 class KopfWatches:
     """Keeps a Feed fed until `stop`. `run` returns only then, or with the error that makes watching impossible.
 
-    namespaces: those to watch; none means all.
+    namespaces: those to watch; none means all. look_for_missing: seconds between looks for kinds not installed.
     """
 
     def __init__(
-        self, client: KubeClient, feed: Feed, *, namespaces: Iterable[str] = (), clock: Clock | None = None
+        self,
+        client: KubeClient,
+        feed: Feed,
+        *,
+        namespaces: Iterable[str] = (),
+        clock: Clock | None = None,
+        look_for_missing: float = LOOK_FOR_MISSING_KINDS,
     ) -> None:
         self._client = client
         self._feed = feed
         self._namespaces = tuple(namespaces)
         self._clock = clock or SystemClock()
+        self._look_for_missing = look_for_missing
         self._stopping = asyncio.Event()
         self.synced = asyncio.Event()
         """Set once everything that exists is in the index; stays set when a watch has to start anew."""
@@ -119,7 +126,7 @@ class KopfWatches:
 
     async def _until_any_served(self, missing: list[Resource]) -> None:
         while True:
-            await self._clock.sleep(LOOK_FOR_MISSING_KINDS)
+            await self._clock.sleep(self._look_for_missing)
             with suppress(KubeError):
                 for resource in missing:
                     if await self._served(resource, {}):

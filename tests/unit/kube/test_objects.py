@@ -93,6 +93,8 @@ def test_paths() -> None:
         (500, b'{"message": "etcdserver: request timed out"}', Unavailable),
         (502, b"<html>proxy</html>", Unavailable),
         (429, b"[]", Unavailable),
+        (408, b"", Unavailable),
+        (406, b"", Invalid),
     ],
 )
 def test_errors_by_meaning(code: int, body: bytes, kind: type[KubeError]) -> None:

@@ -17,6 +17,8 @@ ASPECTS = {
     "OpenStackMachine": ("InstanceReady",),
     "OpenStackServer": ("InstanceReady", "FloatingAddressFromPoolReady"),
 }
+# A machine that waits for what is above it says nothing of its own: the word of the Machine, or of the Cluster, counts.
+UPWARD = frozenset({"WaitingForBootstrapData", "WaitingForClusterInfrastructure", "ClusterInfrastructureNotReady"})
 MAX_LENGTH = 600
 
 
@@ -83,7 +85,11 @@ def _first(obj: Object, types: Iterable[str], *, summaries: bool = False) -> Cau
         return failed
     for name in types:
         found = condition(obj, name)
-        if found and found["status"] != "True" and (summaries or name not in SUMMARIES):
+        if found and _says_why(found) and (summaries or name not in SUMMARIES):
             message = found.get("message") or found.get("reason") or name
             return Cause(obj["kind"], obj["metadata"]["name"], found.get("reason") or name, message)
     return None
+
+
+def _says_why(found: Object) -> bool:
+    return found["status"] != "True" and found.get("reason") not in UPWARD

@@ -1,0 +1,47 @@
+"""Free places for labs of tests and benchmarks, which must not meet each other or a lab that a person runs."""
+
+from __future__ import annotations
+
+import fcntl
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kaas_lab import processes, sockets
+from kaas_lab.layout import Layout
+
+# Below the ports that the kernel gives to outgoing connections (32768 and up), which could take one of a lab's.
+PORTS = range(22000, 32000, 1000)
+
+
+class NoSlot(Exception):
+    """Every base port for tests is in use."""
+
+
+@contextmanager
+def free_slot(state: Path) -> Iterator[Layout]:
+    """Give a layout for `state` at a base port that no other lab uses, and none will take while it is held.
+
+    The lock's file names the state of its holder: what a killed holder has left running is ended by the next.
+    The caller stops its own lab before it leaves. Raises NoSlot.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with Path(tempfile.gettempdir(), f"kaas-lab-slot-{port}.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            lock.seek(0)
+            if left := lock.read():
+                processes.stop_all(Path(left), patience=2.0)
+            layout = Layout(state, port)
+            if sockets.in_range(layout):
+                continue
+            lock.truncate(0)
+            lock.write(str(state.resolve()))
+            lock.flush()
+            yield layout
+            return
+    raise NoSlot(f"no base port from {PORTS.start} to {PORTS.stop - 1000} is free: stop a lab with `kaas lab down`")

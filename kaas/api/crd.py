@@ -25,7 +25,7 @@ KINDS: Final[dict[str, type[Resource]]] = {kind.__name__: kind for kind in (Clus
 
 # Words of JSON Schema that a structural schema must not have, or that say what it says already.
 _DROPPED: Final = {"title", "$defs", "const", "uniqueItems"}
-_HEADER: Final = "# Generated from kaas/api by `make generate`; do not edit.\n"
+_HEADER: Final = "# Generated from kaas/api by `make crds`; do not edit.\n"
 
 
 def _structural(node: Any, definitions: Schema) -> Any:
@@ -159,7 +159,7 @@ def main() -> int:
         write(arguments.write)
         return 0
     if old := stale(arguments.check):
-        print(f"{arguments.check}: not fresh: {', '.join(old)}: run `make generate`", file=sys.stderr)
+        print(f"{arguments.check}: not fresh: {', '.join(old)}: run `make crds`", file=sys.stderr)
     return bool(old)
 
 

@@ -110,7 +110,10 @@ LABEL_RULES: Final = (
 Zone = Annotated[
     str,
     Field(min_length=1, max_length=63),
-    pattern_rule(DNS_LABEL, "zone must have only lower-case letters, digits and '-', as az-1: use one of the Site's"),
+    pattern_rule(
+        r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?",
+        "zone must have only letters, digits, '-', '_' and '.', as az-1: use one of the Site's",
+    ),
 ]
 FlavorName = Annotated[str, Field(min_length=1, max_length=255)]
 SecretName = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,11 +70,16 @@ def share(replicas: int, parts: int) -> list[int]:
     return [each + (1 if i < over else 0) for i in range(parts)]
 
 
+def zone_suffix(zone: str) -> str:
+    """A zone's name as the end of a Kubernetes name: `AZ_1` is `az-1`."""
+    return re.sub(r"[^a-z0-9]+", "-", zone.lower())
+
+
 def _of_pool(pool: NodePool, gpu: GpuFacts | None) -> Iterator[Deployment]:
     zones: Sequence[str | None] = pool.zones or (None,)
     for zone, replicas in zip(zones, share(pool.replicas, len(zones)), strict=True):
         yield Deployment(
-            name=pool.name if zone is None else f"{pool.name}-{zone}",
+            name=pool.name if zone is None else f"{pool.name}-{zone_suffix(zone)}",
             pool=pool.name,
             flavor=pool.flavor,
             replicas=replicas,

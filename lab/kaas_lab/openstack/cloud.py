@@ -37,7 +37,7 @@ def up(layout: Layout, site: str, index: int, *, say: Say, hosts: Sequence[Host]
         stop(running(cloud).values())
         raise
     if fresh:
-        say(f"OpenStack {site}: keeping a snapshot")
+        say("OpenStack: keeping a snapshot")
         snapshots.save(cloud)
 
 
@@ -51,7 +51,7 @@ def _prepare(site: Site, environment: Path, say: Say) -> bool:
         shutil.rmtree(site.state, ignore_errors=True)
         site.state.mkdir(parents=True)
         if snapshots.restore(site):
-            say(f"OpenStack {site.name}: from a snapshot")
+            say("OpenStack: from a snapshot")
             seeded.touch()
     (site.state / "site.json").write_text(json.dumps(describe(site), indent=1))
     configuration.write(site, environment)
@@ -74,7 +74,7 @@ def _start(site: Site, *, seeding: bool, say: Say) -> None:
     missing = [service for service in SERVICES if service.name not in alive]
     if not missing:
         return
-    say(f"OpenStack {site.name}: starting {', '.join(service.name for service in missing)}")
+    say(f"OpenStack: starting {', '.join(service.name for service in missing)}")
     catalog = site.state / "run/catalog"
     if seeding:
         catalog.unlink(missing_ok=True)
@@ -83,13 +83,13 @@ def _start(site: Site, *, seeding: bool, say: Say) -> None:
     started = {service: launch(site, service) for service in missing}
     if seeding:
         _await_marks(site, started, ["keystone.up"])
-        say(f"OpenStack {site.name}: users and catalogue")
+        say("OpenStack: users and catalogue")
         seeds.seed_identity(site)
         _await_marks(site, started, ["placement.up"])
         catalog.touch()
     await_ready(site, started)
     if seeding:
-        say(f"OpenStack {site.name}: networks, images, flavors, zones")
+        say("OpenStack: networks, images, flavors, zones")
         seeds.seed(site)
         (site.state / "seeded").touch()
 

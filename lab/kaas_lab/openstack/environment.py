@@ -70,7 +70,11 @@ def _alone(lock: Path, say: Say) -> Iterator[None]:
 def _make(path: Path, say: Say) -> None:
     shutil.rmtree(path, ignore_errors=True)
     say("OpenStack: making a virtual environment")
-    subprocess.run([sys.executable, "-m", "venv", path], check=True)  # noqa: S603 - our own interpreter
+    made = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "venv", path], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise EnvironmentFailed(f"{sys.executable} cannot make a virtual environment:\n{made.stdout}{made.stderr}")
     _install(path, say)
     _add_entry_points(path)
     (path / COMPLETE).touch()

@@ -12,7 +12,7 @@ import pytest
 from kaas_lab.layout import Layout
 from kaas_lab.openstack import cloud, faults
 from kaas_lab.openstack.environment import SERVICES_PATH
-from kaas_lab.openstack.site import SERVICES, Host, Site, describe, service_named
+from kaas_lab.openstack.site import SERVICES, Host, Site, describe, load, service_named
 from kaas_lab.processes import ProcessFailed, spawn
 
 
@@ -46,6 +46,19 @@ def test_a_site_keeps_its_settings(site: Site, tmp_path: Path) -> None:
     other = Site(Layout(tmp_path, 22000), "lab", 0, (Host("cpu-0", "az-1"),))
     with pytest.raises(ValueError, match=r"made with another base_port.*hosts"):
         cloud._check_unchanged(other)
+
+
+def test_an_interrupted_start_is_made_anew(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAAS_LAB_CACHE", str(tmp_path / "cache"))
+    environment = tmp_path / "environment"
+    (environment / "etc/nova").mkdir(parents=True)
+    (environment / "etc/nova/api-paste.ini").write_text("")
+    left = site.state / "db/nova.sqlite"
+    left.parent.mkdir()
+    left.write_text("half a database")
+    assert cloud._prepare(site, environment, print)
+    assert not left.exists()
+    assert load(site.layout, "lab") == site
 
 
 def test_a_site_that_is_down_says_so(site: Site) -> None:

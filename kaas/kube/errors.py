@@ -79,7 +79,7 @@ _BY_CODE: dict[int, type[KubeError]] = {
 
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
-# Server-side apply answers 500 where a schema has no such field, or another type: structured-merge-diff fails before validation.
+# Server-side apply answers 500 for an unknown field or a wrong type: structured-merge-diff fails before validation.
 _UNKNOWN_FIELD = ("field not declared in schema", "unknown field", "failed to create typed patch object")
 
 

@@ -19,6 +19,8 @@ from kaas_lab import build as building
 from kaas_lab import lab, logs, record
 from kaas_lab import status as processes_status
 from kaas_lab.layout import DEFAULT_BASE_PORT, Layout, default_state
+from kaas_lab.machines import commands as machine_faults
+from kaas_lab.openstack import commands as cloud_faults
 from kaas_lab.processes import ProcessFailed
 from kaas_lab.programs import NotBuilt
 from kaas_lab.reporter import Reporter
@@ -150,7 +152,14 @@ def kubeconfig(
 
 
 break_app = typer.Typer(help="Make something fail on purpose.", no_args_is_help=True)
+break_app.add_typer(machine_faults.app_break, name="machine")
+break_app.add_typer(cloud_faults.app_break, name="cloud")
+app.add_typer(break_app, name="break")
+
 heal_app = typer.Typer(help="Take a fault back.", no_args_is_help=True)
+heal_app.add_typer(machine_faults.app_heal, name="machine")
+heal_app.add_typer(cloud_faults.app_heal, name="cloud")
+app.add_typer(heal_app, name="heal")
 
 
 def main() -> None:

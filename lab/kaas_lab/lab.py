@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from kaas_lab import build, management, processes, record, sockets
+from kaas_lab import build, machines, management, openstack, processes, record, sockets
 from kaas_lab.crew import Crew
 from kaas_lab.layout import Layout
 from kaas_lab.programs import CAPO, CLUSTER_API, KUBERNETES
@@ -156,8 +156,6 @@ def _prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None
 
 
 def _ensure_environment(reporter: Reporter) -> None:
-    from kaas_lab import openstack  # noqa: PLC0415 - half a second that a lab without OpenStack does not pay
-
     try:
         openstack.ensure_environment(reporter.say)
     except openstack.EnvironmentFailed as error:
@@ -176,11 +174,9 @@ def _documents(directory: Path) -> list[dict[str, Any]]:
 
 
 def _start_site(layout: Layout, site: str, index: int, reporter: Reporter) -> None:
-    from kaas_lab import machines, openstack  # noqa: PLC0415 - see above
-
-    openstack.up(layout, site, index, say=lambda text: reporter.say(f"{site}: {text}"))
+    openstack.up(layout, site, index, say=reporter.say)
     machines.start(layout, site, index)
-    reporter.say(f"{site}: machines are played")
+    reporter.say(f"machines of {site} are played")
 
 
 def credentials(layout: Layout, site: str) -> dict[str, Any]:

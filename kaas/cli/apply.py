@@ -13,6 +13,7 @@ from kaas.cli.output import as_list, console, emit
 from kaas.cli.progress import Views
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
+from kaas.cli.view import NOT_LOOKED_AT
 from kaas.clusters.observe import Key
 from kaas.kube.errors import Invalid, KubeError, NotFound
 from kaas.kube.objects import Object, ref_of
@@ -123,7 +124,11 @@ def _not_ready(document: Document, error: KubeError) -> CliError:
 
 
 def refusals(document: Document, error: Invalid) -> list[str]:
-    """One line for each cause that the API server names."""
+    """One line for each cause: in our own words where a check without the server finds it too, they say the way out."""
+    try:
+        manifests.checked([document])
+    except CliError as ours:
+        return [str(ours)]
     begin = f"{document.place}: {document.group_kind[1]} {document.object['metadata']['name']!r}"
     return [f"{begin}: {said}" for said in error.causes or (error.message,)]
 
@@ -165,6 +170,6 @@ def not_ready(views: Views, timeout: float) -> str:
     lines = [f"not Ready after {timeout:.0f} s; it goes on without you (`kaas status`)"]
     for (namespace, name), found in views.items():
         if found is not None and not (found.current and found.phase == "Ready"):
-            said = found.why or "the change has not been looked at yet: is `kaas controller` running?"
+            said = found.why or NOT_LOOKED_AT
             lines.append(f"Cluster {namespace}/{name}: {found.phase}: {said}")
     return "\n      ".join(lines)

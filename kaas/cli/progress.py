@@ -14,13 +14,16 @@ from kaas.cli import collect
 from kaas.cli.exits import CliError
 from kaas.cli.session import Session
 from kaas.cli.tree import tree
-from kaas.cli.view import ClusterView, view
+from kaas.cli.view import ClusterView, Mark, view
 from kaas.clusters.observe import Key
 from kaas.kube.errors import Unavailable
 from kaas.runtime.clock import Clock
 
 LOOK_SECONDS = 1.5
 Views = Mapping[Key, ClusterView | None]
+
+
+WORDS = {Mark.WELL: ", ready", Mark.MOVING: "", Mark.SICK: ", not ready", Mark.GOING: ""}
 
 
 class Display(Protocol):
@@ -116,7 +119,7 @@ def facts(cluster: ClusterView | None) -> dict[str, str]:
     for group in cluster.groups:
         for machine in group.machines:
             server = f", server {machine.server.state}" if machine.server and machine.server.state else ""
-            found[f"{group.name} {machine.name}"] = f"{machine.mark}: {machine.phase}{server}"
+            found[f"{group.name} {machine.name}"] = f"{machine.phase}{WORDS[machine.mark]}{server}"
     return found
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from kaas.api.constants import LABEL_POOL
 from kaas.clusters import causes
 from kaas.clusters.snapshot import Live, Object, Snapshot
@@ -14,6 +16,7 @@ from kaas.clusters.status import CONTROL_PLANE_LABEL
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 
 CONTROL_PLANE = "control plane"
+NOT_LOOKED_AT = "the controller has not looked at it yet (is `kaas controller` running?)"
 STARTING = frozenset({"Pending", "Provisioning", "Provisioned"})
 MOVING_PHASES = frozenset({"Pending", "Provisioning", "Updating"})
 
@@ -103,13 +106,18 @@ class ClusterView:
     plan: Sequence[StepView]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+        """Plain JSON in camelCase."""
+        found: dict[str, Any] = asdict(self, dict_factory=_json)
+        return found
 
     @property
     def groups(self) -> tuple[GroupView, ...]:
         """Control plane and pools."""
         return (self.control_plane, *self.pools)
+
+
+def _json(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {to_camel(name): value.value if isinstance(value, Mark) else value for name, value in fields}
 
 
 def view(snapshot: Snapshot) -> ClusterView:
@@ -149,8 +157,8 @@ def mark_of_phase(phase: str) -> Mark:
 
 def _why(ready: ConditionView | None) -> str | None:
     if ready is None:
-        return "the controller has not looked at it yet: is `kaas controller` running?"
-    return None if ready.status == "True" else ready.message or ready.reason
+        return NOT_LOOKED_AT
+    return None if ready.status == "True" else " ".join((ready.message or ready.reason).split())
 
 
 # --- groups of machines -------------------------------------------------------------------------------------------
@@ -220,11 +228,14 @@ def _machine(machine: Object, live: Live, gpus: int) -> MachineView:
 
 
 def _machine_mark(machine: Object, phase: str) -> Mark:
+    """Unknown is not unhealthy: only a Machine that came up, and is said not to be Ready, is sick."""
     if is_deleting(machine):
         return Mark.GOING
     if is_true(machine, "Ready"):
         return Mark.WELL
-    return Mark.MOVING if phase in STARTING else Mark.SICK
+    said = condition(machine, "Ready")
+    is_known = said is not None and said["status"] == "False"
+    return Mark.SICK if is_known and phase not in STARTING else Mark.MOVING
 
 
 def _machine_why(machine: Object, cause: causes.Cause | None, mark: Mark) -> str | None:
@@ -238,11 +249,11 @@ def _machine_why(machine: Object, cause: causes.Cause | None, mark: Mark) -> str
 
 
 def _server(machine: Object, live: Live) -> ServerView | None:
-    """State and ID, as the deepest object that knows them says."""
+    """State and ID, as the deepest object that knows them says; None where there is no server that has a state."""
     name = machine["metadata"]["name"]
     found = [o for o in (*live.servers, *live.infrastructure_machines) if o["metadata"]["name"] == name]
     states = [(o.get("status") or {}).get("instanceState") for o in found]
     ids = [(o.get("status") or {}).get("instanceID") for o in found]
     ids.append((machine.get("spec") or {}).get("providerID", "").rpartition("/")[2])
     first_id, state = next(filter(None, ids), None), next(filter(None, states), None)
-    return ServerView(first_id, state) if first_id or state else None
+    return ServerView(first_id, state) if found and (first_id or state) else None

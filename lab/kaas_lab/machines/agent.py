@@ -18,9 +18,10 @@ from kaas_lab.programs import binary
 from . import decisions, faults, loadbalancer
 from .decisions import Action
 from .disk import Disk, Record
+from .host import SUPER_ADMIN, Surroundings
 from .loadbalancer import Balancer, Objects
-from .machine import SUPER_ADMIN, Machine, Surroundings
-from .nova import Cloud, CloudError, Image, Port, Server
+from .machine import Machine
+from .nova import Cloud, CloudError, Port, Server
 from .supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Agent:
         self._settings, self._cloud = settings, cloud
         self._servers: dict[str, Server] = {}
         self._seen: dict[str, tuple[str, str, Any]] = {}
-        self._images: dict[str, Image] = {}
+        self._retry: dict[str, Mapping[str, Any]] = {}
         self._ports: dict[str, list[Port]] = {}
         self._machines: dict[str, Machine] = {}
         self._records: dict[str, Record] = {}
@@ -103,61 +104,67 @@ class Agent:
     async def _follow_servers(self) -> None:
         now = dt.datetime.now(dt.UTC)
         listed = await asyncio.to_thread(self._cloud.changed_servers, decisions.since(self._last_poll))
-        for raw in listed:
+        for raw in {**self._retry, **{raw["id"]: raw for raw in listed}}.values():
             await self._look_at(raw, now)
-        first, self._last_poll = self._last_poll is None, now
-        if first:
+        if self._last_poll is None:
             await self._adopt()
             self._looked.set()
-        for server, action in decisions.decide(self._servers, self._records).items():
-            await self._do(action, server)
+        self._last_poll = now
+        for key, action in decisions.decide(self._servers, self._records).items():
+            await self._try(action, key)
 
     async def _look_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:
+        """Take note of a server; one that cannot be asked about now is asked about again with the next poll."""
         key = raw["id"]
+        self._retry.pop(key, None)
         if decisions.is_gone(raw):
             self._servers.pop(key, None)
             self._seen.pop(key, None)
-        elif decisions.needs_look(raw, self._seen.get(key), now) or key not in self._servers:
-            self._servers[key] = await asyncio.to_thread(self._cloud.server, raw)
-            self._seen[key] = decisions.fingerprint(raw)
+        elif decisions.needs_look(raw, self._seen.get(key), now):
+            try:
+                self._servers[key] = await asyncio.to_thread(self._cloud.server, raw)
+                self._seen[key] = decisions.fingerprint(raw)
+            except CloudError as error:
+                LOG.warning("%s: %s", key, error)
+                self._retry[key] = raw
+
+    async def _try(self, action: Action, key: str) -> None:
+        """Do it, or leave everything as it is when the cloud does not answer: the next poll decides the same."""
+        LOG.info("%s: %s", key, action.value)
+        try:
+            await self._do(action, key)
+        except CloudError as error:
+            LOG.warning("%s: %s", key, error)
 
     async def _do(self, action: Action, key: str) -> None:
-        LOG.info("%s: %s", key, action.value)
         if action is Action.DESTROY:
             await self._destroy(key)
             return
         server = self._servers[key]
+        fresh = await self._fresh_record(server) if action is Action.INSTALL else None
         if key in self._machines:
             await self._machines.pop(key).stop()
         if action is Action.HALT:
             self._save(key, running=False)
             return
-        if action is Action.INSTALL:
-            self._install(server)
+        if fresh:
+            self._disk(key).format(fresh)
+            self._records[key] = fresh
         self._save(key, running=True, booted=server.booted)
-        await self._power_on(server)
+        self._power_on(server)
 
-    def _install(self, server: Server) -> None:
-        """Give a server an empty disk; one that is rebuilt keeps its address."""
+    async def _fresh_record(self, server: Server) -> Record:
+        """What a server with a new disk starts from; one that is rebuilt keeps its address. Raises CloudError."""
+        image = await asyncio.to_thread(self._cloud.image, server)
+        self._ports[server.id] = await asyncio.to_thread(self._cloud.ports, server.id)
         before = self._records.get(server.id)
         address = before.address if before else self._next_address()
-        record = Record(server=server.id, name=server.name, address=address, installed=server.installed)
-        self._disk(server.id).format(record)
-        self._records[server.id] = record
+        return Record(server.id, server.name, address, server.installed, image=image.name, version=image.version)
 
-    async def _power_on(self, server: Server, *, running: bool = False) -> None:
-        image = await self._image(server)
-        if server.id not in self._ports:
-            self._ports[server.id] = await asyncio.to_thread(self._cloud.ports, server.id)
-        machine = Machine(self._around, self._disk(server.id), self._records[server.id], server, image)
+    def _power_on(self, server: Server, *, running: bool = False) -> None:
+        machine = Machine(self._around, self._disk(server.id), self._records[server.id], server)
         self._machines[server.id] = machine
         machine.start(running=running)
-
-    async def _image(self, server: Server) -> Image:
-        key = server.image or server.volume
-        if key not in self._images:
-            self._images[key] = await asyncio.to_thread(self._cloud.image, server)
-        return self._images[key]
 
     async def _destroy(self, key: str) -> None:
         if key in self._machines:
@@ -182,9 +189,10 @@ class Agent:
         """Take up machines that ran under an agent before this one and need nothing done to them."""
         pending = decisions.decide(self._servers, self._records)
         for key, record in list(self._records.items()):
-            server = self._servers.get(key)
-            if server and record.running and key not in pending:
-                await self._power_on(server, running=True)
+            if key in self._servers:
+                self._ports[key] = await asyncio.to_thread(self._cloud.ports, key)
+                if record.running and key not in pending:
+                    self._power_on(self._servers[key], running=True)
 
     def _disk(self, key: str) -> Disk:
         return Disk(self._settings.state / "machines" / key)

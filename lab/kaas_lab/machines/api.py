@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import yaml
@@ -29,7 +28,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """One server and one identity. Close it, or use `connect`."""
+    """One server and one identity. Close it, or use it in an `async with`."""
 
     def __init__(self, server: str, context: ssl.SSLContext, token: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -44,6 +43,12 @@ class Api:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def get(self, path: str, **query: str) -> Object:
         """One object or list. Raises ApiError."""
@@ -109,16 +114,6 @@ def _answer(status: int, text: str) -> Object:
     if status >= 400:  # noqa: PLR2004 - HTTP's first error
         raise ApiError(status, str(parsed.get("message") or f"HTTP {status}"))
     return parsed
-
-
-@asynccontextmanager
-async def connect(server: str, context: ssl.SSLContext, token: str | None = None) -> AsyncIterator[Api]:
-    """A client that is closed at the end of the block."""
-    client = Api(server, context, token)
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 def trusting(ca: bytes | None) -> ssl.SSLContext:

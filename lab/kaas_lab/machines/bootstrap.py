@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from . import pki
-from .api import NOT_FOUND, Api, ApiError, Object, connect, kubeconfig, trusting
+from .api import NOT_FOUND, Api, ApiError, Object, kubeconfig, trusting
 from .kubeadm import CONTROL_PLANE_ROLE, ClusterConfiguration, Discovery, parse_cluster
 
 # cmd/kubeadm/app/constants/constants.go
@@ -78,7 +78,7 @@ async def cluster_configuration(discovery: Discovery, ca: bytes, say: Say) -> Cl
     """What `kubeadm join` reads from the cluster with its token. Raises JoinRefused, KubeadmError."""
 
     async def read() -> Object:
-        async with connect(f"https://{discovery.endpoint}", trusting(ca), discovery.token) as api:
+        async with Api(f"https://{discovery.endpoint}", trusting(ca), discovery.token) as api:
             return await api.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config")
 
     found = await _retry("kubeadm-config", read, say, DISCOVERY_SECONDS)
@@ -91,7 +91,7 @@ async def bootstrap_kubelet(
     """The kubelet's kubeconfig for `server`, its certificate signed by the cluster. Raises JoinRefused."""
     user = f"system:node:{node}"
     request, key = pki.signing_request(user, [NODES_GROUP])
-    async with connect(f"https://{discovery.endpoint}", trusting(ca), discovery.token) as api:
+    async with Api(f"https://{discovery.endpoint}", trusting(ca), discovery.token) as api:
         await _retry("node name", lambda: _name_is_free(api, node), say, seconds)
         path = await _retry("certificate signing request", lambda: _submit(api, request), say, seconds)
         certificate = await _retry("certificate", lambda: _issued(api, path), say, seconds, quiet=True)
@@ -100,7 +100,7 @@ async def bootstrap_kubelet(
 
 async def _cluster_info(discovery: Discovery) -> Object:
     """cluster-info as anybody may read it; the token signs it later than the ConfigMap appears."""
-    async with connect(f"https://{discovery.endpoint}", trusting(None)) as api:
+    async with Api(f"https://{discovery.endpoint}", trusting(None)) as api:
         found = await api.get("/api/v1/namespaces/kube-public/configmaps/cluster-info")
     identity = discovery.token.partition(".")[0]
     if f"jws-kubeconfig-{identity}" not in found["data"]:

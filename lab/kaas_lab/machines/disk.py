@@ -21,6 +21,7 @@ class Record:
     address: the loopback address at which it listens.
     installed, booted: ids of Nova's actions that made its disk and started it last.
     boot_id: what the kernel would show in /proc/sys/kernel/random/boot_id.
+    image, version: what it was installed from, and the Kubernetes version of that.
     joined: kubeadm has finished; a machine whose first boot failed stays out of its cluster until a rebuild.
     failure: why it did not join, empty when it did or still tries.
     """
@@ -31,6 +32,8 @@ class Record:
     installed: str
     booted: str = ""
     boot_id: str = ""
+    image: str = ""
+    version: str = ""
     running: bool = False
     joined: bool = False
     failure: str = ""

@@ -35,6 +35,7 @@ logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # warns
 PAGE = 500  # objects a page of a list
 LOOK_FOR_MISSING_KINDS = 300.0  # seconds
 SLICE = 0.01  # seconds for which events may hold up the reconciles at once
+GATHER = 0.005  # seconds in which events are gathered: waking the other thread costs more than an event
 _RECONNECTS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0)
 
 
@@ -241,6 +242,8 @@ class _Operator:
         settings.watching.inactivity_timeout = 70  # bookmarks come every 60 seconds
         settings.queueing.idle_timeout = 0.1  # an object's task ends soon; with worker_limit unset it blocks nobody
         settings.queueing.exit_timeout = 0.5
+        settings.persistence.diffbase_storage = _NoMemory()
+        settings.persistence.progress_storage = _NoProgress()
         for resource in {r for r, _ in self._scopes}:
             if selector := self._feed.selector(resource):
                 key = (resource.group, resource.version, resource.plural)
@@ -262,7 +265,7 @@ class _Inbox:
         self._calls.append(call)
         if not self._scheduled:
             self._scheduled = True
-            self.tell(self._drain)
+            self.tell(lambda: self._loop.call_later(GATHER, self._drain))
 
     def tell(self, call: Callable[[], Any]) -> None:
         """Have `call` made even when the inbox is closed. From any thread."""
@@ -316,6 +319,38 @@ class _Lists:
 
 def _name(item: Object) -> Name:
     return item["metadata"].get("namespace") or "", item["metadata"]["name"]
+
+
+class _NoMemory(kopf.DiffBaseStorage):
+    """Keeps no copy of what was last seen: kopf would make two of every object at every event, and we ask for none."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Do nothing."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers: ours have none."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Do nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Do nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """Do nothing."""
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
 
 
 def _observing(see: Callable[[URL, Any], None]) -> type[aiohttp.ClientResponse]:

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 def _kaas(*words: str, quiet: bool = False) -> int:
     if not quiet:
         console.print(f"[bold]$ kaas {' '.join(words)}[/bold]")
-    return subprocess.run([sys.executable, "-m", "kaas.cli.main", *words], check=False).returncode  # noqa: S603 - ours
+    return subprocess.run([sys.executable, "-m", "kaas", *words], check=False).returncode  # noqa: S603 - ours
 
 
 def _lab(layout: Layout) -> int:
@@ -53,7 +53,7 @@ def _controller(layout: Layout) -> int:
     port = layout.management_port(METRICS_OFFSET)
     words = ["--kubeconfig", str(layout.kubeconfig), "controller", "--metrics-port", str(port)]
     console.print(f"[bold]$ kaas {' '.join(words)} &[/bold]")
-    argv = [sys.executable, "-m", "kaas.cli.main", *words]
+    argv = [sys.executable, "-m", "kaas", *words]
     processes.spawn(layout.state, CONTROLLER, argv, log=layout.logs / f"{CONTROLLER}.log")
     return 0
 

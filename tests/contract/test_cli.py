@@ -222,11 +222,11 @@ def test_plan_of_files_that_are_not_applied(run: Kaas, api: ApiServer, file: Pat
 
 def test_plan_of_a_change(run: Kaas, tmp_path: Path, applied: list[Object], name: str) -> None:
     """What is live and what is in the file come together: the Site is only there."""
-    changed = {**applied[0], "spec": {**applied[0]["spec"], "version": "v1.30.9"}}
+    changed = {**applied[0], "spec": {**applied[0]["spec"], "version": "v1.36.9"}}
     assert run("plan", "-n", name).exit_code == 10
     result = run("plan", "-f", write(tmp_path, changed))
     assert result.exit_code == 11
-    assert "waits: ReleaseNotFound: spec.version: there is no Release for v1.30.9" in result.stdout
+    assert "waits: ReleaseNotFound: spec.version: there is no Release for v1.36.9" in result.stdout
 
 
 def test_plan_of_nothing(run: Kaas) -> None:

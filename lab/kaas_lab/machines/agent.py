@@ -7,7 +7,7 @@ import datetime as dt
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from .supervisor import Supervisor
 LOG = logging.getLogger(__name__)
 SERVER_POLL_SECONDS = 1.0
 NETWORK_POLL_SECONDS = 1.5
+QUIET_NETWORK_POLL_SECONDS = 4.0
+QUIET_AFTER_SECONDS = 30.0  # since a server or a load balancer changed
 FAULT_POLL_SECONDS = 0.5
 ADDRESSES = 250 * 254
 
@@ -59,6 +61,7 @@ class Agent:
         self._records: dict[str, Record] = {}
         self._last_poll: dt.datetime | None = None
         self._looked = asyncio.Event()
+        self._moved = time.monotonic()
         self._network = NetworkView(cloud)
         self._balancer = Balancer()
         self._around = Surroundings(
@@ -75,9 +78,9 @@ class Agent:
         self._load()
         self._around.faults[:] = faults.load(self._settings.state)
         loops = [
-            self._repeat("servers", SERVER_POLL_SECONDS, self._follow_servers),
-            self._repeat("network", NETWORK_POLL_SECONDS, self._follow_network),
-            self._repeat("faults", FAULT_POLL_SECONDS, self._follow_faults),
+            self._repeat("servers", lambda: SERVER_POLL_SECONDS, self._follow_servers),
+            self._repeat("network", self._network_seconds, self._follow_network),
+            self._repeat("faults", lambda: FAULT_POLL_SECONDS, self._follow_faults),
         ]
         try:
             await asyncio.gather(*loops)
@@ -85,7 +88,7 @@ class Agent:
             await self._balancer.close()
             await asyncio.gather(*(m.detach() for m in self._machines.values()))
 
-    async def _repeat(self, what: str, seconds: float, step: Any) -> None:
+    async def _repeat(self, what: str, period: Callable[[], float], step: Callable[[], Awaitable[None]]) -> None:
         """Do it again and again; a cloud that does not answer is told once and tried again."""
         told = ""
         while True:
@@ -97,6 +100,7 @@ class Agent:
                 if str(error) != told:
                     told = str(error)
                     LOG.warning("%s: %s", what, error)
+            seconds = period()
             await asyncio.sleep(max(seconds - (time.monotonic() - started), seconds / 4))
 
     # -- servers ---------------------------------------------------------------------------------------------------
@@ -104,6 +108,8 @@ class Agent:
     async def _follow_servers(self) -> None:
         now = dt.datetime.now(dt.UTC)
         listed = await asyncio.to_thread(self._cloud.changed_servers, decisions.since(self._last_poll))
+        if listed:
+            self._moved = time.monotonic()
         for raw in {**self._retry, **{raw["id"]: raw for raw in listed}}.values():
             await self._look_at(raw, now)
         if self._last_poll is None:
@@ -226,9 +232,15 @@ class Agent:
 
     # -- network and faults ----------------------------------------------------------------------------------------
 
+    def _network_seconds(self) -> float:
+        """Neutron and Octavia are asked less often while nothing moves: their answers cost them more than us."""
+        quiet = time.monotonic() - self._moved > QUIET_AFTER_SECONDS
+        return QUIET_NETWORK_POLL_SECONDS if quiet else NETWORK_POLL_SECONDS
+
     async def _follow_network(self) -> None:
         await self._looked.wait()  # machines of an agent before this one are behind the load balancers again
-        await asyncio.to_thread(self._network.refresh)
+        if await asyncio.to_thread(self._network.refresh):
+            self._moved = time.monotonic()
         await self._settle_network()
 
     async def _settle_network(self) -> None:
@@ -266,8 +278,8 @@ class NetworkView:
         self._stamp: object = None
         self.objects = Objects()
 
-    def refresh(self) -> None:
-        """Look again. Raises CloudError."""
+    def refresh(self) -> bool:
+        """Look again; whether a load balancer has changed. Raises CloudError."""
         balancers = self._cloud.balancing("loadbalancers")
         floating = self._cloud.floating_ips()
         stamp = sorted((b["id"], str(b.get("updated_at")), b["provisioning_status"]) for b in balancers)
@@ -275,12 +287,13 @@ class NetworkView:
             self.objects = Objects(
                 balancers, self.objects.listeners, self.objects.pools, self.objects.members, floating
             )
-            return
+            return False
         listeners, pools = self._cloud.balancing("listeners"), self._cloud.balancing("pools")
         members = {p["id"]: self._cloud.members(p["id"]) for p in pools}
         self.objects = Objects(balancers, listeners, pools, members, floating)
         pending = any(b["provisioning_status"].startswith("PENDING") for b in balancers)
         self._stamp = None if pending else stamp
+        return True
 
 
 async def serve(settings: Settings) -> None:

@@ -45,7 +45,7 @@ async def install(host: Host) -> None:
         await _init(host, kubeadm.parse_init(text, name))
     else:
         await _join(host, kubeadm.parse_join(text, name))
-    host.say(f"kubeadm {command.verb} has finished: this machine is {host.record.node}")
+    host.say(f"kubeadm {command.verb} is done, the kubelet starts as {host.record.node}")
 
 
 async def _init(host: Host, configuration: Configuration) -> None:

@@ -62,6 +62,8 @@ class Kubelet:
         node = await self._register()
         self._uid = node["metadata"]["uid"]
         self.registered.set()
+        if self._starting:
+            self._say(f"kubelet: registered node {self._facts.name}")
         started = asyncio.get_running_loop().time()
         while True:
             ready = not self._starting or asyncio.get_running_loop().time() - started >= RUNTIME_START_SECONDS

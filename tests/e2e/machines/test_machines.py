@@ -111,16 +111,18 @@ def test_conditions_and_missing_gpus(cluster: ByHand, site: Path) -> None:
     eventually("all GPUs", lambda: node(cluster, "gpu")["status"]["allocatable"][GPU] == "8", 60)
 
 
-def test_a_reboot_is_a_new_boot(cluster: ByHand, cloud: Any) -> None:
-    before = node(cluster, "cpu")
+@pytest.mark.parametrize("pool", ["cpu", "control-plane"])
+def test_a_reboot_is_a_new_boot(cluster: ByHand, cloud: Any, pool: str) -> None:
+    """The control plane too, whose only etcd comes back with its data."""
+    before = node(cluster, pool)
     cloud.compute.reboot_server(server_id(before), "HARD")
 
     def rebooted() -> bool:
-        found = node(cluster, "cpu")
+        found = node(cluster, pool)
         return is_ready(found) and found["status"]["nodeInfo"]["bootID"] != before["status"]["nodeInfo"]["bootID"]
 
     eventually("a new boot ID, and Ready", rebooted, 120)
-    after = node(cluster, "cpu")
+    after = node(cluster, pool)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert condition(after, "Ready")["lastTransitionTime"] > condition(before, "Ready")["lastTransitionTime"]
 

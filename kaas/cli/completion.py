@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
-from kaas.cli.command import settings_of
+from kaas.cli.exits import CliError
+from kaas.cli.settings import SHARED, Settings
 from kaas.kube.errors import KubeError
 
 
@@ -14,9 +13,11 @@ def cluster_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Clusters whose names begin so; none when the API server does not answer: Tab is no place for errors."""
     from kaas.cli import names  # noqa: PLC0415 - slow to import
 
-    given: dict[str, Any] = {k: v for k, v in ctx.params.items() if k in ("kubeconfig", "context", "namespace")}
+    settings = Settings()
+    for params in (ctx.find_root().params, ctx.params):  # what is typed so far has not been through `callback`
+        settings = settings.overridden({k: v for k, v in params.items() if k in SHARED})
     try:
-        found = names.of_clusters(settings_of(ctx).overridden(given))
-    except KubeError:
+        found = names.of_clusters(settings)
+    except (KubeError, CliError):
         return []
     return [name for name in found if name.startswith(incomplete)]

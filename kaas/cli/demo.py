@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -11,7 +12,12 @@ from kaas_lab import processes
 from kaas_lab.layout import DEFAULT_BASE_PORT, Layout, default_state
 from rich.console import Console
 
+from kaas.kube import resources
+from kaas.kube.client import KubeClient
+from kaas.kube.objects import Object, is_true
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CLUSTER = "team-a"
 CONTROLLER = "kaas-controller"
 METRICS_OFFSET = 90  # of the management cluster's hundred ports
 
@@ -48,8 +54,6 @@ def _controller(layout: Layout) -> int:
     """The controller as a process of the lab, so that `down` ends it; it stays if it runs."""
     if CONTROLLER in processes.find(layout.state).values():
         return 0
-    if code := _kaas("--kubeconfig", str(layout.kubeconfig), "crds", "--install"):
-        return code
     port = layout.management_port(METRICS_OFFSET)
     words = ["--kubeconfig", str(layout.kubeconfig), "controller", "--metrics-port", str(port)]
     console.print(f"[bold]$ kaas {' '.join(words)} &[/bold]")
@@ -65,9 +69,28 @@ def _apply(layout: Layout) -> int:
 
 
 def _show(layout: Layout) -> int:
-    return _kaas("--kubeconfig", str(layout.kubeconfig), "status", "team-a") or _kaas(
-        "--kubeconfig", str(layout.kubeconfig), "nodes", "team-a"
-    )
+    """The tree, and the workload cluster's own answer through its kubeconfig."""
+    if code := _kaas("--kubeconfig", str(layout.kubeconfig), "status", CLUSTER):
+        return code
+    file = layout.state / f"{CLUSTER}.kubeconfig"
+    if code := _kaas("--kubeconfig", str(layout.kubeconfig), "kubeconfig", CLUSTER, "--output", str(file)):
+        return code
+    console.print(f"[bold]$ kubectl --kubeconfig {file} get nodes[/bold]")
+    for node in asyncio.run(_nodes(file)):
+        console.print("  " + _line(node))
+    return 0
+
+
+async def _nodes(kubeconfig: Path) -> list[Object]:
+    async with await KubeClient.connect(kubeconfig) as client:
+        return await client.list(resources.NODE)
+
+
+def _line(node: Object) -> str:
+    status = node["status"]
+    state = "Ready" if is_true(node, "Ready") else "NotReady"
+    gpus = status["allocatable"].get("nvidia.com/gpu", "0")
+    return f"{node['metadata']['name']:<36} {state:<9} {status['nodeInfo']['kubeletVersion']}  GPUs {gpus}"
 
 
 def _say_what_next(layout: Layout, seconds: float) -> None:

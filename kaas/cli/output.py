@@ -28,7 +28,7 @@ def console(settings: Settings, *, stderr: bool = False) -> Console:
     """Console on stdout or stderr."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, no_color=settings.no_color or None, width=width, highlight=False, soft_wrap=not width)
+    return Console(file=stream, no_color=settings.no_color or None, width=width, highlight=False)
 
 
 def documents(objects: Iterable[Object]) -> str:

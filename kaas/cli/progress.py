@@ -74,7 +74,7 @@ def display(console: Console, doing: str) -> Iterator[Display]:
     if not console.is_terminal:
         yield Lines(console)
         return
-    with Live(console=console, refresh_per_second=8, vertical_overflow="ellipsis") as live:
+    with Live(console=console, refresh_per_second=5, vertical_overflow="ellipsis") as live:
         yield Screen(live, doing)
 
 

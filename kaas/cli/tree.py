@@ -6,14 +6,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from kaas.cli.view import ClusterView, GroupView, MachineView, Mark, ServerView
+from kaas.cli.view import ClusterView, ConditionView, GroupView, MachineView, Mark, ServerView
 
 MARKS = {Mark.WELL: ("✔", "green"), Mark.MOVING: ("…", "yellow"), Mark.SICK: ("✘", "red"), Mark.GOING: ("-", "magenta")}
 STATUS_MARKS = {"True": Mark.WELL, "False": Mark.SICK, "Unknown": Mark.MOVING}
 
 
 def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
-    """The tree; `brief` leaves out conditions that hold, endpoint and kubeconfig."""
+    """The tree; `brief` leaves out conditions that hold or are quoted by the title, endpoint and kubeconfig."""
     root = Tree(_title(cluster))
     if cluster.infrastructure_why:
         root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))
@@ -67,15 +67,27 @@ def _server(server: ServerView) -> Text:
 
 
 def _conditions(cluster: ClusterView, *, brief: bool) -> list[Text]:
-    shown = [c for c in cluster.conditions if not brief or (c.status != "True" and c.type != "Ready")]
+    shown = [c for c in cluster.conditions if not brief or _adds(c, cluster)]
     lines = [Text("conditions", "bold")] if shown else []
     for item in shown:
-        mark = STATUS_MARKS.get(item.status, Mark.MOVING)
+        mark = _condition_mark(item, cluster)
         line = Text("  ").append_text(_marked(mark, item.type))
         reason = item.reason if item.reason != item.type else ""
         words = "  ".join(filter(None, (reason, item.message)))
         lines.append(line.append(f"  {words}", "dim") if words else line)
     return lines
+
+
+def _adds(item: ConditionView, cluster: ClusterView) -> bool:
+    """Whether a condition does not hold, and says more than the title does."""
+    said = " ".join(item.message.split())
+    return item.status != "True" and item.type != "Ready" and said not in (cluster.why or "")
+
+
+def _condition_mark(item: ConditionView, cluster: ClusterView) -> Mark:
+    """What does not hold yet in a Cluster on its way is no fault."""
+    mark = STATUS_MARKS.get(item.status, Mark.MOVING)
+    return cluster.mark if mark is Mark.SICK and cluster.mark is not Mark.WELL else mark
 
 
 def _plan(cluster: ClusterView) -> list[Text]:

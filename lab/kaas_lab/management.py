@@ -22,6 +22,10 @@ ETCD, ETCD_PEER, API_SERVER, CONTROLLER_MANAGER = 0, 1, 2, 3  # offsets of ports
 NAMESPACE = "kaas-system"
 _READY_SECONDS = 180.0
 
+# GOGC of kube-apiserver. Measured while four in-memory Clusters come up: 100 takes 33 s of processor time and 890 MB,
+# 200 takes 24 s and 1370 MB, 400 takes 23 s and 2130 MB.
+_GARBAGE_COLLECTION = "200"
+
 # A management cluster runs no Pods: nothing but owner references and namespaces has to be taken care of.
 _CONTROLLERS = "garbage-collector-controller,namespace-controller"
 
@@ -91,7 +95,8 @@ def _spawn(layout: Layout, name: str, argv: Iterable[str | Path], **env: str) ->
 def _start_api_server(layout: Layout, api: ApiServer) -> None:
     crew = Crew()
     etcd, etcd_log = _spawn(layout, "etcd", [binary("etcd"), *_etcd_arguments(layout)])
-    server, log = _spawn(layout, "kube-apiserver", [binary("kube-apiserver"), *_api_server_arguments(layout)])
+    argv: list[str | Path] = [binary("kube-apiserver"), *_api_server_arguments(layout)]
+    server, log = _spawn(layout, "kube-apiserver", argv, GOGC=_GARBAGE_COLLECTION)
     health = f"http://127.0.0.1:{layout.management_port(ETCD)}/health"
     crew.start("etcd", lambda: processes.wait_until("etcd", lambda: answers(health), etcd, etcd_log, _READY_SECONDS))
     crew.start("api", lambda: processes.wait_until("kube-apiserver", api.is_ready, server, log, _READY_SECONDS))

@@ -11,6 +11,10 @@ from kaas_lab.layout import Layout
 DOCKER_STUB, DEV_DEBUG = 8, 9
 _WEBHOOK, _HEALTH, _DIAGNOSTICS = 10, 20, 30
 
+# GOGC. Measured while four in-memory Clusters come up: 400 spares a provider 20 to 25 % of its processor time, for 20
+# to 60 MB more.
+_GARBAGE_COLLECTION = "400"
+
 CORE = ("core", "cabpk", "kcp")
 
 # A lab has one client of the API server worth limiting, the lab itself: CAPO's default is 20 requests a second.
@@ -79,6 +83,7 @@ def environment(provider: Provider, layout: Layout) -> dict[str, str]:
     """Environment of a provider's process."""
     first, last = layout.dev_ports
     return {
+        "GOGC": _GARBAGE_COLLECTION,
         "KUBECONFIG": str(layout.kubeconfig),
         # Of the Dev provider: host of its clusters' endpoints, their ports, and a Docker that it asks about sizes.
         "POD_IP": "127.0.0.1",

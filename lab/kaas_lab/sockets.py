@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +74,3 @@ def _belongs(layout: Layout, listener: Listener) -> bool:
         return True
     ours = layout.base_port <= listener.port < layout.base_port + PORTS_PER_LAB
     return ours and listener.host in {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared, not bound
-
-
-def can_bind(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True

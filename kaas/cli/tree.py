@@ -13,13 +13,14 @@ STATUS_MARKS = {"True": Mark.WELL, "False": Mark.SICK, "Unknown": Mark.MOVING}
 
 
 def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
-    """The tree; `brief` leaves out conditions that hold or are quoted by the title, endpoint and kubeconfig."""
+    """The tree; `brief` leaves out conditions that hold or are quoted by the title, the plan, endpoint and kubeconfig."""
     root = Tree(_title(cluster))
     if cluster.infrastructure_why:
         root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))
     for group in cluster.groups:
         _add_group(root, group)
-    return Group(root, *_conditions(cluster, brief=brief), *_plan(cluster), *([] if brief else _access(cluster)))
+    rest = [] if brief else [*_plan(cluster), *_access(cluster)]
+    return Group(root, *_conditions(cluster, brief=brief), *rest)
 
 
 def _marked(mark: Mark, text: str, style: str = "") -> Text:

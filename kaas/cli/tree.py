@@ -13,7 +13,7 @@ STATUS_MARKS = {"True": Mark.WELL, "False": Mark.SICK, "Unknown": Mark.MOVING}
 
 
 def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
-    """The tree; `brief` leaves out conditions that hold or are quoted by the title, the plan, endpoint and kubeconfig."""
+    """The tree; `brief` leaves out conditions that hold or that the title quotes, plan, endpoint and kubeconfig."""
     root = Tree(_title(cluster))
     if cluster.infrastructure_why:
         root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))

@@ -156,7 +156,8 @@ def _merged(live: Any, before: Any, wanted: Any) -> Any:
     if _named(wanted) and _named(live):
         old = _by_name(before) if _named(before) else {}
         merged = _merged(_by_name(live), old, _by_name(wanted))
-        return list(merged.values())
+        first = [i["name"] for i in wanted]
+        return [merged[name] for name in [*first, *(n for n in merged if n not in first)]]
     return wanted
 
 

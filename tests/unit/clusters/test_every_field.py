@@ -1,0 +1,175 @@
+"""Every field of our API changes what is rendered: a walk along the CRDs, with two values for each field.
+
+A field that is new and has no entry here fails the test, and so does one that nothing reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from kaas.api.cluster import Cluster
+from kaas.api.crd import crds
+from kaas.api.load import parse
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.clusters import render
+from kaas.clusters.classes import class_revision
+from kaas.clusters.snapshot import Snapshot
+from kaas.clusters.target import target
+from tests.unit.clusters.builders import Object, pool, raw_cluster, raw_release, raw_site
+
+CLUSTER = raw_cluster(
+    version="v1.36.1",
+    controlPlane={"flavor": "cpu-2", "replicas": 3, "zones": ["az-1"]},
+    nodePools=[
+        pool(labels={"a": "b"}, taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}], zones=["az-1"]),
+        pool("train", flavor="dgx", gpu={"taint": "NoSchedule", "drainTimeoutSeconds": 60}),
+    ],
+    network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
+)
+# A second Cluster with the defaults shows what the Site alone decides.
+PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
+SITE = raw_site(
+    zones=[{"name": "az-1", "controlPlane": True}],
+    images=[{"version": "v1.36.1", "name": "special"}],
+    dnsNameservers=["10.0.0.53"],
+    loadBalancer={"provider": "amphora"},
+)
+SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
+SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
+SITE_BY_ID = {**SITE, "spec": {**SITE["spec"], "externalNetwork": {"id": "0001"}}}
+RELEASE = raw_release("v1.36.3")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another valid value for one field of one of the objects above."""
+
+    place: str
+    value: Any
+    base: Object | None = None
+
+
+# Path as in the CRD, with [] for the items of a list and {} for the values of a map.
+CHANGES: dict[str, Change] = {
+    "Cluster.spec.version": Change("version", "v1.36.3"),
+    "Cluster.spec.site": Change("site", "south"),
+    "Cluster.spec.controlPlane.replicas": Change("controlPlane.replicas", 5),
+    "Cluster.spec.controlPlane.flavor": Change("controlPlane.flavor", "cpu-4"),
+    "Cluster.spec.controlPlane.zones[]": Change("controlPlane.zones.0", "az-2"),
+    "Cluster.spec.nodePools[].name": Change("nodePools.0.name", "other"),
+    "Cluster.spec.nodePools[].flavor": Change("nodePools.0.flavor", "cpu-2"),
+    "Cluster.spec.nodePools[].replicas": Change("nodePools.0.replicas", 3),
+    "Cluster.spec.nodePools[].labels{}": Change("nodePools.0.labels.a", "c"),
+    "Cluster.spec.nodePools[].taints[].key": Change("nodePools.0.taints.0.key", "l"),
+    "Cluster.spec.nodePools[].taints[].value": Change("nodePools.0.taints.0.value", "w"),
+    "Cluster.spec.nodePools[].taints[].effect": Change("nodePools.0.taints.0.effect", "NoExecute"),
+    "Cluster.spec.nodePools[].zones[]": Change("nodePools.0.zones.0", "az-2"),
+    "Cluster.spec.nodePools[].gpu.taint": Change("nodePools.1.gpu.taint", "None"),
+    "Cluster.spec.nodePools[].gpu.drainTimeoutSeconds": Change("nodePools.1.gpu.drainTimeoutSeconds", 61),
+    "Cluster.spec.network.pods": Change("network.pods", "10.65.0.0/16"),
+    "Cluster.spec.network.services": Change("network.services", "10.97.0.0/16"),
+    "Cluster.spec.network.nodes": Change("network.nodes", "10.8.0.0/24"),
+    "Site.spec.provider": Change("provider", "dev"),
+    "Site.spec.credentials.secret.namespace": Change("credentials.secret.namespace", "elsewhere"),
+    "Site.spec.credentials.secret.name": Change("credentials.secret.name", "t"),
+    "Site.spec.credentials.cloud": Change("credentials.cloud", "other"),
+    "Site.spec.region": Change("region", "RegionTwo"),
+    "Site.spec.externalNetwork.name": Change("externalNetwork.name", "private"),
+    "Site.spec.externalNetwork.id": Change("externalNetwork.id", "0002", SITE_BY_ID),
+    "Site.spec.images[].version": Change("images.0.version", "v1.36.3"),
+    "Site.spec.images[].name": Change("images.0.name", "more-special"),
+    "Site.spec.flavors[].name": Change("flavors.2.name", "dgx-2"),
+    "Site.spec.flavors[].gpu.model": Change("flavors.2.gpu.model", "H100"),
+    "Site.spec.flavors[].gpu.count": Change("flavors.2.gpu.count", 4),
+    "Site.spec.flavors[].gpu.resource": Change("flavors.2.gpu.resource", "amd.com/gpu"),
+    "Site.spec.zones[].name": Change("zones.0.name", "az-2"),
+    "Site.spec.zones[].controlPlane": Change("zones.0.controlPlane", False),
+    "Site.spec.loadBalancer.provider": Change("loadBalancer.provider", "ovn"),
+    "Site.spec.dnsNameservers[]": Change("dnsNameservers.0", "10.0.0.54"),
+    "Release.spec.version": Change("version", "v1.36.2"),
+    "Release.spec.image": Change("image", "another"),
+}
+
+
+def leaves(schema: Object, path: str) -> Iterator[str]:
+    """Paths of all fields below which there are no more."""
+    if "properties" in schema:
+        for name, child in schema["properties"].items():
+            yield from leaves(child, f"{path}.{name}")
+    elif schema.get("type") == "array":
+        yield from leaves(schema["items"], f"{path}[]")
+    elif isinstance(schema.get("additionalProperties"), dict):
+        yield from leaves(schema["additionalProperties"], f"{path}{{}}")
+    else:
+        yield path
+
+
+def fields() -> list[str]:
+    found: list[str] = []
+    for crd in crds():
+        (version,) = crd["spec"]["versions"]
+        spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        found += leaves(spec, f"{crd['spec']['names']['kind']}.spec")
+    return found
+
+
+def rendered(cluster: Object, site: Object, release: Object) -> list[Any]:
+    """All objects for one Cluster, its Release beside one that is older."""
+    subject, place = Cluster.model_validate(cluster), Site.model_validate(site)
+    releases = [Release.model_validate(r) for r in (raw_release("v1.36.1"), release)]
+    revision = class_revision(place.spec.provider)
+    aim = target(Snapshot(subject, place, releases, revision), place, revision)
+    return render.everything(subject, place, aim, revision)
+
+
+def everything(cluster: Object, site: Object, release: Object) -> list[Any]:
+    """What is rendered for the given Cluster and for a plain one: two views of the same API.
+
+    A Site goes by the name that the Cluster gives; this makes `spec.site` a choice between two.
+    """
+    place = {**site, "metadata": {"name": cluster["spec"]["site"]}}
+    return [rendered(cluster, place, release), rendered(PLAIN, site, release)]
+
+
+def changed(field: str, change: Change) -> tuple[dict[str, Object], dict[str, Object]]:
+    """Objects before and after, by kind."""
+    before = {"Cluster": CLUSTER, "Site": SITE, "Release": RELEASE}
+    kind = field.partition(".")[0]
+    if change.base:
+        before[kind] = change.base
+    obj = copy.deepcopy(before[kind])
+    *way, last = (int(p) if p.isdigit() else p for p in change.place.split("."))
+    place: Any = obj["spec"]
+    for part in way:
+        place = place[part]
+    assert place[last] != change.value
+    place[last] = change.value
+    return before, {**before, kind: obj}
+
+
+def test_every_field_has_an_entry() -> None:
+    assert sorted(fields()) == sorted(CHANGES)
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_field_changes_what_is_rendered(field: str) -> None:
+    change = CHANGES[field]
+    assert re.sub(r"\.\d+", "[]", change.place) == re.sub(r"\{\}", ".a", field.partition(".spec.")[2])
+    before, after = changed(field, change)
+    for objects in (before, after):
+        for obj in objects.values():
+            parse(obj)
+    one = everything(before["Cluster"], before["Site"], before["Release"])
+    two = everything(after["Cluster"], after["Site"], after["Release"])
+    assert one != two
+
+
+def test_objects_above_are_rendered_the_same_twice() -> None:
+    assert everything(CLUSTER, SITE, RELEASE) == everything(CLUSTER, SITE, RELEASE)

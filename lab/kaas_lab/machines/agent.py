@@ -116,7 +116,8 @@ class Agent:
             await self._adopt()
             self._looked.set()
         self._last_poll = now
-        for key, action in decisions.decide(self._servers, self._records).items():
+        known = {key: record for key, record in self._records.items() if key not in self._retry}
+        for key, action in decisions.decide(self._servers, known).items():
             await self._try(action, key)
 
     async def _look_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:

@@ -59,6 +59,7 @@ class Host:
         self.around, self.disk, self.record, self.server = around, disk, record, server
         self._api: Api | None = None
         self._egress: Egress | None = None
+        self._answered: set[str] = set()
 
     def say(self, line: str) -> None:
         """A line on the machine's console and in the agent's log."""
@@ -170,8 +171,13 @@ class Host:
         return self.around.supervisor.is_alive(self.server.id, component)
 
     async def readiness(self) -> dict[str, bool]:
-        """Static Pods and whether each answers."""
-        return {c: self.is_alive(c) and await self._answers(c) for c in filter(self._has_manifest, COMPONENTS)}
+        """Static Pods and whether each has answered since it started: probes without TLS would fill their logs."""
+        for component in filter(self._has_manifest, COMPONENTS):
+            if not self.is_alive(component):
+                self._answered.discard(component)
+            elif component not in self._answered and await self._answers(component):
+                self._answered.add(component)
+        return {component: component in self._answered for component in filter(self._has_manifest, COMPONENTS)}
 
     async def _answers(self, component: str) -> bool:
         if component not in HEALTH_PORTS:

@@ -84,8 +84,14 @@ class Cloud:
     def changed_servers(self, since: str | None) -> list[dict[str, Any]]:
         """Servers of all projects that changed since a time (ISO 8601), deleted ones included; all when None."""
         query = "all_tenants=1" + (f"&changes-since={since}" if since else "")
-        found: list[dict[str, Any]] = self._get("compute", f"/servers/detail?{query}")["servers"]
-        return found
+        found: list[dict[str, Any]] = []
+        marker = ""
+        while True:
+            page = self._get("compute", f"/servers/detail?{query}{marker}")
+            found += page["servers"]
+            if not page.get("servers_links"):
+                return found
+            marker = f"&marker={found[-1]['id']}"
 
     def server(self, raw: Mapping[str, Any]) -> Server:
         """A server with what its actions tell. Raises CloudError."""
@@ -137,7 +143,10 @@ class Cloud:
             )
         except keystoneauth1.exceptions.ClientException as error:
             raise CloudError(f"{service} {path}: {error}") from error
-        parsed: dict[str, Any] = answer.json()
+        try:
+            parsed: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise CloudError(f"{service} {path}: the answer is no JSON: {answer.text[:100]!r}") from error
         return parsed
 
 

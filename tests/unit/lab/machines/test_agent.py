@@ -166,3 +166,14 @@ async def test_a_new_agent_knows_the_machines_of_the_old_one(tmp_path: Path) -> 
     async with following(cloud, tmp_path) as site:
         await until(lambda: (found := record(site, "s1")) and not found.running)
         await until(lambda: not (site / "machines/s2").exists())
+
+
+async def test_who_cannot_be_asked_about_is_not_taken_for_gone(tmp_path: Path) -> None:
+    cloud = FakeCloud()
+    cloud.put("s1")
+    async with following(cloud, tmp_path) as site:
+        await until(lambda: failed(site, "s1"))
+    cloud.away = {"s1"}
+    async with following(cloud, tmp_path) as site:
+        await until(lambda: cloud.refused["s1"] > 1)
+        assert record(site, "s1") is not None

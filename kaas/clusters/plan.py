@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
 from kaas.clusters.snapshot import Object, Snapshot
 from kaas.clusters.target import ReleaseMissingError, Target, class_of, target
-from kaas.kube.difference import differs, with_applied_hash
+from kaas.kube.difference import APPLIED_ANNOTATION, differs, with_applied_hash
 from kaas.kube.objects import Ref, condition, is_deleting, ref_of
 
 CAPO_IDENTITY_KIND = "OpenStackClusterIdentity"
@@ -138,7 +139,11 @@ def _class_ready(cluster_class: Object) -> bool:
 
 
 def _changes(desired: Object, live: Object | None) -> list[str]:
-    return ["create"] if live is None else differs(with_applied_hash(desired), live)
+    """Fields that would change, for a person: the hash of what was applied is named only where nothing else is."""
+    if live is None:
+        return ["create"]
+    found = differs(with_applied_hash(desired), live)
+    return [path for path in found if APPLIED_ANNOTATION not in path] or (["what is no longer wanted"] if found else [])
 
 
 # --- deletion -----------------------------------------------------------------------------------------------------
@@ -161,11 +166,10 @@ def _deletion(snapshot: Snapshot) -> Iterator[Step]:
 def deletion_progress(snapshot: Snapshot) -> str:
     """What is still there, and what Cluster API says about it."""
     live = snapshot.live
-    left = [f"{o['kind']} {o['metadata']['name']}" for o in live.leftovers]
+    left = [f"{number} {kind}" for kind, number in sorted(Counter(o["kind"] for o in live.leftovers).items())]
     said = condition(live.cluster, "Deleting") if live.cluster else None
     words = " ".join(str(said.get("message", "")).split()) if said and said["status"] == "True" else ""
-    shown = ", ".join(sorted(left)[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")  # noqa: PLR2004
-    return f"still there: {shown or 'the Cluster API Cluster'}" + (f"; Cluster API: {words}" if words else "")
+    return f"still there: {', '.join(left) or 'the Cluster API Cluster'}" + (f"; Cluster API: {words}" if words else "")
 
 
 def _collect(snapshot: Snapshot) -> Iterator[Step]:

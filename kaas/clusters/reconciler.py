@@ -15,7 +15,7 @@ from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import status
 from kaas.kube import resources
-from kaas.kube.errors import Forbidden, Invalid
+from kaas.kube.errors import Forbidden, Invalid, NotFound
 from kaas.kube.objects import Ref, metadata
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class ClusterReconciler:
         refused: str | None = None
         for _ in range(MOST_ROUNDS):
             snapshot = await self._observe(key)
-            if snapshot is None:
+            if snapshot is None or _is_over(snapshot):
                 return None
             steps = plan(snapshot)
             if refused or not steps or steps[0].gates:
@@ -147,7 +147,11 @@ class ClusterReconciler:
         if raw is None:
             return
         others = [f for f in metadata(raw).get("finalizers") or [] if f != FINALIZER]
-        patched = await self._writer.patch_finalizers(raw, [*others, *([FINALIZER] if keep else [])])
+        try:
+            patched = await self._writer.patch_finalizers(raw, [*others, *([FINALIZER] if keep else [])])
+        except NotFound:
+            self._store.remove(raw)  # someone was faster; its deletion is on the way to us
+            return
         if keep:
             self._store.put(patched)
 
@@ -193,5 +197,11 @@ def _named(ref: Ref) -> Object:
     return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta}
 
 
-def _where(key: Key, step: Step) -> dict[str, str]:
-    return {"namespace": key[0], "cluster": key[1], "step": step.id}
+def _is_over(snapshot: Snapshot) -> bool:
+    """Whether the Cluster has let go of everything: what is left of it is its deletion's event."""
+    return snapshot.deleting and FINALIZER not in snapshot.cluster.metadata.finalizers
+
+
+def _where(key: Key, step: Step) -> dict[str, dict[str, str]]:
+    """Fields of a log line."""
+    return {"fields": {"namespace": key[0], "cluster": key[1], "step": step.id}}

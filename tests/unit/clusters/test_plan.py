@@ -131,7 +131,7 @@ def test_what_is_missing_comes_first(found: Snapshot, reason: str) -> None:
     ("spec", "path"),
     [
         ({"nodePools": [pool(replicas=3)]}, "replicas"),
-        ({"nodePools": []}, "applied"),
+        ({"nodePools": []}, "no longer wanted"),
         ({"nodePools": [pool(), pool("more")]}, "more"),
         ({"version": "v1.36.3"}, "version"),
     ],

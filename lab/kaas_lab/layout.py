@@ -13,7 +13,10 @@ DEV_PORTS = 400  # offset; what the management cluster and the sites leave
 FIRST_NETWORK = 64  # 127.64.0.0/16: far from the addresses that other programs use on loopback
 NETWORKS_PER_LAB = 4
 SITES_PER_LAB = 2
-LABS = 40  # that may run side by side
+# That may run side by side. The kernel gives ports from 32768 up to outgoing connections (ip_local_port_range), and one
+# that is given away cannot be listened at.
+LABS = 15
+LAST_BASE_PORT = DEFAULT_BASE_PORT + (LABS - 1) * PORTS_PER_LAB
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Layout:
     """One lab. Two labs whose base ports differ by a multiple of 1000 share no port, address or file.
 
     state: directory of everything that `up` makes; removed by `down --purge`.
-    base_port: first of the lab's thousand ports; a multiple of 1000 from 17000 to 56000.
+    base_port: first of the lab's thousand ports; a multiple of 1000 from 17000 to 31000.
     """
 
     state: Path
@@ -30,7 +33,8 @@ class Layout:
     def __post_init__(self) -> None:
         if not 0 <= self.index < LABS or self.base_port % PORTS_PER_LAB:
             raise ValueError(
-                f"--base-port {self.base_port}: use a multiple of {PORTS_PER_LAB} from {DEFAULT_BASE_PORT} to 56000"
+                f"--base-port {self.base_port}: use a multiple of {PORTS_PER_LAB} "
+                f"from {DEFAULT_BASE_PORT} to {LAST_BASE_PORT}"
             )
 
     @property

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kaas_lab import processes, sockets
-from kaas_lab.layout import Layout
+from kaas_lab.layout import DEFAULT_BASE_PORT, LAST_BASE_PORT, PORTS_PER_LAB, Layout
 
-# Below the ports that the kernel gives to outgoing connections (32768 and up), which could take one of a lab's.
-PORTS = range(22000, 32000, 1000)
+# Some are left to labs that people run: they choose from the first.
+PORTS = range(DEFAULT_BASE_PORT + 5 * PORTS_PER_LAB, LAST_BASE_PORT + 1, PORTS_PER_LAB)
 
 
 class NoSlot(Exception):
@@ -44,4 +44,4 @@ def free_slot(state: Path) -> Iterator[Layout]:
             lock.flush()
             yield layout
             return
-    raise NoSlot(f"no base port from {PORTS.start} to {PORTS.stop - 1000} is free: stop a lab with `kaas lab down`")
+    raise NoSlot(f"no base port from {PORTS.start} to {LAST_BASE_PORT} is free: stop a lab with `kaas lab down`")

@@ -156,8 +156,8 @@ class KubeClient:
         if dry_run:
             query["dryRun"] = "All"
         path = _with_query(resource.path(ref.namespace, ref.name) + suffix, query)
-        verb = "apply status of" if suffix else "apply"
-        return await self._send(_Call("apply", "PATCH", path, f"{verb} {ref}", ref.kind, obj, APPLY))
+        verb, what = ("apply_status", "apply status of") if suffix else ("apply", "apply")
+        return await self._send(_Call(verb, "PATCH", path, f"{what} {ref}", ref.kind, obj, APPLY))
 
     async def patch_finalizers(self, obj: Object, finalizers: Names) -> Object:
         """Set the finalizers of `obj` as it was read: Conflict when it changed since."""

@@ -47,7 +47,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=lab $(BIN)/lint-imports
 	$(BIN)/python -m kaas.api.crd --check deploy/crds
 
 bench: setup

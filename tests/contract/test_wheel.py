@@ -50,10 +50,9 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("environment")
     venv.create(place, with_pip=False, symlinks=True)
     (packages,) = place.glob("lib/python*/site-packages")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", f"--prefix={place}", str(wheel)],
-        check=True,
-    )
+    # pip as the new environment's own, which sees nothing of this one: else it would take the checkout out of here.
+    pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python")]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     # A .pth is not read for what it adds in turn: the editable checkout is not on the path.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return place

@@ -165,7 +165,7 @@ def _ensure_environment(reporter: Reporter) -> None:
 def _start_management(layout: Layout, options: Options, reporter: Reporter) -> None:
     providers = [*CORE, *(name for part in sorted(set(options.parts)) for name in _PROVIDERS[part])]
     crds = _documents(options.crds) if options.crds else []
-    management.up(layout, providers, extra_crds=crds, say=lambda text: reporter.say(f"management: {text}"))
+    management.start(layout, providers, extra_crds=crds, say=lambda text: reporter.say(f"management: {text}"))
 
 
 def _documents(directory: Path) -> list[dict[str, Any]]:

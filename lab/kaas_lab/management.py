@@ -53,35 +53,46 @@ def up(
     extra_crds: Iterable[dict[str, Any]] = (),
     say: Say = lambda _: None,
 ) -> Management:
-    """Start a management cluster and return when all of it is ready; it then runs on by itself.
+    """Start a management cluster by itself and return when all of it is ready; it then runs on.
 
-    providers: names in `providers.PROVIDERS`; `()` gives a bare API server with garbage collection.
-    extra_crds: CustomResourceDefinitions to install beside the providers'.
-    Raises ProcessFailed with the end of the log of a part that does not start, and NotBuilt. Whatever happens on the
-    way, Ctrl-C too, every process of the lab is stopped before it raises.
+    As `start`; but whatever happens on the way, Ctrl-C too, every process of the lab is stopped before it raises.
     """
     processes.permit(layout.state)
     try:
-        return _up(layout, [PROVIDERS[name] for name in providers], list(extra_crds), say)
+        return start(layout, providers, extra_crds=extra_crds, say=say)
     except BaseException:
         processes.forbid(layout.state)
         processes.stop_all(layout.state)
         raise
 
 
-def _up(layout: Layout, providers: list[Provider], crds: list[dict[str, Any]], say: Say) -> Management:
+def start(
+    layout: Layout,
+    providers: Collection[str] = CORE,
+    *,
+    extra_crds: Iterable[dict[str, Any]] = (),
+    say: Say = lambda _: None,
+) -> Management:
+    """Start a management cluster as a part of a lab, and return when all of it is ready.
+
+    providers: names in `providers.PROVIDERS`; `()` gives a bare API server with garbage collection.
+    extra_crds: CustomResourceDefinitions to install beside the providers'.
+    Raises ProcessFailed with the end of the log of a part that does not start, and NotBuilt. What runs by then is left
+    to the caller: if it were stopped here, other parts of the lab would fail too, and be taken for the cause.
+    """
+    chosen = [PROVIDERS[name] for name in providers]
     certificates.ensure(layout.certificates)
     api = api_server(layout)
     certificates.write_kubeconfig(layout.kubeconfig, api.url, layout.certificates)
     _start_api_server(layout, api)
     version = api.version()
     say(f"kube-apiserver {version} is ready")
-    _install(layout, api, providers, crds)
+    _install(layout, api, chosen, list(extra_crds))
     say("custom resources are served")
     crew = Crew()
     # After the CRDs: the garbage collector looks for new kinds every 30 seconds only.
     crew.start("kube-controller-manager", partial(_start_controller_manager, layout))
-    for provider in providers:
+    for provider in chosen:
         crew.start(provider.name, partial(_start_provider, layout, provider, say))
     crew.wait()
     return Management(layout.kubeconfig, api, version)

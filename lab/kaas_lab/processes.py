@@ -45,22 +45,25 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, marked as part of the lab at `state`, with its output in `log`.
 
-    Raises ProcessFailed once `forbid` was called for that lab.
+    Raises ProcessFailed when the program cannot be run, and once `forbid` was called for that lab.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     marks = {MARK: str(state.resolve()), NAME: name}
     with log.open("ab") as out, _starting:
         if state.resolve() in _stopping:
             raise ProcessFailed(f"{name} was not started: the lab is being stopped")
-        return subprocess.Popen(  # noqa: S603 - argv is the lab's own
-            [str(a) for a in argv],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {}), **marks},
-            cwd=cwd,
-            start_new_session=True,
-        )
+        try:
+            return subprocess.Popen(  # noqa: S603 - argv is the lab's own
+                [str(a) for a in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {}), **marks},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ProcessFailed(f"{name} cannot be started: {error}") from error
 
 
 def forbid(state: Path) -> None:

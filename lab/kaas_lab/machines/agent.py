@@ -69,6 +69,7 @@ class Agent:
             binary=binary,
             consoles=settings.state / "consoles",
             boot_seconds=settings.boot_seconds,
+            region=cloud.region,
             administrator=self._administrator,
             resolve=self._resolve,
         )

@@ -46,7 +46,7 @@ class Surroundings:
     binary: Callable[[str], Path]
     consoles: Path
     boot_seconds: float = 1.0
-    region: str = "RegionOne"
+    region: str = ""
     faults: list[Fault] = field(default_factory=list)
     administrator: Callable[[str], Path | None] = lambda _: None
     resolve: Callable[[str, str], str | None] = lambda _, __: None

@@ -81,6 +81,11 @@ class Cloud:
         config = openstack.config.OpenStackConfig(config_files=[str(clouds_yaml)])
         self._cloud = openstack.connection.Connection(config=config.get_one(name))
 
+    @property
+    def region(self) -> str:
+        """Name of the cloud's region, as it goes into labels of nodes."""
+        return str(self._cloud.config.get_region_name() or "")
+
     def changed_servers(self, since: str | None) -> list[dict[str, Any]]:
         """Servers of all projects that changed since a time (ISO 8601), deleted ones included; all when None."""
         query = "all_tenants=1" + (f"&changes-since={since}" if since else "")

@@ -21,6 +21,8 @@ from tests.unit.lab.machines.api_stub import until
 class FakeCloud:
     """A cloud as `nova.Cloud` shows it."""
 
+    region = "RegionOne"
+
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
         self.actions: dict[str, tuple[str, str]] = {}

@@ -31,10 +31,16 @@ class FakeClouds:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.looks = 0
+        self.faults: dict[str, str] = {}
+        self.asked: list[str] = []
 
     async def look(self, site: Site) -> Cloud:
         self.looks += 1
         return self.cloud
+
+    async def server_fault(self, site: Site, server: str) -> str | None:
+        self.asked.append(server)
+        return self.faults.get(server)
 
 
 class Announced:

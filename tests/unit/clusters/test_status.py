@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from kaas.api.cluster import Cluster
+from kaas.api.constants import FINALIZER
 from kaas.api.load import parse
 from kaas.clusters.plan import plan
 from kaas.clusters.snapshot import Live, Snapshot
 from kaas.clusters.status import status
 from tests.unit.clusters.builders import (
-    FINALIZER,
     Object,
     capi_cluster,
     capi_object,

@@ -35,6 +35,9 @@ class OneCloud:
     async def look(self, site: Site) -> Cloud:
         return CLOUD
 
+    async def server_fault(self, site: Site, server: str) -> str | None:
+        return None
+
 
 class NoEvents:
     async def emit(self, about: Object, reason: str, message: str, *, event_type: str = "Normal") -> bool:

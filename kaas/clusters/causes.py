@@ -20,6 +20,8 @@ ASPECTS = {
 # A machine that waits for what is above it says nothing of its own: the word of the Machine, or of the Cluster, counts.
 UPWARD = frozenset({"WaitingForBootstrapData", "WaitingForClusterInfrastructure", "ClusterInfrastructureNotReady"})
 MAX_LENGTH = 600
+ERROR = "ERROR"  # Nova's status of a server that it could not build, or could not keep
+NO_FAULTS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,21 @@ class Cause:
         return f"{self.kind} {self.name}: {words[:MAX_LENGTH]}"
 
 
-def of_machine(machine: Object, live: Live) -> Cause | None:
-    """Why a Machine is not well; None when it is, or when nothing below it says why."""
+def failed_servers(live: Live, of: Object | None = None) -> frozenset[str]:
+    """Nova's ids of the servers that are in ERROR; `of`: of one Machine only."""
+    found = [s for s in live.servers if of is None or _belongs(s, of)]
+    statuses = [s.get("status") or {} for s in found]
+    return frozenset(s["instanceID"] for s in statuses if s.get("instanceState") == ERROR and s.get("instanceID"))
+
+
+def of_machine(machine: Object, live: Live, faults: Mapping[str, str] = NO_FAULTS) -> Cause | None:
+    """Why a Machine is not well; None when it is, or when nothing below it says why.
+
+    faults: what Nova says of servers in ERROR, by id. CAPO does not pass it on.
+    """
     name = machine["metadata"]["name"]
+    for server in sorted(failed_servers(live, machine) & faults.keys()):
+        return Cause("OpenStackServer", name, ERROR, f"Nova: {faults[server]}")
     below = {o["kind"]: o for o in (*live.infrastructure_machines, *live.servers) if _belongs(o, machine)}
     for kind in CHAIN:
         found = machine if kind == "Machine" else below.get(kind)
@@ -47,10 +61,10 @@ def of_machine(machine: Object, live: Live) -> Cause | None:
     return None
 
 
-def of_machines(machines: Iterable[Object], live: Live) -> Iterator[Cause]:
+def of_machines(machines: Iterable[Object], live: Live, faults: Mapping[str, str] = NO_FAULTS) -> Iterator[Cause]:
     """Causes of all machines that are not well, those on their way out aside."""
     for machine in machines:
-        if not is_deleting(machine) and (cause := of_machine(machine, live)):
+        if not is_deleting(machine) and (cause := of_machine(machine, live, faults)):
             yield cause
 
 

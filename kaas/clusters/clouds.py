@@ -10,7 +10,7 @@ from kaas.clusters.snapshot import Cloud, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.credentials import Credentials, CredentialsInvalid, from_secret
-from kaas.openstack.errors import Problem
+from kaas.openstack.errors import CloudError, Problem
 from kaas.openstack.facts import CloudFacts
 
 # Without these nobody can say whether what is wanted is there; an unknown quota only means that it is not checked.
@@ -40,6 +40,20 @@ class SiteClouds:
         if isinstance(found, Cloud):
             return found
         return seen(await self._directory.facts(found), site.metadata.name)
+
+    async def server_fault(self, site: Site, server: str) -> str | None:
+        """Why a server is in ERROR, in Nova's words; None when the cloud could not be asked."""
+        credentials = site.spec.credentials
+        found = await self._sign_in(site, credentials) if credentials else None
+        if not isinstance(found, Credentials):
+            return None
+        try:
+            fault = await self._directory.server_fault(found, server)
+        except CloudError:
+            return None
+        if fault is None:
+            return f"there is no server {server}"
+        return fault.message or f"server {server} is {fault.status}, for no reason given"
 
     async def _sign_in(self, site: Site, credentials: SiteCredentials) -> Credentials | Cloud:
         secret = credentials.secret

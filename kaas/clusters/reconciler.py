@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from kaas.api.constants import FINALIZER
 from kaas.api.site import Site
+from kaas.clusters.causes import failed_servers
+from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, Parsed, Source, observe
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 600.0  # costs no request when nothing differs
 REFUSED_SECONDS = 30.0
+UNANSWERED_SECONDS = 30.0  # until Nova is asked again about a server in ERROR
 MOST_ROUNDS = 12  # a plan has fewer steps; more means that writing does not change what is planned
 
 
@@ -54,7 +57,7 @@ class Writer(Protocol):
         """The object, None when there is none."""
 
 
-class Clouds(Protocol):
+class Clouds(Nova, Protocol):
     """Who knows what a Site's cloud has."""
 
     async def look(self, site: Site) -> Cloud:
@@ -81,7 +84,7 @@ WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"
 
 
 class ClusterReconciler:
-    """Brings one Cluster after another to what it says. Holds no state but what it has parsed."""
+    """Brings one Cluster after another to what it says. Holds no state but what it has parsed and asked."""
 
     def __init__(self, store: Store, writer: Writer, clouds: Clouds, clock: Times, events: Announcer) -> None:
         self._store = store
@@ -90,6 +93,7 @@ class ClusterReconciler:
         self._clock = clock
         self._events = events
         self._parsed = Parsed()
+        self._faults = Faults(clouds)
 
     async def reconcile(self, key: Key) -> float | None:
         """Do what is to be done now; returns the seconds after which to look again, None when the Cluster is gone.
@@ -100,11 +104,12 @@ class ClusterReconciler:
         for _ in range(MOST_ROUNDS):
             snapshot = await self._observe(key)
             if snapshot is None or _is_over(snapshot):
+                self._faults.forget(key)
                 return None
             steps = plan(snapshot)
             if refused or not steps or steps[0].gates:
                 await self._report(snapshot, steps, refused)
-                return look_again(steps, refused)
+                return look_again(snapshot, steps, refused)
             log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
             refused = await self._carry_out(steps[0], key)
             if steps[0].keep is False and not refused:
@@ -113,9 +118,14 @@ class ClusterReconciler:
 
     async def _observe(self, key: Key) -> Snapshot | None:
         snapshot = observe(self._store, key, self._parsed)
-        if snapshot is None or snapshot.site is None or not wanted_of_cloud(snapshot):
+        site = snapshot.site if snapshot else None
+        if snapshot is None or site is None:
             return snapshot
-        return replace(snapshot, cloud=await self._clouds.look(snapshot.site))
+        if failed := failed_servers(snapshot.live):
+            snapshot = replace(snapshot, faults=await self._faults.of(key, site, failed))
+        if wanted_of_cloud(snapshot):
+            snapshot = replace(snapshot, cloud=await self._clouds.look(site))
+        return snapshot
 
     async def _carry_out(self, step: Step, key: Key) -> str | None:
         """Writes of one step, in order; returns the refusal, if any."""
@@ -172,9 +182,11 @@ class ClusterReconciler:
         await self._events.emit(raw, found["phase"], ready["message"] or "as the spec says", event_type=kind)
 
 
-def look_again(steps: Sequence[Step], refused: str | None) -> float:
+def look_again(snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -> float:
     """Seconds until the Cluster is looked at again without an event."""
     asked = [g.look_again for s in steps for g in s.gates if g.look_again]
+    unanswered = failed_servers(snapshot.live) - snapshot.faults.keys()
+    asked += [UNANSWERED_SECONDS] if unanswered else []
     return min([*asked, *([REFUSED_SECONDS] if refused else []), RESYNC_SECONDS])
 
 

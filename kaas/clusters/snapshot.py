@@ -71,6 +71,7 @@ class Snapshot:
     site_shared, class_shared: whether another Cluster uses the same Site, the same class revision.
     name_taken: whether Cluster API has a Cluster of this name that someone else made; then `live` is empty.
     cloud: None when the cloud was not asked, since nothing new is wanted of it.
+    faults: what Nova says of the Cluster's servers that are in ERROR, by id, as far as it was asked.
     """
 
     cluster: Cluster
@@ -84,6 +85,7 @@ class Snapshot:
     class_shared: bool = False
     name_taken: bool = False
     cloud: Cloud | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def deleting(self) -> bool:

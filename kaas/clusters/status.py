@@ -74,7 +74,7 @@ def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding, *, blocked:
         return "Blocked"
     if ready.status == "True":
         return "Ready"
-    return "Updating" if steps or _is_moving(snapshot.live) else "Degraded"
+    return "Updating" if steps or _is_moving(snapshot) else "Degraded"
 
 
 # --- conditions ---------------------------------------------------------------------------------------------------
@@ -104,8 +104,9 @@ def _from_cluster_api(snapshot: Snapshot) -> Iterable[Finding]:
     machines = list(live.machines)
     masters = [m for m in machines if CONTROL_PLANE_LABEL in labels(m)]
     workers = [m for m in machines if CONTROL_PLANE_LABEL not in labels(m)]
-    yield _mirror("ControlPlaneReady", live, ("ControlPlaneAvailable",), causes.of_machines(masters, live))
-    yield _mirror("WorkersReady", live, ("WorkersAvailable",), causes.of_machines(workers, live))
+    faults = snapshot.faults
+    yield _mirror("ControlPlaneReady", live, ("ControlPlaneAvailable",), causes.of_machines(masters, live, faults))
+    yield _mirror("WorkersReady", live, ("WorkersAvailable",), causes.of_machines(workers, live, faults))
     yield _up_to_date(snapshot)
 
 
@@ -128,8 +129,31 @@ def _mirror(name: str, live: Live, types: Sequence[str], deeper: Iterable[causes
 MOVEMENTS = ("RollingOut", "ScalingUp", "ScalingDown", "Remediating")
 
 
-def _is_moving(live: Live) -> bool:
-    return any(is_true(live.cluster or {}, m) for m in MOVEMENTS)
+def _is_moving(snapshot: Snapshot) -> bool:
+    """Whether Cluster API is at work, or has not yet begun: what is missing then is on its way, not broken."""
+    live = snapshot.live
+    told = any(is_true(live.cluster or {}, m) for m in MOVEMENTS)
+    return (
+        told
+        or not _is_observed(live)
+        or bool(_surplus(snapshot))
+        or any(_is_coming(m, snapshot) for m in live.machines)
+    )
+
+
+def _is_observed(live: Live) -> bool:
+    """Whether Cluster API has seen what was last handed to it."""
+    cluster = live.cluster or {"metadata": {}}
+    newest: int = cluster["metadata"].get("generation", 0)
+    return int(_status_of(cluster).get("observedGeneration", 0)) >= newest
+
+
+def _is_coming(machine: Object, snapshot: Snapshot) -> bool:
+    """Whether a machine is not a Node yet, or became one in an update that goes on; one whose server failed is not."""
+    if is_deleting(machine) or causes.failed_servers(snapshot.live, of=machine):
+        return False
+    before = snapshot.cluster.status.phase if snapshot.cluster.status else None
+    return not _status_of(machine).get("nodeRef") or (before == "Updating" and not is_true(machine, "Ready"))
 
 
 def _up_to_date(snapshot: Snapshot) -> Finding:
@@ -143,8 +167,10 @@ def _up_to_date(snapshot: Snapshot) -> Finding:
     if moving and moving[0]:
         words = "; ".join(f"{m['type']}: {' '.join(str(m.get('message') or '').split())}" for m in moving if m)
         return Finding("UpToDate", "False", moving[0]["type"], words[:MAX_MESSAGE])
-    if reconciled is None or cluster.get("status", {}).get("observedGeneration", 0) < cluster["metadata"]["generation"]:
+    if reconciled is None or not _is_observed(snapshot.live):
         return Finding("UpToDate", "Unknown", "NotReported", "Cluster API has not reported it yet")
+    if surplus := _surplus(snapshot):
+        return Finding("UpToDate", "False", "ScalingDown", f"machines: {', '.join(surplus)}")
     if short := _short(snapshot):
         return Finding("UpToDate", "False", "MachinesNotReady", f"ready: {', '.join(short)}")
     return Finding("UpToDate", "True", "UpToDate", "")
@@ -152,13 +178,24 @@ def _up_to_date(snapshot: Snapshot) -> Finding:
 
 def _short(snapshot: Snapshot) -> list[str]:
     """Parts with fewer ready machines than the Cluster wants."""
+    return [f"{name} {has} of {wants}" for name, has, wants in _parts(snapshot, "ready") if has < wants]
+
+
+def _surplus(snapshot: Snapshot) -> list[str]:
+    """Parts with more machines than the Cluster wants, and pools that it does not have any more."""
+    found = [f"{name} {has}, wanted {wants}" for name, has, wants in _parts(snapshot, "replicas") if has > wants]
+    pools = {p.name for p in snapshot.cluster.spec.node_pools}
+    gone = [p["name"] for p in _pools(snapshot.live) or () if p["name"] not in pools]
+    return found + [f"pool {name} is on its way out" for name in gone]
+
+
+def _parts(snapshot: Snapshot, count: str) -> Iterable[tuple[str, int, int]]:
+    """Control plane and pools: name, how many machines it has by that count, and how many the Cluster wants."""
     spec, live = snapshot.cluster.spec, snapshot.live
-    ready = {p["name"]: p["ready"] for p in _pools(live) or ()}
-    parts: list[tuple[str, int, int]] = [
-        ("control plane", (_control_plane(live) or {}).get("ready", 0), spec.control_plane.replicas),
-    ]
-    parts += [(f"pool {p.name}", ready.get(p.name, 0), p.replicas) for p in spec.node_pools]
-    return [f"{name} {has} of {wants}" for name, has, wants in parts if has < wants]
+    pools = {p["name"]: p[count] for p in _pools(live) or ()}
+    yield "control plane", (_control_plane(live) or {}).get(count, 0), spec.control_plane.replicas
+    for pool in spec.node_pools:
+        yield f"pool {pool.name}", pools.get(pool.name, 0), pool.replicas
 
 
 def _ready(snapshot: Snapshot, steps: Sequence[Step], findings: Sequence[Finding]) -> Finding:

@@ -1,0 +1,103 @@
+"""What is missing because it is on its way is an update; what is missing because it broke is a fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kaas.api.constants import FINALIZER
+from kaas.clusters.snapshot import Live
+from kaas.clusters.status import status
+from tests.unit.clusters.builders import (
+    Object,
+    capi_cluster,
+    capi_object,
+    cluster,
+    condition,
+    deployment,
+    machine,
+    pool,
+    settled,
+)
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+WELL = [
+    condition(n) for n in ("InfrastructureReady", "ControlPlaneAvailable", "WorkersAvailable", "TopologyReconciled")
+]
+JOINED: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [condition("Ready")]}}
+BROKEN: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [condition("Ready", "False")]}}
+FAILED = capi_object("OpenStackServer", "m", status={"instanceState": "ERROR", "instanceID": "id"})
+
+
+def counted(replicas: int, ready: int | None = None) -> Object:
+    return {"replicas": replicas, "readyReplicas": replicas if ready is None else ready}
+
+
+def said(*, phase: str = "Ready", **live: Any) -> Object:
+    """The status of a Cluster with a pool of two, of which everything is there but for what is given."""
+    has: dict[str, Any] = {
+        "cluster": capi_cluster(*WELL),
+        "control_plane": capi_object("KubeadmControlPlane", "cp", status=counted(3)),
+        "deployments": [deployment("cpu", "cpu", **counted(2))],
+        **live,
+    }
+    subject = cluster(metadata={"finalizers": [FINALIZER]}, status={"phase": phase}, nodePools=[pool(replicas=2)])
+    found: Object = status(replace(settled(subject), live=Live(**has)), [], NOW)["status"]
+    return found
+
+
+def ready(found: Object) -> Object:
+    return next(c for c in found["conditions"] if c["type"] == "Ready")
+
+
+def test_all_there_is_ready() -> None:
+    assert said()["phase"] == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("live", "words"),
+    [
+        ({"deployments": [deployment("cpu", "cpu", **counted(3))]}, "machines: pool cpu 3, wanted 2"),
+        (
+            {"deployments": [deployment("cpu", "cpu", **counted(2)), deployment("old", "old", **counted(0))]},
+            "machines: pool old is on its way out",
+        ),
+        (
+            {"control_plane": capi_object("KubeadmControlPlane", "cp", status=counted(5))},
+            "machines: control plane 5, wanted 3",
+        ),
+    ],
+)
+def test_more_than_is_wanted_is_not_ready_yet(live: dict[str, Any], words: str) -> None:
+    found = said(**live)
+    assert found["phase"] == "Updating"
+    assert (ready(found)["reason"], ready(found)["message"]) == ("ScalingDown", f"UpToDate: {words}")
+
+
+def test_what_cluster_api_has_not_seen_yet_is_an_update() -> None:
+    found = said(cluster=capi_cluster(*WELL, metadata={"generation": 2}))
+    assert (found["phase"], ready(found)["status"]) == ("Updating", "Unknown")
+
+
+SHORT = [deployment("cpu", "cpu", **counted(2, ready=1))]
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "servers", "phase"),
+    [
+        pytest.param("Ready", machine("m"), [], "Updating", id="not a Node yet"),
+        pytest.param("Ready", machine("m", **BROKEN), [], "Degraded", id="a Node that broke"),
+        pytest.param("Updating", machine("m", **BROKEN), [], "Updating", id="a Node that just joined"),
+        pytest.param("Updating", machine("m", **JOINED), [], "Degraded", id="a Node that is Ready"),
+        pytest.param("Ready", machine("m"), [FAILED], "Degraded", id="a server that failed"),
+        pytest.param("Updating", machine("m"), [FAILED], "Degraded", id="a server that failed in an update"),
+        pytest.param(
+            "Ready", machine("m", metadata={"deletionTimestamp": "t"}), [], "Degraded", id="a machine that goes"
+        ),
+    ],
+)
+def test_a_machine_on_its_way_is_an_update(before: str, one: Object, servers: list[Object], phase: str) -> None:
+    assert said(phase=before, deployments=SHORT, machines=[one], servers=servers)["phase"] == phase

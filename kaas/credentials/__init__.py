@@ -1,0 +1,1 @@
+"""Typed Secrets with cloud credentials, and Pods that simply have them. Installs alone on any cluster."""

@@ -11,7 +11,7 @@ GCP_TYPE: Final = f"{GROUP}/gcp-credentials"
 TYPES: Final = (AWS_TYPE, GCP_TYPE)
 
 AWS_ANNOTATION: Final = AWS_TYPE
-"""On a Pod or its ServiceAccount: name of a Secret of this type in the same namespace; `none` on the Pod switches off."""
+"""On a Pod or its ServiceAccount: name of a Secret of this type in its namespace; `none` on the Pod switches it off."""
 GCP_ANNOTATION: Final = GCP_TYPE
 CONTAINERS_ANNOTATION: Final = f"{GROUP}/containers"
 """Only these containers, separated by commas."""

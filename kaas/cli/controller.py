@@ -21,6 +21,7 @@ from kaas.runtime.leader import LeaseLost
 from kaas.runtime.watches import Watch
 
 NO_METRICS = -1
+CLOUD_PATIENCE = 5.0  # seconds that a Cluster waits for its cloud, which is then asked on without it
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ def clusters(clouds: CloudDirectory, workers: int) -> Feature:
         return [Watch(i.resource, i.keys, transform=i.keep) for i in interests(services.index)]
 
     def reconciler(services: Services) -> ClusterReconciler:
-        return ClusterReconciler(
-            services.index, services.client, SiteClouds(services.client, clouds), services.clock, services.events
-        )
+        sites = SiteClouds(services.client, clouds, CLOUD_PATIENCE)
+        return ClusterReconciler(services.index, services.client, sites, services.clock, services.events)
 
     return Feature("clusters", watches, reconciler, workers)

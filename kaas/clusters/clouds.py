@@ -25,11 +25,15 @@ class Reader(Protocol):
 
 
 class SiteClouds:
-    """Looks at the clouds of Sites. The Secret is read when something is wanted of the cloud, and not kept."""
+    """Looks at the clouds of Sites. The Secret is read when something is wanted of the cloud, and not kept.
 
-    def __init__(self, reader: Reader, directory: CloudDirectory) -> None:
+    patience: seconds to wait for a cloud, which is asked on while others go about their work; None: for its answer.
+    """
+
+    def __init__(self, reader: Reader, directory: CloudDirectory, patience: float | None = None) -> None:
         self._reader = reader
         self._directory = directory
+        self._patience = patience
 
     async def look(self, site: Site) -> Cloud:
         """What the cloud has, or the problem; never raises for a Secret or cloud that is wrong or away."""
@@ -39,7 +43,7 @@ class SiteClouds:
         found = await self._sign_in(site, credentials)
         if isinstance(found, Cloud):
             return found
-        return seen(await self._directory.facts(found), site.metadata.name)
+        return seen(await self._directory.facts(found, self._patience), site.metadata.name)
 
     async def server_fault(self, site: Site, server: str) -> str | None:
         """Why a server is in ERROR, in Nova's words; None when the cloud could not be asked."""

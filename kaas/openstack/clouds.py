@@ -17,7 +17,7 @@ from openstack.connection import Connection
 from kaas.openstack import questions
 from kaas.openstack.connection import Session
 from kaas.openstack.credentials import Credentials
-from kaas.openstack.errors import CloudError, Kind, Problem, classify
+from kaas.openstack.errors import CloudError, Kind, Problem, classify, not_in_time
 from kaas.openstack.facts import CloudFacts, Leftovers, ServerFault
 
 Answer = TypeVar("Answer")
@@ -64,6 +64,7 @@ class _Known:
     used: float
     facts: CloudFacts | None = None
     asked: float = 0.0
+    began: float = 0.0
     asking: asyncio.Task[CloudFacts] | None = field(default=None, repr=False)
 
 
@@ -79,17 +80,27 @@ class CloudDirectory:
         self._known: dict[str, _Known] = {}
         self._pools: dict[str, ThreadPoolExecutor] = {}
 
-    async def facts(self, credentials: Credentials) -> CloudFacts:
+    async def facts(self, credentials: Credentials, patience: float | None = None) -> CloudFacts:
         """What the cloud has, at most `Limits.fresh` seconds old. Never raises for a cloud: see `CloudFacts.error`.
 
         Callers at the same time share one round of questions; one that is cancelled does not end it for the others.
+        patience: seconds after the beginning of a round when nobody waits for it any more; it goes on, for those who
+        ask later. They are told the error of the round before, if there was one, else that the cloud is not in time.
         """
         known = self._of(credentials)
         if known.facts and self._clock() - known.asked < self._keeps(known.facts):
             return known.facts
         if known.asking is None:
+            known.began = self._clock()
             known.asking = asyncio.create_task(self._ask(credentials, known))
-        return await asyncio.shield(known.asking)
+        asking = known.asking
+        left = None if patience is None else max(0.0, known.began + patience - self._clock())
+        done, _ = await asyncio.wait({asking}, timeout=left)
+        if done:
+            return asking.result()
+        if known.facts and known.facts.error:
+            return known.facts
+        return CloudFacts(error=not_in_time(credentials.auth_url))
 
     def forget(self, credentials: Credentials) -> None:
         """Ask anew next time: something is known to have changed."""

@@ -48,12 +48,14 @@ class CloudError(Exception):
         self.problem = problem
 
 
+_NOT_IN_TIME: Final = "{} does not answer in time: check the network and the cloud's services"
+
 # The first that fits wins: requests' certificate errors are connection errors too. {} is the cloud's address.
 _BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], Kind, str], ...]] = (
     (
         (requests.Timeout, keystone.ConnectTimeout, sdk.ResourceTimeout),
         Kind.TIMEOUT,
-        "{} does not answer in time: check the network and the cloud's services",
+        _NOT_IN_TIME,
     ),
     (
         (keystone.SSLError, requests.exceptions.SSLError),
@@ -72,6 +74,11 @@ _BY_STATUS: Final = {
     HTTPStatus.UNAUTHORIZED: (Kind.UNAUTHORIZED, "{} refuses the credentials: renew them in the Site's Secret"),
     HTTPStatus.FORBIDDEN: (Kind.FORBIDDEN, "{} forbids it: give the credentials a role that allows it"),
 }
+
+
+def not_in_time(where: str) -> Problem:
+    """The problem of a cloud that is waited for no longer."""
+    return Problem(Kind.TIMEOUT, _NOT_IN_TIME.format(where))
 
 
 def clean(text: str) -> str:

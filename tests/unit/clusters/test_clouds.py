@@ -36,7 +36,7 @@ class Directory:
     def __init__(self, answer: Any = None) -> None:
         self.answer = answer
 
-    async def facts(self, _: Any) -> CloudFacts:
+    async def facts(self, _: Any, patience: float | None) -> CloudFacts:
         return CloudFacts(error=self.answer)
 
     async def server_fault(self, _: Any, server: str) -> ServerFault | None:

@@ -105,6 +105,16 @@ class ByHand:
 
         eventually(f"{self.name} is available", settled)
 
+    def wait_upgraded(self, version: str, count: int) -> None:
+        """Wait until it has that many machines, all of that version, and is available."""
+
+        def upgraded() -> bool:
+            versions = [m["spec"]["version"] for m in self.machines()]
+            return versions == [version] * count
+
+        eventually(f"{self.name} has {count} machines of {version}", upgraded, 2 * LIMIT)
+        self.wait_available()
+
     def machines(self) -> list[Document]:
         """Its machines."""
         listed: list[Document] = self.api.request("GET", MACHINES)["items"]

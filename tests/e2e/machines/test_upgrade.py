@@ -16,9 +16,8 @@ def test_an_upgrade_goes_through(by_hand: MakeCluster, control_plane: int) -> No
     cluster.wait_available()
     before = {m["metadata"]["name"] for m in cluster.machines()}
     cluster.apply("v1.36.3", control_plane, cpu=1)
-    cluster.wait_available()
+    cluster.wait_upgraded("v1.36.3", control_plane + 1)
     after = cluster.machines()
-    assert len(after) == control_plane + 1
     assert before.isdisjoint(m["metadata"]["name"] for m in after)
     nodes = cluster.workload().request("GET", "api/v1/nodes")["items"]
     assert {n["status"]["nodeInfo"]["kubeletVersion"] for n in nodes} == {"v1.36.3"}

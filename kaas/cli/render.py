@@ -14,7 +14,7 @@ from kaas.cli.settings import Output, Settings
 from kaas.clusters import gates
 from kaas.clusters import render as rendering
 from kaas.clusters.classes import class_revision
-from kaas.clusters.snapshot import Snapshot
+from kaas.clusters.snapshot import Live, Snapshot
 from kaas.clusters.target import ReleaseMissingError, target
 
 CLUSTER_API_CLUSTER = ("cluster.x-k8s.io/v1beta2", "Cluster")
@@ -64,7 +64,7 @@ def _in_namespace(cluster: Cluster, namespace: str) -> Cluster:
 
 def _of_cluster(cluster: Cluster, found: Manifests) -> list[Object]:
     site = _site(cluster, found.sites)
-    if lacking := list(gates.offered(cluster, site)):
+    if lacking := list(gates.offered(cluster, site, Live())):
         raise LookupError("; ".join(g.message for g in lacking))
     revision = class_revision(site.spec.provider)
     try:

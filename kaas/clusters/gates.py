@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
+from kaas.clusters.held import Holding
 from kaas.clusters.pools import deployments
 from kaas.clusters.render import control_plane_zones
 from kaas.clusters.snapshot import Cloud, Live, Object
@@ -57,7 +58,7 @@ class Needs:
 
 def needs(desired: Object, live: Live) -> Needs:
     """The difference between two Cluster API Clusters in servers, flavors, images and zones."""
-    want, have = _Wants(desired), _Wants(live.cluster or {})
+    want, have = Holding(desired), Holding(live.cluster)
     return Needs(
         servers=want.servers - have.servers,
         flavors=frozenset(want.servers) - frozenset(have.servers),
@@ -67,44 +68,20 @@ def needs(desired: Object, live: Live) -> Needs:
     )
 
 
-class _Wants:
-    """What a topology wants of a cloud."""
-
-    def __init__(self, cluster: Object) -> None:
-        topology = cluster.get("spec", {}).get("topology", {})
-        variables = _values(topology.get("variables"))
-        pools = topology.get("workers", {}).get("machineDeployments") or []
-        control_plane: str | None = variables.get("controlPlaneFlavor")
-        self.servers: Counter[str] = Counter()
-        if control_plane:
-            self.servers[control_plane] += topology["controlPlane"].get("replicas", 1)
-        for pool in pools:
-            flavor = _values(pool.get("variables", {}).get("overrides")).get("workerFlavor")
-            if flavor:
-                self.servers[flavor] += pool.get("replicas") or 0
-        self.images = frozenset((variables.get("images") or {}).values())
-        zones = {*(variables.get("controlPlaneZones") or ()), *(p.get("failureDomain") for p in pools)}
-        self.zones = frozenset(z for z in zones if z)
-
-
-def _values(variables: Iterable[Object] | None) -> Object:
-    return {v["name"]: v["value"] for v in variables or ()}
-
-
-def offered(cluster: Cluster, site: Site) -> Iterator[Gate]:
-    """Flavors and zones that the Cluster wants and its Site does not offer."""
-    flavors = {f.name: f for f in site.spec.flavors}
+def offered(cluster: Cluster, site: Site, live: Live) -> Iterator[Gate]:
+    """Flavors and zones that the Cluster newly wants and its Site does not offer. What it has, it keeps."""
+    held = Holding(live.cluster)
+    flavors = {f.name for f in site.spec.flavors}
     zones = {z.name for z in site.spec.zones}
     known = f"Site {site.metadata.name} offers"
     wanted = [("spec.controlPlane", cluster.spec.control_plane.flavor, cluster.spec.control_plane.zones)]
     wanted += [(f"spec.nodePools[{p.name}]", p.flavor, p.zones) for p in cluster.spec.node_pools]
     for path, flavor, in_zones in wanted:
-        if flavor not in flavors:
+        if flavor not in flavors | held.servers.keys():
             yield Gate("FlavorNotOffered", f"{path}.flavor: {known} no flavor {flavor!r}; choose {_one_of(flavors)}")
         for zone in in_zones:
-            if zone not in zones:
+            if zone not in zones | held.zones:
                 yield Gate("ZoneNotOffered", f"{path}.zones: {known} no zone {zone!r}; choose {_one_of(zones)}")
-
     yield from _clashes(cluster, site)
 
 

@@ -49,7 +49,7 @@ def wanted_of_cloud(snapshot: Snapshot) -> gates.Needs | None:
     site, revision = snapshot.site, snapshot.revision
     if snapshot.deleting or site is None or revision is None or site.spec.provider != "openstack":
         return None
-    if snapshot.name_taken or tuple(gates.offered(snapshot.cluster, site)):
+    if snapshot.name_taken or tuple(gates.offered(snapshot.cluster, site, snapshot.live)):
         return None
     try:
         aim = target(snapshot, site, revision)
@@ -70,7 +70,7 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
     if snapshot.name_taken:
         yield Step("name", "nothing that others made is taken over", gates=(_name_taken(snapshot.cluster),))
         return
-    missing = tuple(gates.offered(snapshot.cluster, site))
+    missing = tuple(gates.offered(snapshot.cluster, site, snapshot.live))
     if missing:
         yield Step("offer", "flavors and zones must be offered by the Site", gates=missing)
         return
@@ -128,9 +128,15 @@ def _class(snapshot: Snapshot, revision: ClassRevision, aim: Target) -> Iterator
     if live is None and aim.class_name == revision.name:
         yield Step("class", f"revision {revision.name} is missing", apply=revision.objects)
     if live is None or not _class_ready(live):
-        gate = Gate("ClassNotReady", f"Cluster API has not taken up ClusterClass {aim.class_name} yet")
+        gate = Gate("ClassNotReady", _class_words(aim.class_name, live))
         if snapshot.live.cluster is None:
             yield Step("class-ready", "variables are checked against the class", gates=(gate,))
+
+
+def _class_words(name: str, live: Object | None) -> str:
+    said = condition(live, "VariablesReady") if live else None
+    words = " ".join(str((said or {}).get("message") or "").split())
+    return f"Cluster API has not taken up ClusterClass {name} yet" + (f": {words}" if words else "")
 
 
 def _class_ready(cluster_class: Object) -> bool:

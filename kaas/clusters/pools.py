@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kaas.api.cluster import NodePool, Taint
 from kaas.api.constants import GROUP, LABEL_POOL
 from kaas.api.site import GpuFacts, Site
+from kaas.clusters.held import PoolFlavor
 
 GPU_TAINT_VALUE = "present"
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"  # as NVIDIA's GPU feature discovery sets it
@@ -57,10 +58,19 @@ class Deployment:
         return found
 
 
-def deployments(pools: Sequence[NodePool], site: Site) -> tuple[Deployment, ...]:
-    """The MachineDeployments of a Cluster's pools, in the order in which they are written."""
-    gpus = {flavor.name: flavor.gpu for flavor in site.spec.flavors}
-    return tuple(d for pool in pools for d in _of_pool(pool, gpus.get(pool.flavor)))
+def deployments(
+    pools: Sequence[NodePool], site: Site, held: Mapping[PoolFlavor, GpuFacts | None] | None = None
+) -> tuple[Deployment, ...]:
+    """The MachineDeployments of a Cluster's pools, in the order in which they are written.
+
+    held: GPU facts of pools that exist with their flavor. They keep these: facts become labels and taints, and a Site
+    whose facts change would replace every GPU node of every Cluster at once.
+    """
+    offered = {flavor.name: flavor.gpu for flavor in site.spec.flavors}
+    known = held or {}
+    return tuple(
+        d for pool in pools for d in _of_pool(pool, known.get((pool.name, pool.flavor), offered.get(pool.flavor)))
+    )
 
 
 def share(replicas: int, parts: int) -> list[int]:

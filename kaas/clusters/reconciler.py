@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -17,7 +18,7 @@ from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import status
 from kaas.kube import resources
-from kaas.kube.errors import Forbidden, Invalid, NotFound
+from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Ref, metadata
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,10 @@ class ClusterReconciler:
         What the API server refuses becomes a condition. Anything else raises and is tried again by the queue.
         """
         refused: str | None = None
+        cloud: Cloud | None = None  # asked once: a round's writes change nothing in it
         for _ in range(MOST_ROUNDS):
-            snapshot = await self._observe(key)
+            snapshot = await self._observe(key, cloud)
+            cloud = snapshot.cloud if snapshot else None
             if snapshot is None or _is_over(snapshot):
                 self._faults.forget(key)
                 return None
@@ -111,12 +114,16 @@ class ClusterReconciler:
                 await self._report(snapshot, steps, refused)
                 return look_again(snapshot, steps, refused)
             log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
-            refused = await self._carry_out(steps[0], key)
+            try:
+                refused = await self._carry_out(steps[0], key)
+            except (Unavailable, NotFound) as error:
+                await self._tell(snapshot, steps, error)
+                raise
             if steps[0].keep is False and not refused:
                 return None
         raise RuntimeError(f"Cluster {key[0]}/{key[1]}: still {steps[0].id} after {MOST_ROUNDS} rounds")
 
-    async def _observe(self, key: Key) -> Snapshot | None:
+    async def _observe(self, key: Key, cloud: Cloud | None) -> Snapshot | None:
         snapshot = observe(self._store, key, self._parsed)
         site = snapshot.site if snapshot else None
         if snapshot is None or site is None:
@@ -124,7 +131,7 @@ class ClusterReconciler:
         if failed := failed_servers(snapshot.live):
             snapshot = replace(snapshot, faults=await self._faults.of(key, site, failed))
         if wanted_of_cloud(snapshot):
-            snapshot = replace(snapshot, cloud=await self._clouds.look(site))
+            snapshot = replace(snapshot, cloud=cloud or await self._clouds.look(site))
         return snapshot
 
     async def _carry_out(self, step: Step, key: Key) -> str | None:
@@ -174,6 +181,11 @@ class ClusterReconciler:
         self._store.put(await self._writer.apply_status(found))
         if found["status"]["phase"] != before.get("phase"):
             await self._announce(raw, found["status"])
+
+    async def _tell(self, snapshot: Snapshot, steps: Sequence[Step], error: KubeError) -> None:
+        """Say in the status why a write failed, a webhook that does not answer for example, if that can be written."""
+        with suppress(KubeError):  # the API server is away: nobody could read it either
+            await self._report(snapshot, steps, str(error))
 
     async def _announce(self, raw: Object, found: Object) -> None:
         """A transition of the phase is an Event, with the words of the Ready condition."""

@@ -17,6 +17,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_CLUSTER, LABEL_POOL, LABEL_SITE, SYSTEM_NAMESPACE
 from kaas.api.site import Site
 from kaas.clusters.classes import WORKER_CLASS, ClassRevision
+from kaas.clusters.held import Holding, gpu_annotation
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target
@@ -55,7 +56,7 @@ def identity(site: Site) -> Object | None:
 
 def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
     """The Cluster API Cluster. `live` is what must not change under a Cluster that exists: see PINNED_VARIABLES."""
-    found = deployments(cluster.spec.node_pools, site)
+    found = deployments(cluster.spec.node_pools, site, Holding(live.cluster).gpus)
     context = {
         "name": cluster.metadata.name,
         "namespace": cluster.metadata.namespace,
@@ -131,7 +132,7 @@ def _deployment(part: Deployment, target: Target) -> Object:
         "gpu": part.gpu is not None,
         "drain_timeout": part.drain_seconds,
         "machine_labels": {LABEL_POOL: part.pool},
-        "annotations": part.capacity,
+        "annotations": part.capacity | gpu_annotation(part.gpu),
         "variables": _known(overrides.items(), target),
     }
 

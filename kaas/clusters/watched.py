@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kaas.api.constants import LABEL_SITE
+from kaas.clusters import lean
 from kaas.clusters.observe import Key, Source
 from kaas.clusters.snapshot import Object
 from kaas.kube import resources
@@ -13,7 +14,6 @@ from kaas.kube.objects import labels
 from kaas.kube.resources import Resource
 
 CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
-KEPT_ANNOTATIONS = frozenset({"kaas.internal/applied"})
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def interests(source: Source) -> list[Interest]:
         Interest(resources.CLUSTER, lambda o: [_own_key(o)]),
         Interest(resources.SITE, lambda o: of_site(o["metadata"]["name"])),
         Interest(resources.RELEASE, lambda _: [_own_key(c) for c in source.list(resources.CLUSTER)]),
-        Interest(resources.CLUSTER_CLASS, without_cluster, _class),
+        Interest(resources.CLUSTER_CLASS, without_cluster, lean.cluster_class),
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
-        Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], _lean),
+        Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], lean.cluster),
     ]
     parts = (
         resources.KUBEADM_CONTROL_PLANE,
@@ -52,7 +52,7 @@ def interests(source: Source) -> list[Interest]:
         resources.OPENSTACK_MACHINE,
         resources.OPENSTACK_SERVER,
     )
-    return every + [Interest(r, _cluster_key, _part) for r in parts]
+    return every + [Interest(r, _cluster_key, lean.part) for r in parts]
 
 
 def _own_key(obj: Object) -> Key:
@@ -62,29 +62,3 @@ def _own_key(obj: Object) -> Key:
 def _cluster_key(obj: Object) -> Iterable[Key]:
     name = labels(obj).get(CLUSTER_NAME_LABEL)
     return [(obj["metadata"].get("namespace") or "", name)] if name else []
-
-
-def _lean(obj: Object) -> Object:
-    """Without the conditions of the older contract, and without other people's annotations."""
-    meta = dict(obj["metadata"])
-    found = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k in KEPT_ANNOTATIONS}
-    status = {k: v for k, v in (obj.get("status") or {}).items() if k != "deprecated"}
-    return {**obj, "metadata": {**meta, **({"annotations": found} if found else {})}, "status": status}
-
-
-KEPT_SPEC = frozenset({"version", "providerID", "failureDomain", "replicas", "flavor"})
-
-
-def _part(obj: Object) -> Object:
-    """Of what Cluster API made, the few fields of the spec that status and plan read."""
-    lean = _lean(obj)
-    spec = obj.get("spec") or {}
-    kept = {k: v for k, v in spec.items() if k in KEPT_SPEC}
-    version = ((spec.get("template") or {}).get("spec") or {}).get("version")
-    return {**lean, "spec": kept | ({"template": {"spec": {"version": version}}} if version else {})}
-
-
-def _class(obj: Object) -> Object:
-    """Of a ClusterClass, the names of its variables and whether it is taken up."""
-    variables = [{"name": v["name"]} for v in obj.get("spec", {}).get("variables") or ()]
-    return {**_lean(obj), "spec": {"variables": variables}}

@@ -69,14 +69,14 @@ def test_enough_quota_is_no_gate() -> None:
     ],
 )
 def test_what_a_site_does_not_offer(spec: dict[str, Any], words: str) -> None:
-    (gate,) = offered(cluster(**spec), site())
+    (gate,) = offered(cluster(**spec), site(), Live())
     assert words in gate.message
     assert gate.look_again is None, "the watch tells"
 
 
 def test_names_that_come_out_alike() -> None:
     pools = [pool("a", zones=["b-c"]), pool("a-b", zones=["c"])]
-    (gate,) = offered(cluster(nodePools=pools), site(zones=[{"name": "b-c"}, {"name": "c"}]))
+    (gate,) = offered(cluster(nodePools=pools), site(zones=[{"name": "b-c"}, {"name": "c"}]), Live())
     assert gate.reason == "PoolNamesClash"
     assert "'a-b-c'" in gate.message
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaas.api.cluster import Cluster
 from kaas.api.constants import FINALIZER
 from kaas.clusters.classes import ClassRevision, class_revision
 from kaas.clusters.plan import plan, wanted_of_cloud
@@ -155,6 +156,10 @@ def test_rotated_credentials_are_one_step() -> None:
     assert ids(plan(found)) == ["identity"]
 
 
+def kept(**spec: Any) -> Cluster:
+    return cluster(metadata={"finalizers": [FINALIZER]}, **spec)
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -162,12 +167,36 @@ def test_rotated_credentials_are_one_step() -> None:
         {"loadBalancer": {"provider": "ovn"}},
         {"images": [{"version": "v1.36.1", "name": "another"}]},
         {"region": "RegionTwo"},
+        {
+            "flavors": [
+                {"name": "cpu-2"},
+                {"name": "cpu-4"},
+                {"name": "dgx", "gpu": {"model": "A100 40 GB", "count": 4}},
+            ]
+        },
+        {"flavors": [{"name": "cpu-4", "gpu": {"model": "T4", "count": 1}}, {"name": "cpu-2"}]},
+        {"flavors": [{"name": "other"}]},
     ],
 )
 def test_changed_site_does_not_touch_an_existing_cluster(spec: dict[str, Any]) -> None:
-    before = settled()
+    before = settled(kept(nodePools=[pool(), pool("gpus", flavor="dgx")]))
     more: dict[str, Any] = {"live": before.live, "classes": before.classes, "identity": before.identity}
     assert plan(snapshot(before.cluster, site(**spec), **more)) == []
+
+
+def test_pool_that_changes_its_flavor_takes_what_the_site_says_now() -> None:
+    before = settled(kept(nodePools=[pool("gpus", flavor="dgx")]))
+    flavors = [{"name": "cpu-2"}, {"name": "dgx-2", "gpu": {"model": "H100", "count": 8}}]
+    more: dict[str, Any] = {"live": before.live, "classes": before.classes, "identity": before.identity}
+    after = plan(snapshot(kept(nodePools=[pool("gpus", flavor="dgx-2")]), site(flavors=flavors), **more))
+    assert "H100" in str(after[-1].apply)
+
+
+def test_flavor_that_the_site_no_longer_offers_can_still_shrink() -> None:
+    before = settled(kept(nodePools=[pool("gpus", flavor="dgx", replicas=2)]))
+    more: dict[str, Any] = {"live": before.live, "classes": before.classes, "identity": before.identity}
+    smaller = kept(nodePools=[pool("gpus", flavor="dgx", replicas=1)])
+    assert ids(plan(snapshot(smaller, site(flavors=[{"name": "cpu-2"}]), **more))) == ["cluster"]
 
 
 def test_newer_controller_does_not_touch_an_existing_cluster() -> None:

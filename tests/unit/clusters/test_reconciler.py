@@ -154,6 +154,10 @@ async def test_no_answer_is_left_to_the_queue() -> None:
     world.watch()
     with pytest.raises(Unavailable):
         await world.reconciler.reconcile(KEY)
+    assert world.cluster is not None
+    said = next(c for c in world.cluster["status"]["conditions"] if c["type"] == "Accepted")
+    assert (said["status"], said["reason"]) == ("False", "Refused")
+    assert "no answer" in said["message"]
 
 
 async def test_what_others_made_is_neither_taken_over_nor_deleted() -> None:

@@ -1,0 +1,99 @@
+"""How little of what others made is kept in memory. Pure.
+
+A Cluster with ten machines is some forty objects of 3 to 10 KB each; what status and plan read of them is a tenth. Most
+of that is alike in thousands of objects ("Ready is True"), and kept once. So nothing that comes out may be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from sys import intern
+from typing import Any
+
+from kaas.api.constants import GROUP
+from kaas.clusters.snapshot import Object
+
+KEPT_ANNOTATIONS = frozenset({"kaas.internal/applied"})
+KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
+KEPT_LABELS = frozenset({"cluster.x-k8s.io/cluster-name", "cluster.x-k8s.io/control-plane"})
+KEPT_STATUS = (
+    *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
+    *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
+)
+KEPT_OF_CONDITION = ("type", "status", "reason", "message")
+DROPPED_OF_CLUSTER = frozenset({"deprecated", "conditions"})
+_ALIKE = 8192  # different pieces that are remembered to be shared
+
+
+def cluster(obj: Object) -> Object:
+    """Of a Cluster API Cluster or CAPO's identity: all of the spec, which is compared with what is wanted."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("annotations", "managedFields")}
+    found = obj["metadata"].get("annotations") or {}
+    if kept := {k: v for k, v in found.items() if k in KEPT_ANNOTATIONS}:
+        meta["annotations"] = kept
+    status = obj.get("status") or {}
+    rest = {k: v for k, v in status.items() if k not in DROPPED_OF_CLUSTER}
+    return {**obj, "metadata": meta, "status": rest | _conditions_of(status)}
+
+
+def part(obj: Object) -> Object:
+    """Of what Cluster API made: who it is, whose, its version, its counts and conditions."""
+    status = obj.get("status") or {}
+    counts = {k: status[k] for k in KEPT_STATUS if k in status}
+    return {
+        "apiVersion": intern(obj["apiVersion"]),
+        "kind": intern(obj["kind"]),
+        "metadata": _metadata(obj["metadata"]),
+        "spec": _spec(obj.get("spec") or {}),
+        "status": counts | _conditions_of(status),
+    }
+
+
+def cluster_class(obj: Object) -> Object:
+    """Of a ClusterClass, the names of its variables and whether it is taken up."""
+    variables = [{"name": v["name"]} for v in obj.get("spec", {}).get("variables") or ()]
+    return {**cluster(obj), "spec": {"variables": variables}}
+
+
+def _metadata(meta: Object) -> Object:
+    kept = {k: meta[k] for k in KEPT_METADATA if k in meta}
+    if namespace := kept.get("namespace"):
+        kept["namespace"] = intern(namespace)
+    labels = meta.get("labels") or {}
+    ours = {k: v for k, v in labels.items() if k in KEPT_LABELS or k.startswith(f"{GROUP}/")}
+    return kept | ({"labels": _shared(tuple(sorted(ours.items())))} if ours else {})
+
+
+def _spec(spec: Object) -> Object:
+    """The version of a control plane or machine, and that of a MachineDeployment's machines."""
+    template = ((spec.get("template") or {}).get("spec") or {}).get("version")
+    return _versions(spec.get("version"), template)
+
+
+@lru_cache(maxsize=_ALIKE)
+def _versions(own: str | None, template: str | None) -> Object:
+    found: Object = {"version": own} if own else {}
+    return found | ({"template": {"spec": {"version": template}}} if template else {})
+
+
+@lru_cache(maxsize=_ALIKE)
+def _shared(items: tuple[tuple[str, Any], ...]) -> Object:
+    return dict(items)
+
+
+def _conditions_of(status: Mapping[str, Any]) -> Object:
+    """Conditions without their times, which nobody reads."""
+    if "conditions" not in status:
+        return {}
+    return {"conditions": _conditions(tuple(_said(status["conditions"] or ())))}
+
+
+def _said(conditions: Iterable[Object]) -> Iterable[tuple[tuple[str, Any], ...]]:
+    for found in conditions:
+        yield tuple((k, found[k]) for k in KEPT_OF_CONDITION if k in found)
+
+
+@lru_cache(maxsize=_ALIKE)
+def _conditions(said: tuple[tuple[tuple[str, Any], ...], ...]) -> list[Object]:
+    return [_shared(one) for one in said]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -177,6 +178,7 @@ class Controller:
         """Reconcile once everything is in the index and we are the one to do it: a standby's index is warm."""
         await self._watches.synced.wait()
         log.info("%d objects in the index", self.index.count())
+        gc.freeze()  # what is there stays: walking over all of it stops the event loop for a second each time
         if self._settings.leader_election:
             await self._leader.run(self._reconcile)
         else:

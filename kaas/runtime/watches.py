@@ -22,7 +22,7 @@ class Watch:
 
     keys: what has to be reconciled when the object appears, changes or goes; asked of its state before and after, as
     indexed. label_selector: applied by the server. transform: makes an object smaller before it is indexed; a change of
-    what it drops means no keys.
+    what it drops means no keys. It is pure, may be called from any thread, and leaves as it is what it has made small.
     """
 
     resource: Resource
@@ -99,10 +99,18 @@ class Feed:
         """Kinds that are not read yet, for a person."""
         return [f"{kind}.{group}" for ((group, kind), _), scope in self._scopes.items() if not scope.synced]
 
-    def event(self, resource: Resource, event_type: str | None, obj: Object) -> None:
-        """One event of a watch: `DELETED`, or anything else for an object that is there."""
+    def made_small(self, resource: Resource, obj: Object) -> Object:
+        """The object as it is kept. From any thread."""
         obj.setdefault("apiVersion", resource.api_version)  # items of a list come without
         obj.setdefault("kind", resource.kind)
+        for subscription in self._subscriptions[resource.group_kind]:
+            if subscription.watch.transform:
+                obj = subscription.watch.transform(obj)
+        return obj
+
+    def event(self, resource: Resource, event_type: str | None, obj: Object) -> None:
+        """One event of a watch: `DELETED`, or anything else for an object that is there."""
+        obj = self.made_small(resource, obj)
         if event_type == "DELETED":
             self._gone(resource, obj)
         else:
@@ -135,7 +143,7 @@ class Feed:
             return
         if known is not None and _version(known) == _version(obj) and uid(known) == uid(obj):
             return
-        before = self._index.put(self._transformed(resource, obj))
+        before = self._index.put(obj)
         after = self._index.get(resource, *_name(obj))
         if before is None or after is None or not _same(before, after):
             self._notify(resource, before, after)
@@ -153,12 +161,6 @@ class Feed:
             if scope and name not in scope.pending and _version(obj) <= scope.floor:
                 return True
         return False
-
-    def _transformed(self, resource: Resource, obj: Object) -> Object:
-        for subscription in self._subscriptions[resource.group_kind]:
-            if subscription.watch.transform:
-                obj = subscription.watch.transform(obj)
-        return obj
 
     def _notify(self, resource: Resource, *states: Object | None) -> None:
         for subscription in self._subscriptions[resource.group_kind]:

@@ -6,7 +6,7 @@ import copy
 
 from kaas.clusters import lean
 from kaas.clusters.status import COUNTS
-from tests.unit.clusters.builders import capi_cluster, condition, deployment, machine
+from tests.unit.clusters.builders import Object, capi_cluster, condition, deployment, machine
 
 TIMES = {"lastTransitionTime": "2026-01-05T08:00:00Z", "observedGeneration": 3}
 
@@ -23,7 +23,7 @@ def test_what_is_alike_is_kept_once() -> None:
 
 
 def test_counts_are_kept() -> None:
-    counts = dict.fromkeys(COUNTS.values(), 2)
+    counts: Object = dict.fromkeys(COUNTS.values(), 2)
     assert lean.part(deployment("d", "cpu", **counts))["status"] == {**counts, "conditions": []}
     assert lean.part(deployment("d", "cpu"))["spec"] == {"template": {"spec": {"version": "v1.36.1"}}}
 

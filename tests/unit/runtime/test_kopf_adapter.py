@@ -72,11 +72,22 @@ class Seen:
         self.started: list[tuple[Resource, str]] = []
         self.lists: list[Any] = []
         paths = {MACHINE.path("t"): (MACHINE, "t"), SITE.path(): (SITE, "")}
-        self.of = _Lists(paths, lambda *a: self.started.append(a), lambda *a: self.lists.append(a))
+        self.of = _Lists(paths, small, lambda *a: self.started.append(a), lambda *a: self.lists.append(a))
 
-    def page(self, path: str, items: list[Any] | None, *, version: str = "7", more: str = "", **query: str) -> None:
+    def page(self, path: str, items: list[Any] | None, *, version: str = "7", more: str = "", **query: str) -> Any:
+        """Show a page; returns it as kopf gets it."""
         answer = {"items": items, "metadata": {"resourceVersion": version, "continue": more}}
         self.of.page(URL(f"https://x{path}").with_query(query), answer)
+        return answer
+
+
+def small(resource: Resource, obj: Any) -> Any:
+    return {"kind": resource.kind, "metadata": obj["metadata"]}
+
+
+def test_objects_of_a_page_are_small_before_kopf_gets_them() -> None:
+    answer = Seen().page(MACHINE.path("t"), [{**ITEMS[0], "status": {"large": "x"}}])
+    assert answer["items"] == [small(MACHINE, ITEMS[0])]
 
 
 def test_one_page() -> None:

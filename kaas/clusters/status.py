@@ -127,18 +127,30 @@ def _mirror(name: str, live: Live, types: Sequence[str], deeper: Iterable[causes
 
 
 MOVEMENTS = ("RollingOut", "ScalingUp", "ScalingDown", "Remediating")
+# Reasons of TopologyReconciled while Cluster API is at work (api/core/v1beta2/cluster_types.go); others are failures.
+AT_WORK = frozenset(
+    {
+        "ClusterCreating",
+        "ClusterUpgrading",
+        "ControlPlaneUpgradePending",
+        "LifecycleHookBlocking",
+        "MachineDeploymentsCreatePending",
+        "MachineDeploymentsUpgradeDeferred",
+        "MachineDeploymentsUpgradePending",
+    }
+)
 
 
 def _is_moving(snapshot: Snapshot) -> bool:
     """Whether Cluster API is at work, or has not yet begun: what is missing then is on its way, not broken."""
     live = snapshot.live
-    told = any(is_true(live.cluster or {}, m) for m in MOVEMENTS)
-    return (
-        told
-        or not _is_observed(live)
-        or bool(_surplus(snapshot))
-        or any(_is_coming(m, snapshot) for m in live.machines)
-    )
+    cluster = live.cluster or {}
+    reconciled = condition(cluster, "TopologyReconciled") or {}
+    if reconciled.get("reason") in AT_WORK or any(is_true(cluster, m) for m in MOVEMENTS):
+        return True
+    if not _is_observed(live) or _surplus(snapshot):
+        return True
+    return any(_is_coming(m, snapshot) for m in live.machines)
 
 
 def _is_observed(live: Live) -> bool:

@@ -82,6 +82,21 @@ def test_what_cluster_api_has_not_seen_yet_is_an_update() -> None:
     assert (found["phase"], ready(found)["status"]) == ("Updating", "Unknown")
 
 
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("ClusterUpgrading", "Updating"),
+        ("MachineDeploymentsUpgradePending", "Updating"),
+        ("ReconcileFailed", "Degraded"),
+        ("ClusterClassNotReconciled", "Degraded"),
+    ],
+)
+def test_an_upgrade_that_waits_for_its_turn_is_an_update(reason: str, phase: str) -> None:
+    conditions = [*WELL[:-1], condition("TopologyReconciled", "False", reason)]
+    found = said(cluster=capi_cluster(*conditions))
+    assert (found["phase"], ready(found)["reason"]) == (phase, reason)
+
+
 SHORT = [deployment("cpu", "cpu", **counted(2, ready=1))]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +33,9 @@ CRDS = ROOT / "deploy/crds"
 CONTROLLER = "kaas-controller"
 METRICS_OFFSET = 90
 PATIENCE = 1800.0  # seconds: a shared machine may be slow, and a wait that is over ends at once
+
+# A line of the controller's metrics; labels come in the order of the alphabet.
+REQUEST = re.compile(r'kaas_api_requests_total\{code="[^"]*",kind="(?P<kind>\w+)",verb="(?P<verb>\w+)"\}')
 
 Object = dict[str, Any]
 
@@ -113,7 +118,7 @@ class Platform:
     def start_controller(self) -> None:
         """Run the controller with the account and rights that it has in production."""
         port = self.layout.management_port(METRICS_OFFSET)
-        argv = [sys.executable, "-m", "kaas", "--kubeconfig", self._account(), "controller"]
+        argv = [sys.executable, "-m", "kaas", "--kubeconfig", self.account(), "controller"]
         argv += ["--metrics-port", str(port)]
         log = self.layout.logs / f"{CONTROLLER}.log"
         process = processes.spawn(self.layout.state, CONTROLLER, argv, log=log)
@@ -134,9 +139,18 @@ class Platform:
         return {name: float(value) for name, value in (x.split(" ")[:2] for x in lines if x and x[0] != "#")}
 
     def writes(self) -> float:
-        """Requests of the controller that were writes, its Lease and Events aside."""
+        """Requests of the controller that were writes, status and Events too, its Lease aside."""
         found = self.metrics().items()
         return sum(n for name, n in found if name.startswith("kaas_api_requests_total") and _is_write(name))
+
+    def written(self) -> Counter[str]:
+        """What the controller has written since it was started, as `verb Kind`: status, Lease and Events aside."""
+        found: Counter[str] = Counter()
+        for name, number in self.metrics().items():
+            request = REQUEST.fullmatch(name)
+            if request and _is_write(name) and request["verb"] != "apply_status" and request["kind"] != "Event":
+                found[f"{request['verb']} {request['kind']}"] += int(number)
+        return found
 
     def _controller_leads(self) -> bool:
         try:
@@ -144,7 +158,7 @@ class Platform:
         except OSError:
             return False
 
-    def _account(self) -> str:
+    def account(self) -> str:
         """A kubeconfig of the controller's ServiceAccount."""
         path = "api/v1/namespaces/kaas-system/serviceaccounts/kaas-controller/token"
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}

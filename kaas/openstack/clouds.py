@@ -45,14 +45,15 @@ class Limits:
 
     call: until a call without an answer fails.
     overall: until a question of several calls is given up.
-    fresh: how long facts are kept; a failure is kept for `fresh_failure`.
+    fresh: how long facts are kept: long enough to be shared by Clusters that come together, and shorter than a person
+        takes to use up a quota, or a Cluster waits before it looks again. A failure is kept for `fresh_failure`.
     threads: at most so many for one cloud, however many projects of it we know.
     """
 
     call: float = 10.0
     overall: float = 30.0
-    fresh: float = 60.0
-    fresh_failure: float = 15.0
+    fresh: float = 10.0
+    fresh_failure: float = 10.0
     threads: int = 4
 
 

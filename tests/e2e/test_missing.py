@@ -286,7 +286,7 @@ def test_missing_is_a_condition_and_nothing_is_half_made(blocked: World, row: Ro
 
 
 def test_it_heals_by_itself(blocked: World) -> None:
-    """The cloud is asked every 15 seconds, and what it said counts for a minute."""
+    """The cloud is asked every 15 seconds."""
     platform = blocked.platform
     for row in ROWS:
         row.heal(blocked, row)

@@ -1,0 +1,29 @@
+"""All benchmarks by name, in the order in which they run: the quick ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tests.bench.bench import Bench
+from tests.bench.black_hole import run as black_hole
+from tests.bench.calls import run as calls
+from tests.bench.dev_fleet import run as dev_fleet
+from tests.bench.failover import run as failover
+from tests.bench.figures import Figure
+from tests.bench.lab_starts import run as lab_starts
+from tests.bench.openstack_life import run as openstack_life
+from tests.bench.reconcile import run as reconcile
+from tests.bench.rest import run as rest
+from tests.bench.scale import run as scale
+
+BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
+    "reconcile": reconcile,
+    "lab": lab_starts,
+    "calls": calls,
+    "failover": failover,
+    "black-hole": black_hole,
+    "scale": scale,
+    "rest": rest,
+    "dev-fleet": dev_fleet,
+    "openstack": openstack_life,
+}

@@ -88,7 +88,7 @@ def _fails(bench: Bench) -> list[Figure]:
 )
 def test_exit_code(words: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, run in (("good", _benchmark(1.0)), ("slow", _benchmark(2.0)), ("broken", _fails)):
-        monkeypatch.setitem(BENCHMARKS, name, run)  # type: ignore[arg-type]
+        monkeypatch.setitem(BENCHMARKS, name, run)
     assert command.main(words) == code
 
 

@@ -58,5 +58,5 @@ AWS_PROCESS_ANNOTATION: Final = f"{GROUP}/aws-credential-process"
 AWS_VOLUME: Final = f"{VOLUME_PREFIX}aws"
 GCP_VOLUME: Final = f"{VOLUME_PREFIX}gcp"
 TOKEN_VOLUME: Final = f"{VOLUME_PREFIX}token"
-AWS_TOKEN_FILE: Final = "aws"
-"""The token for AWS, in TOKEN_MOUNT; the one for GCP lies where the configuration in the Secret says, under TOKEN_MOUNT."""
+AWS_TOKEN_FILE: Final = "aws"  # noqa: S105 - the name of a file
+"""The token for AWS, under TOKEN_MOUNT. The one for GCP lies there too, where the configuration in the Secret says."""

@@ -42,6 +42,9 @@ def free_slot(state: Path) -> Iterator[Layout]:
             lock.truncate(0)
             lock.write(str(state.resolve()))
             lock.flush()
-            yield layout
+            try:
+                yield layout
+            finally:
+                lock.truncate(0)  # its state may be another lab's by the time that somebody reads this
             return
     raise NoSlot(f"no base port from {PORTS.start} to {LAST_BASE_PORT} is free: stop a lab with `kaas lab down`")

@@ -18,7 +18,7 @@ from kaas_lab.machines.faults import Fault
 from tests.e2e.machines.by_hand import SITE, ByHand, condition, eventually, is_ready
 from tests.e2e.machines.conftest import MakeCluster
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 VERSION = "v1.36.1"
 GPU = "nvidia.com/gpu"

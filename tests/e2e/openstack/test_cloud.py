@@ -16,7 +16,7 @@ from openstack.exceptions import SDKException
 
 from tests.e2e.openstack.tenancy import USER_DATA, Servers, eventually, wait_for_balancer, wait_for_volume
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_every_service_runs_and_says_where(site: Site) -> None:

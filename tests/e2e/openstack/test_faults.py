@@ -15,7 +15,7 @@ from openstack.exceptions import HttpException, SDKException
 
 from tests.e2e.openstack.tenancy import LIMIT, Servers, eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("resource", ["instances", "ports", "floating_ips", "volumes", "load_balancers"])

@@ -14,7 +14,7 @@ from kaas_lab.slots import free_slot
 from openstack.connection import Connection
 
 SITE = "lab"
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_up_again_changes_nothing(site: Site) -> None:

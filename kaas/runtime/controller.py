@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from kaas.kube.client import KubeClient
 from kaas.kube.events import Events
+from kaas.runtime import garbage
 from kaas.runtime.clock import Clock, SystemClock
 from kaas.runtime.index import Index, SecretFilter
 from kaas.runtime.kopf_adapter import KopfWatches
@@ -176,9 +176,8 @@ class Controller:
 
     async def _lead(self) -> None:
         """Reconcile once everything is in the index and we are the one to do it: a standby's index is warm."""
-        await self._watches.synced.wait()
+        await garbage.freeze_until(self._watches.synced.is_set)
         log.info("%d objects in the index", self.index.count())
-        gc.freeze()  # what is there stays: walking over all of it stops the event loop for a second each time
         if self._settings.leader_election:
             await self._leader.run(self._reconcile)
         else:
@@ -189,6 +188,7 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for queue in self._queues:
                 group.create_task(queue.run())
+            group.create_task(garbage.freeze_until(lambda: all(queue.idle for queue in self._queues)))
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -91,7 +91,9 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
     yield from _identity(snapshot, site)
     yield from _class(snapshot, revision, aim)
     changed = _changes(desired, snapshot.live.cluster)
-    if changed:
+    if snapshot.live.cluster is not None and is_deleting(snapshot.live.cluster):
+        yield Step("made-again", "what others deleted is made again", gates=(_deleted_by_others(snapshot),))
+    elif changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
         yield Step("cluster", what, apply=(with_applied_hash(desired),))
 
@@ -100,6 +102,15 @@ def _name_taken(cluster: Cluster) -> Gate:
     name = f"{cluster.metadata.namespace}/{cluster.metadata.name}"
     words = f"metadata.name: Cluster API has a Cluster {name} that kaas did not make; choose another name, or delete it"
     return Gate("NameTaken", words)
+
+
+def _deleted_by_others(snapshot: Snapshot) -> Gate:
+    meta = snapshot.cluster.metadata
+    words = (
+        f"someone deleted the Cluster API Cluster {meta.namespace}/{meta.name}: it is made again when all of it "
+        f"is gone; to be rid of it, delete the Cluster; {deletion_progress(snapshot)}"
+    )
+    return Gate("DeletedByOthers", words)
 
 
 def _no_site(cluster: Cluster) -> Gate:

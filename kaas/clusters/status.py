@@ -70,11 +70,12 @@ def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding, *, blocked:
         return "Pending"
     if not _was_available(snapshot.cluster) and ready.status != "True":
         return "Provisioning"
-    if blocked or any(s.gates for s in steps):
+    if not is_deleting(cluster) and (blocked or any(s.gates for s in steps)):
         return "Blocked"
     if ready.status == "True":
         return "Ready"
-    return "Updating" if steps or _is_moving(snapshot) else "Degraded"
+    moving = not is_deleting(cluster) and (steps or _is_moving(snapshot))
+    return "Updating" if moving else "Degraded"
 
 
 # --- conditions ---------------------------------------------------------------------------------------------------

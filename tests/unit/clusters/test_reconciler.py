@@ -10,6 +10,7 @@ import pytest
 from kaas.api.constants import FINALIZER
 from kaas.clusters.reconciler import REFUSED_SECONDS, RESYNC_SECONDS, same_status
 from kaas.kube.errors import Unavailable
+from kaas.kube.objects import ref_of
 from tests.unit.clusters.builders import (
     VERSIONS,
     Object,
@@ -178,6 +179,22 @@ async def test_what_others_made_is_neither_taken_over_nor_deleted() -> None:
     await world.reconciler.reconcile(KEY)
     assert world.capi == before
     assert world.cluster is None
+
+
+async def test_what_others_delete_is_made_again_when_it_is_gone() -> None:
+    world = await ready()
+    assert world.capi is not None
+    former = world.capi["metadata"]["resourceVersion"]
+    world.api.remove(ref_of(world.capi))
+    world.watch()
+    await world.reconciler.reconcile(KEY)
+    accepted = world.status("Accepted")
+    assert (phase(world), accepted["reason"]) == ("Degraded", "DeletedByOthers")
+    assert "delete the Cluster; still there: " in accepted["message"]
+    await world.settle()
+    assert phase(world) == "Ready"
+    assert world.capi["metadata"]["resourceVersion"] != former
+    assert [w for w in world.api.writes if w[0] != "status"] == [("apply", "Cluster", "team")]
 
 
 async def test_deletion_ends_and_leaves_only_what_was_given() -> None:

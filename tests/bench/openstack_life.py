@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ import yaml
 from kaas_lab import lab
 
 from kaas.kube.objects import is_true
+from kaas.openstack.clouds import CloudDirectory
+from kaas.openstack.credentials import from_secret
 from tests.bench.bench import Bench
 from tests.bench.controllers import until
 from tests.bench.figures import Figure, Limit
@@ -30,6 +33,7 @@ def run(bench: Bench) -> Sequence[Figure]:
         bench.say(f"{NAME} is Ready")
         total = time.monotonic() - begin
         handed, gone, ours_gone = _to_nothing(found)
+        left = _left(found)
     return [
         Figure("start of the lab to Ready", total, "s", Limit(150.0), "as make demo, all built"),
         Figure("start of the lab and the controller", started, "s"),
@@ -41,6 +45,7 @@ def run(bench: Bench) -> Sequence[Figure]:
         Figure("ours: delete to Cluster API's deletion", handed, "s"),
         Figure("Cluster API, CAPO, OpenStack: to gone", gone - handed, "s"),
         Figure("ours: gone to gone", ours_gone - gone, "s"),
+        Figure("left in the cloud", left, "", Limit(0.0), "servers, ports, networks, volumes, ... of the project"),
     ]
 
 
@@ -75,3 +80,17 @@ def _in_turn(*stages: tuple[str, Callable[[], Any]]) -> tuple[float, float, floa
         times.append(time.monotonic() - start)
     first, second, third = times
     return first, second, third
+
+
+def _left(platform: Platform) -> float:
+    """What the project still has in OpenStack."""
+    secret = platform.get("api/v1/namespaces/kaas-system/secrets/lab-openstack")
+
+    async def ask() -> int:
+        directory = CloudDirectory()
+        try:
+            return (await directory.leftovers(from_secret(secret["data"], "openstack"))).total
+        finally:
+            directory.close()
+
+    return float(asyncio.run(ask()))

@@ -63,11 +63,23 @@ def mutate(
     if asked.aws is None and asked.gcp is None:
         return Outcome(warnings=_of_a_mirror(pod))
     spec = pod.get("spec")
-    if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+    if not isinstance(spec, dict) or not _well_formed(pod, spec):
         return Outcome()
     if unknown := _unknown(spec, asked.selection):
         return Outcome(denied=unknown)
     return _given(pod, spec, asked, secrets)
+
+
+def _well_formed(pod: Mapping[str, Any], spec: dict[str, Any]) -> bool:
+    """Whether what we add to is what it should be. The API server sends nothing else, and would take nothing else."""
+    meta = pod.get("metadata")
+    annotations = meta.get("annotations") if isinstance(meta, dict) else None
+    return (
+        isinstance(spec.get("containers"), list)
+        and isinstance(meta, dict | None)
+        and isinstance(annotations, dict | None)
+        and isinstance(spec.get("volumes"), list | None)
+    )
 
 
 def _given(
@@ -159,7 +171,7 @@ def _volumes(pod: Mapping[str, Any], spec: dict[str, Any], names: set[str], acti
     """Operations for the volumes that are mounted. Raises ReservedName."""
     desired = _desired_volumes(names, active)
     existing = spec.get("volumes")
-    if not isinstance(existing, list) or not existing:
+    if not existing:
         return [{"op": "add", "path": "/spec/volumes", "value": list(desired.values())}] if desired else []
     marked = INJECTED_ANNOTATION in annotations_of(pod)
     patch: list[Op] = []
@@ -192,10 +204,10 @@ def _annotations(pod: Mapping[str, Any], active: list[Bundle]) -> list[Op]:
     desired = {key: text for bundle in active for key, text in bundle.annotations.items()}
     desired[INJECTED_ANNOTATION] = ",".join(f"{bundle.cloud}={bundle.source}" for bundle in active)
     meta = pod.get("metadata")
-    if not isinstance(meta, dict):
+    if meta is None:
         return [{"op": "add", "path": "/metadata", "value": {"annotations": desired}}]
     existing = meta.get("annotations")
-    if not isinstance(existing, dict):
+    if existing is None:
         return [{"op": "add", "path": "/metadata/annotations", "value": desired}]
     return [
         {"op": "add", "path": f"/metadata/annotations/{_escaped(key)}", "value": text}

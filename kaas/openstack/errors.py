@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1 import exceptions as keystone
@@ -29,7 +30,7 @@ class Kind(StrEnum):
     TIMEOUT = "Timeout"
     INVALID = "InvalidCredentials"
     NO_SERVICE = "NoSuchService"
-    FAILED = "CloudFailed"
+    FAILED = "Failed"
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,17 @@ def _cause(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+def _address(error: BaseException, where: str) -> str:
+    """The service that was asked, if the error tells and it is another than `where`."""
+    told = [getattr(getattr(error, name, None), "url", None) for name in ("response", "request")]
+    url = urlsplit(str(next((u for u in told if u), "")))
+    return where if url.netloc in ("", urlsplit(where).netloc) else f"{url.scheme}://{url.netloc}"
+
+
 def _known(error: BaseException, where: str) -> Problem | None:
     if isinstance(error, CloudError):
         return error.problem
+    where = _address(error, where)
     for types, kind, message in _BY_TYPE:
         if isinstance(error, types):
             return Problem(kind, message.format(where))

@@ -75,6 +75,13 @@ async def test_a_cloud_that_is_away_is_a_problem() -> None:
     assert problem == ("CloudUnreachable", f"the cloud of Site north: {AWAY}")
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_the_reason_says_once_that_it_is_the_cloud(kind: Kind) -> None:
+    problem = (await clouds(secret(), Problem(kind, "why")).look(site())).problem
+    assert problem is not None
+    assert problem[0].count("Cloud") == 1
+
+
 async def test_a_site_without_credentials_is_a_problem() -> None:
     problem = (await clouds(secret()).look(site(provider="dev", credentials=None))).problem
     assert problem is not None

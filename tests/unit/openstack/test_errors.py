@@ -43,3 +43,14 @@ def test_kind_and_words(error: Exception, kind: Kind, said: str) -> None:
 def test_message_is_one_short_line_that_stays_the_same() -> None:
     assert clean("a\n b <x.y object at 0x7f01>: c (Request-ID: req-7)") == "a b c"
     assert len(clean("x" * 5000)) == 512
+
+
+def test_the_service_that_did_not_answer_is_named() -> None:
+    """Not Keystone, by whose address the cloud is known."""
+    request = requests.Request("GET", "http://nova.example:8774/v2.1/flavors?limit=1").prepare()
+    problem = classify(requests.ConnectionError("refused", request=request), "http://keystone.example/v3")
+    assert problem.message.startswith("http://nova.example:8774 cannot be reached")
+    response = requests.Response()
+    response.url, response.status_code = "http://nova.example:8774/v2.1/flavors", 503
+    error = sdk.HttpException("busy", response=response)
+    assert classify(error, "http://keystone.example/v3").message.startswith("http://nova.example:8774 answers with")

@@ -1,4 +1,4 @@
-"""Where the templates and CRDs are: inside an installed package, or in the checkout it is developed in."""
+"""Where the templates, CRDs and manifests are: inside an installed package, or in the checkout it is developed in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ _IN_CHECKOUT = {
     "clusterclass": _PACKAGE.parent / "clusterclass",
     "providers": _PACKAGE.parent / "providers",
     "crds": _PACKAGE.parent / "deploy" / "crds",
+    "credentials": _PACKAGE.parent / "deploy" / "credentials",
 }
 
 
 def folder(name: str) -> Path:
-    """Directory of `clusterclass`, `providers` or `crds`. Raises KeyError for another name."""
+    """Directory of `clusterclass`, `providers`, `crds` or `credentials`. Raises KeyError for another name."""
     installed = _PACKAGE / "_data" / name
     return installed if installed.is_dir() else _IN_CHECKOUT[name]

@@ -1,0 +1,1 @@
+"""`kaas credential-webhook`: the reviews over HTTPS, with certificates of its own making."""

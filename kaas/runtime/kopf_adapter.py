@@ -12,8 +12,9 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any
 
 import aiohttp
@@ -36,7 +37,8 @@ PAGE = 100  # objects a page of a list: decoding one holds up every thread, for 
 LOOK_FOR_MISSING_KINDS = 300.0  # seconds
 SLICE = 0.01  # seconds for which events may hold up the reconciles at once
 GATHER = 0.005  # seconds in which events are gathered: waking the other thread costs more than an event
-_RECONNECTS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0)
+DEAD = 10  # seconds after which a closed session is not one that is being replaced
+_RECONNECTS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 
 
 class KopfWatches:
@@ -163,6 +165,7 @@ class _Operator:
         self._ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._session: aiohttp.ClientSession | None = None
         paths = {r.path(n or None): (r, n) for r, n in scopes}
         self._lists = _Lists(paths, feed.made_small, self._post_start, self._post_list)
         self._thread = threading.Thread(target=self._main, name="kopf", daemon=True)
@@ -197,14 +200,31 @@ class _Operator:
 
     async def _operate(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await kopf.operator(
-            registry=self._registry(),
-            settings=self._settings(),
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            stop_flag=self._stop,
+        dead = asyncio.create_task(self._until_dead())  # before kopf, which ends every task that is younger
+        operator = asyncio.create_task(
+            kopf.operator(
+                registry=self._registry(),
+                settings=self._settings(),
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                stop_flag=self._stop,
+            )
         )
+        await asyncio.wait([operator, dead], return_when=asyncio.FIRST_COMPLETED)
+        if operator.done():
+            dead.cancel()
+            operator.result()
+            return
+        failure = KopfEnded("one watch gave up, and the others never ended")
+        self._inbox.tell(lambda: self._finish(failure))  # ending this loop waits for the same tasks
+
+    async def _until_dead(self) -> None:
+        """Return when kopf has closed its session for good: when one watch fails, the others may wait for ever."""
+        closed = 0
+        while closed < DEAD:
+            await asyncio.sleep(1.0)
+            closed = closed + 1 if self._session is not None and self._session.closed else 0
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -215,8 +235,8 @@ class _Operator:
         return registry
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        session = await self._client.watch_session(_observing(self._lists.page))
-        return kopf.AiohttpSession(server=self._client.server, aiohttp_session=session)
+        self._session = await self._client.watch_session(_observing(self._lists.page))
+        return kopf.AiohttpSession(server=self._client.server, aiohttp_session=self._session)
 
     def _listener(self, resource: Resource) -> Any:
         async def listen(event: Any, **_: Any) -> None:
@@ -238,7 +258,7 @@ class _Operator:
         settings.process.ultimate_exiting_timeout = None
         settings.networking.request_timeout = 60
         settings.networking.connect_timeout = 5
-        settings.networking.error_backoffs = _RECONNECTS
+        settings.networking.error_backoffs = _Pauses()
         settings.watching.chunk_size = PAGE
         settings.watching.inactivity_timeout = 70  # bookmarks come every 60 seconds
         settings.queueing.idle_timeout = 0.1  # an object's task ends soon; with worker_limit unset it blocks nobody
@@ -326,6 +346,13 @@ class _Lists:
 
 def _name(item: Object) -> Name:
     return item["metadata"].get("namespace") or "", item["metadata"]["name"]
+
+
+class _Pauses(Iterable[float]):
+    """Seconds before a request is sent again, without an end: a server may be away for longer than any list."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain(_RECONNECTS, repeat(_RECONNECTS[-1]))
 
 
 class _NoMemory(kopf.DiffBaseStorage):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import islice
 from typing import Any
 
+import aiohttp
+import pytest
 from yarl import URL
 
 from kaas.kube.resources import MACHINE, SITE, Resource
-from kaas.runtime.kopf_adapter import GATHER, SLICE, _Inbox, _Lists
+from kaas.runtime import kopf_adapter
+from kaas.runtime.index import Index
+from kaas.runtime.kopf_adapter import GATHER, SLICE, KopfEnded, _Inbox, _Lists, _Operator, _Pauses
+from kaas.runtime.watches import Feed
 
 ITEMS = [{"metadata": {"namespace": "t", "name": name}} for name in "abc"]
 
@@ -115,3 +121,34 @@ def test_empty_lists_and_other_answers() -> None:
     seen.of.page(URL("https://x/apis"), {"groups": []})
     seen.of.page(URL(f"https://x{SITE.path()}"), {"kind": "Status"})
     assert len(seen.lists) == 1
+
+
+class DeadKopf:
+    """Signs in, closes the session as kopf does when a watch gives up, and never ends."""
+
+    async def operator(self, registry: Any, **_: Any) -> None:
+        (login,) = registry._activities.get_all_handlers()
+        session = await login.fn()
+        await session.aiohttp_session.close()
+        await asyncio.Event().wait()
+
+
+class FakeClient:
+    server = "https://x"
+
+    async def watch_session(self, response_class: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+
+async def test_kopf_that_is_dead_and_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kopf_adapter, "DEAD", 1)
+    monkeypatch.setattr("kopf.operator", DeadKopf().operator)
+    operator = _Operator(FakeClient(), Feed(Index(), []), [], ())  # type: ignore[arg-type]
+    with pytest.raises(KopfEnded, match="gave up"):
+        await operator.wait()
+    await operator.stop()
+
+
+def test_a_request_is_repeated_without_an_end() -> None:
+    assert list(islice(_Pauses(), 8)) == [0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0]
+    assert list(islice(_Pauses(), 2)) == [0.2, 0.5]

@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 import urllib3
 import yaml
 from kaas_lab import build, management, manifests, processes
+from kaas_lab.api_server import ApiRefused
 from kaas_lab.layout import Layout
 from kaas_lab.reporter import Reporter
 from kaas_lab.slots import free_slot
@@ -20,9 +22,15 @@ from kaas.kube import resources
 from kaas.kube.objects import Object
 from tests.bench import fleet
 from tests.bench.bench import Bench
+from tests.bench.controllers import until
 from tests.e2e.platform import CRDS, RBAC, Platform
 
 PROGRAMS = ("capi-core", "capi-cabpk", "capi-kcp", "capo")
+FILLED = (
+    *(resources.CLUSTER, resources.SITE, resources.RELEASE, resources.CLUSTER_CLASS, resources.CAPI_CLUSTER),
+    *(resources.KUBEADM_CONTROL_PLANE, resources.MACHINE_DEPLOYMENT, resources.MACHINE, resources.OPENSTACK_CLUSTER),
+    *(resources.OPENSTACK_MACHINE, resources.OPENSTACK_SERVER, resources.OPENSTACK_CLUSTER_IDENTITY),
+)
 BATCH = 100  # objects a transaction; etcd takes 128 operations
 PARALLEL = 4
 
@@ -73,8 +81,23 @@ def fill(bench: Bench, platform: Platform, clusters: int) -> int:
             count += 1
             yield obj
 
-    Store(platform.layout).put(counted())
+    newest = Store(platform.layout).put(counted())
+    _wait_until_seen(platform, newest)
     return count
+
+
+def _wait_until_seen(platform: Platform, newest: int) -> None:
+    """Return when the API server's caches have read the store: what it makes of it is no part of our start."""
+    for resource in FILLED:
+        path = f"{resource.path()[1:]}?limit=1&resourceVersionMatch=NotOlderThan&resourceVersion={newest}"
+        until(f"{resource} in the API server's cache", partial(_is_answered, platform, path))
+
+
+def _is_answered(platform: Platform, path: str) -> bool:
+    try:
+        return bool(platform.get(path))
+    except ApiRefused:
+        return False
 
 
 def _objects(clusters: int) -> Iterator[Object]:
@@ -90,15 +113,16 @@ class Store:
         self._url = f"http://127.0.0.1:{layout.management_port(management.ETCD)}/v3/kv/txn"
         self._pool = urllib3.PoolManager(maxsize=PARALLEL, block=True)
 
-    def put(self, objects: Iterable[Object]) -> None:
-        """Write objects as they are."""
+    def put(self, objects: Iterable[Object]) -> int:
+        """Write objects as they are; returns the store's newest revision, which is a resource version."""
         with ThreadPoolExecutor(PARALLEL) as pool:
-            list(pool.map(self._transaction, _batches(objects)))
+            return max(pool.map(self._transaction, _batches(objects)))
 
-    def _transaction(self, batch: tuple[Object, ...]) -> None:
+    def _transaction(self, batch: tuple[Object, ...]) -> int:
         puts = [{"requestPut": {"key": _encoded(_path(o)), "value": _encoded(json.dumps(o))}} for o in batch]
         answer = self._pool.request("POST", self._url, json={"success": puts})
         assert answer.status == 200, answer.data
+        return int(answer.json()["header"]["revision"])
 
 
 def _batches(objects: Iterable[Object]) -> Iterator[tuple[Object, ...]]:

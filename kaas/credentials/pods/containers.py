@@ -135,4 +135,5 @@ def _append(patch: list[Op], container: Container, key: str, added: list[Entry])
     if not container.raw.get(key):
         patch.append({"op": "add", "path": path, "value": added})
     else:
-        patch.extend({"op": "add", "path": f"{path}/-", "value": entry} for entry in added)
+        end = f"{path}/-"
+        patch += [{"op": "add", "path": end, "value": entry} for entry in added]

@@ -35,20 +35,26 @@ Facts = Mapping[str, SecretFacts | None]
 @settings(max_examples=400, deadline=None)
 @given(strategies.pods, strategies.accounts, strategies.secrets)
 def test_any_pod(pod: Object, account: Object | None, secrets: Facts) -> None:
+    outcome = holds(pod, account, secrets)
+    event("denied" if outcome.denied else "patched" if outcome.patch else "left alone")
+
+
+def holds(pod: Object, account: Object | None, secrets: Facts) -> Outcome:
+    """Every rule for one Pod, in whatever state it is."""
     before = copy.deepcopy((pod, account))
     outcome = mutate(pod, account, secrets)
-    event("denied" if outcome.denied else "patched" if outcome.patch else "left alone")
     assert (pod, account) == before
     assert same(outcome, mutate(pod, account, secrets))
     if outcome.denied is not None:
         assert (outcome.patch, outcome.given) == ([], {})
-        return
+        return outcome
     found = patched(pod, outcome)
     assert (found != pod) == bool(outcome.patch)
     only_ours_is_new(pod, found)
     again = mutate(found, account, secrets)
     assert (again.patch, again.denied) == ([], None)
     assert again.given == outcome.given
+    return outcome
 
 
 def same(one: Outcome, other: Outcome) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, repeat
@@ -27,6 +26,7 @@ from kaas.kube.objects import Object
 from kaas.kube.resources import Resource
 from kaas.runtime.backlog import Backoff
 from kaas.runtime.clock import Clock, SystemClock
+from kaas.runtime.inbox import Inbox
 from kaas.runtime.watches import Feed, Name
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # warns
 
 PAGE = 100  # objects a page of a list: decoding one holds up every thread, for 5 ms with objects of 10 KB
 LOOK_FOR_MISSING_KINDS = 300.0  # seconds
-SLICE = 0.01  # seconds for which events may hold up the reconciles at once
-GATHER = 0.005  # seconds in which events are gathered: waking the other thread costs more than an event
 DEAD = 10  # seconds after which a closed session is not one that is being replaced
 _RECONNECTS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 
@@ -160,7 +158,7 @@ class _Operator:
         self._client = client
         self._scopes = scopes
         self._namespaces = namespaces
-        self._inbox = _Inbox(asyncio.get_running_loop())
+        self._inbox = Inbox(asyncio.get_running_loop())
         self._feed = feed
         self._ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -270,43 +268,6 @@ class _Operator:
                 key = (resource.group, resource.version, resource.plural)
                 settings.watching.label_selectors[key] = selector
         return settings
-
-
-class _Inbox:
-    """Calls from kopf's thread, made in order on the reconciles' event loop, a slice of time at once."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._calls: deque[Callable[[], Any]] = deque()
-        self._scheduled = False
-        self._open = True
-
-    def post(self, call: Callable[[], Any]) -> None:
-        """Have `call` made, unless the inbox is closed by then. From any thread."""
-        self._calls.append(call)
-        if not self._scheduled:
-            self._scheduled = True
-            self.tell(lambda: self._loop.call_later(GATHER, self._drain))
-
-    def tell(self, call: Callable[[], Any]) -> None:
-        """Have `call` made even when the inbox is closed. From any thread."""
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(call)
-
-    def close(self) -> None:
-        """Make no more of the posted calls."""
-        self._open = False
-        self._calls.clear()
-
-    def _drain(self) -> None:
-        self._scheduled = False
-        end = self._loop.time() + SLICE
-        while self._open and self._calls:
-            self._calls.popleft()()
-            if self._calls and self._loop.time() > end:
-                self._scheduled = True
-                self._loop.call_soon(self._drain)
-                return
 
 
 class _Lists:

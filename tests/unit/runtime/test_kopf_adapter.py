@@ -13,15 +13,16 @@ from yarl import URL
 
 from kaas.kube.resources import MACHINE, SITE, Resource
 from kaas.runtime import kopf_adapter
+from kaas.runtime.inbox import GATHER, SLICE, Inbox
 from kaas.runtime.index import Index
-from kaas.runtime.kopf_adapter import GATHER, SLICE, KopfEnded, _Inbox, _Lists, _Operator, _Pauses
+from kaas.runtime.kopf_adapter import KopfEnded, _Lists, _Operator, _Pauses
 from kaas.runtime.watches import Feed
 
 ITEMS = [{"metadata": {"namespace": "t", "name": name}} for name in "abc"]
 
 
 async def test_inbox_keeps_the_order_of_a_thread() -> None:
-    inbox, seen, done = _Inbox(asyncio.get_running_loop()), list[int](), asyncio.Event()
+    inbox, seen, done = Inbox(asyncio.get_running_loop()), list[int](), asyncio.Event()
 
     def post() -> None:
         for number in range(1000):
@@ -37,7 +38,7 @@ async def test_inbox_keeps_the_order_of_a_thread() -> None:
 
 async def test_inbox_lets_others_run_between_slices() -> None:
     loop = asyncio.get_running_loop()
-    inbox, turns, done = _Inbox(loop), list[str](), asyncio.Event()
+    inbox, turns, done = Inbox(loop), list[str](), asyncio.Event()
 
     def busy() -> None:
         end = loop.time() + 0.02
@@ -55,7 +56,7 @@ async def test_inbox_lets_others_run_between_slices() -> None:
 
 
 async def test_closed_inbox_makes_no_calls_and_forgets_nothing_told() -> None:
-    inbox, seen, told = _Inbox(asyncio.get_running_loop()), list[int](), asyncio.Event()
+    inbox, seen, told = Inbox(asyncio.get_running_loop()), list[int](), asyncio.Event()
     inbox.post(lambda: seen.append(1))
     inbox.close()
     inbox.tell(told.set)
@@ -65,7 +66,7 @@ async def test_closed_inbox_makes_no_calls_and_forgets_nothing_told() -> None:
 
 def test_inbox_of_a_closed_loop() -> None:
     loop = asyncio.new_event_loop()
-    inbox = _Inbox(loop)
+    inbox = Inbox(loop)
     loop.close()
     inbox.post(lambda: None)
     inbox.tell(lambda: None)

@@ -87,6 +87,10 @@ def _given(
 ) -> Outcome:
     draft = Draft(warnings=[*_of_secrets(asked, secrets), *_unskipped(spec, asked.selection)])
     bundles = _bundles(pod, asked, secrets)
+    if not spec.get("serviceAccountName") and any(b.tokens for b in bundles):
+        # Only where the API server's own ServiceAccount admission is off; it refuses tokens in such a Pod.
+        draft.warnings.append("the Pod has no serviceAccountName, so there are no tokens to exchange for credentials")
+        bundles = [b for b in bundles if not b.tokens]
     for bundle in bundles:
         draft.warnings += (f'Secret "{bundle.source}": {doubt}' for doubt in bundle.warnings)
     selected = list(_selected(spec, asked.selection))

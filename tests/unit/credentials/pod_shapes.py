@@ -34,10 +34,12 @@ def container(name: str = "app", **fields: Any) -> Object:
 
 
 def pod(*containers: Object, annotations: Mapping[str, Any] | None = None, **spec: Any) -> Object:
+    """A Pod as it comes to webhooks: the API server has filled in its ServiceAccount."""
     meta: Object = {"generateName": "app-7d9f-", "namespace": "team"}
     if annotations is not None:
         meta["annotations"] = dict(annotations)
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": list(containers), **spec}}
+    full = {"containers": list(containers), "serviceAccountName": "default", **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": full}
 
 
 def account(annotations: Mapping[str, Any]) -> Object:

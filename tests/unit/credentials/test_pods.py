@@ -448,6 +448,16 @@ def test_google_without_a_key() -> None:
     assert sources[1]["serviceAccountToken"] == {"audience": AUDIENCE, "expirationSeconds": 86400, "path": "gcp"}
 
 
+@pytest.mark.parametrize("name", [None, ""])
+def test_without_a_service_account_there_is_no_token(name: str | None) -> None:
+    raw = pod(container(), annotations=BOTH, serviceAccountName=name)
+    outcome = mutate(raw, None, KEYLESS | {"team-gcs": STATIC["team-gcs"]})
+    found = patched(raw, outcome)
+    assert environment(first(found)) == GCP_ENV
+    assert mounts(first(found)) == {GCP_MOUNT: GCP_VOLUME}
+    assert ["serviceAccountName" in text for text in outcome.warnings] == [True]
+
+
 def test_a_token_is_mounted_for_those_who_use_it_only() -> None:
     own = container(env=[{"name": "AWS_PROFILE", "value": "x"}])
     found = injected(pod(own, annotations=BOTH), KEYLESS)

@@ -33,10 +33,10 @@ def free_slot(state: Path) -> Iterator[Layout]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            layout = Layout(state, port)
             lock.seek(0)
             if left := lock.read():
-                processes.stop_all(Path(left), patience=2.0)
-            layout = Layout(state, port)
+                _end_what_is_left(Path(left), layout)
             if sockets.in_range(layout):
                 continue
             lock.truncate(0)
@@ -48,3 +48,10 @@ def free_slot(state: Path) -> Iterator[Layout]:
                 lock.truncate(0)  # its state may be another lab's by the time that somebody reads this
             return
     raise NoSlot(f"no base port from {PORTS.start} to {LAST_BASE_PORT} is free: stop a lab with `kaas lab down`")
+
+
+def _end_what_is_left(state: Path, layout: Layout) -> None:
+    """Stop the lab of a holder that was killed, if it is at these ports: its directory may serve another one by now."""
+    listening = set(sockets.in_range(layout))
+    if any(listening & set(sockets.of_process(pid)) for pid in processes.find(state)):
+        processes.stop_all(state, patience=2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ progress = Console(stderr=True, highlight=False)
 def main(argv: Sequence[str]) -> int:
     """Measure what is asked for; returns the exit code."""
     options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends labs as Ctrl-C does
     described = machine.describe()
     progress.print(machine.header(described))
     if warning := machine.warning(described["load"]):

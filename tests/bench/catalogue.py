@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from tests.bench.bench import Bench
 from tests.bench.black_hole import run as black_hole
 from tests.bench.calls import run as calls
+from tests.bench.credentials_patch import run as credentials_patch
+from tests.bench.credentials_serving import run as credentials_serving
 from tests.bench.dev_fleet import run as dev_fleet
 from tests.bench.failover import run as failover
 from tests.bench.figures import Figure
@@ -18,6 +20,8 @@ from tests.bench.scale import run as scale
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
+    "credentials-patch": credentials_patch,
+    "credentials": credentials_serving,
     "lab": lab_starts,
     "calls": calls,
     "failover": failover,

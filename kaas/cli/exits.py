@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODES = {
     ExitCode.DONE: "done; `plan`: nothing to do",
-    ExitCode.FAILED: "not reached: time ran out, or what was asked for is not there yet",
+    ExitCode.FAILED: "not reached in time, or not there yet; `credentials`: would be refused",
     ExitCode.WRONG_INPUT: "wrong option or manifest; the message names object, field and way out",
     ExitCode.NOT_FOUND: "there is no such Cluster",
     ExitCode.NO_ANSWER: "the API server could not be reached, or does not allow it",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kaas.cli import credential_webhook, options
+from kaas.cli import credential_webhook, credentials, options
 from kaas.cli.command import callback, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
@@ -135,6 +135,7 @@ def version(settings: Settings) -> None:
     emit({"version": of("kaas")}, Output(settings.output))
 
 
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(credential_webhook.app, name="credential-webhook")
 app.add_typer(typer.Typer(name="lab", cls=LabGroup, help="A management cluster and OpenStack as local processes."))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kaas.credentials.review import review_secret
@@ -30,6 +30,7 @@ FIELD_VALUE = st.recursive(
 DOCUMENT = st.dictionaries(FIELD, FIELD_VALUE, max_size=8)
 # Alphabet that no message of ours uses: a value out of it that is found in one came from the Secret.
 FOREIGN = st.text(alphabet="\u0416\u0429\u042e\u042f\u0444\u044d", min_size=4, max_size=80)
+UNHURRIED = settings(deadline=None)
 
 
 @st.composite
@@ -43,21 +44,25 @@ def secrets(draw: st.DrawFn) -> dict[str, Any]:
     return secret_of(kind, values)
 
 
+@UNHURRIED
 @given(secrets())
 def test_whatever_is_in_a_secret_it_is_judged(secret: dict[str, Any]) -> None:
     holds(secret)
 
 
+@UNHURRIED
 @given(st.sampled_from(TYPES), JSON, JSON)
 def test_whatever_shape_a_secret_has_it_is_judged(kind: str, data: Any, string_data: Any) -> None:
     holds({"type": kind, "data": data, "stringData": string_data})
 
 
+@UNHURRIED
 @given(DOCUMENT, st.sampled_from(["service_account", "external_account"]))
 def test_whatever_a_file_says_it_is_judged(document: dict[str, Any], kind: str) -> None:
     holds(secret_of(GCP_TYPE, {GCP_FILE: json.dumps({**document, "type": kind}).encode()}))
 
 
+@UNHURRIED
 @given(JSON)
 @example({"request": {"uid": "u", "operation": "UPDATE", "object": {"type": AWS_TYPE}, "oldObject": []}})
 @example({"request": {"uid": "u", "operation": "CREATE", "object": {"type": []}}})
@@ -67,6 +72,7 @@ def test_whatever_a_review_is_it_is_answered(review: Any) -> None:
     json.dumps(answer)
 
 
+@UNHURRIED
 @given(JSON)
 def test_whatever_the_object_of_a_review_is_it_is_answered(found: Any) -> None:
     answered(found)
@@ -79,6 +85,7 @@ def _said(secret: dict[str, Any]) -> str:
     )
 
 
+@UNHURRIED
 @given(st.sampled_from(TYPES), st.data())
 def test_no_value_is_ever_in_what_is_said(kind: str, data: st.DataObject) -> None:
     values = data.draw(st.dictionaries(st.sampled_from(keys_of(kind)), FOREIGN, min_size=1))
@@ -86,6 +93,7 @@ def test_no_value_is_ever_in_what_is_said(kind: str, data: st.DataObject) -> Non
     assert not any(value[i : i + 4] in said for value in values.values() for i in range(len(value) - 3))
 
 
+@UNHURRIED
 @given(st.dictionaries(st.sampled_from(FIELDS), FOREIGN), st.sampled_from(["service_account", "external_account"]))
 def test_no_field_of_a_file_is_ever_in_what_is_said(fields: dict[str, str], kind: str) -> None:
     document = {**fields, "type": kind}
@@ -93,6 +101,7 @@ def test_no_field_of_a_file_is_ever_in_what_is_said(fields: dict[str, str], kind
     assert not any(value[:4] in said or value[-4:] in said for value in fields.values())
 
 
+@UNHURRIED
 @given(st.sampled_from(TYPES), st.data())
 def test_no_value_of_any_alphabet_is_ever_in_what_is_said(kind: str, data: st.DataObject) -> None:
     value = data.draw(st.text(min_size=4, max_size=60))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -58,6 +62,39 @@ def made(*arguments: str | Path, stdin: str | None = None) -> dict[str, str]:
     (secret,) = documents(result.stdout)
     assert check(secret) == []
     return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+@contextmanager
+def api_server() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """URL of an API server that accepts all that is applied, and what was."""
+    requests: list[tuple[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PATCH(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            requests.append((self.path, json.loads(body)))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    named = {"clusters": [{"name": "a", "cluster": {"server": url}}], "users": [{"name": "a", "user": {}}]}
+    contexts = [{"name": "a", "context": {"cluster": "a", "user": "a"}}]
+    file = folder / "kubeconfig"
+    config = {"apiVersion": "v1", "kind": "Config", **named, "contexts": contexts, "current-context": "a"}
+    file.write_text(json.dumps(config))
+    return file
 
 
 # --- check --------------------------------------------------------------------------------------------------------
@@ -203,6 +240,16 @@ def test_what_is_doubtful_is_printed_and_said() -> None:
     assert result.exit_code == 0
     assert documents(result.stdout)
     assert "AWS_REGION: does not look like a region" in result.stderr
+
+
+def test_it_is_applied_into_the_namespace_and_its_values_are_not_printed(tmp_path: Path) -> None:
+    with api_server() as (url, requests):
+        cluster = ("--kubeconfig", kubeconfig(tmp_path, url), "-n", "team-a")
+        result = kaas("credentials", "create", "aws", "cloud", "--profile", "default", "--apply", *cluster)
+    assert (result.exit_code, result.stdout) == (0, "Secret team-a/cloud applied\n")
+    ((path, body),) = requests
+    assert path.startswith("/api/v1/namespaces/team-a/secrets/cloud?")
+    assert base64.b64decode(body["data"]["AWS_ACCESS_KEY_ID"]).decode() == KEY_ID
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,9 @@ def _up_to_date(snapshot: Snapshot) -> Finding:
     if surplus := _surplus(snapshot):
         return Finding("UpToDate", "False", "ScalingDown", f"machines: {', '.join(surplus)}")
     if short := _short(snapshot):
-        return Finding("UpToDate", "False", "MachinesNotReady", f"ready: {', '.join(short)}")
+        why = causes.of_machines(snapshot.live.machines, snapshot.live, snapshot.faults)
+        said = [f"ready: {', '.join(short)}", *map(str, list(why)[:MAX_CAUSES])]
+        return Finding("UpToDate", "False", "MachinesNotReady", "; ".join(said)[:MAX_MESSAGE])
     return Finding("UpToDate", "True", "UpToDate", "")
 
 

@@ -29,7 +29,13 @@ WELL = [
 ]
 JOINED: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [condition("Ready")]}}
 BROKEN: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [condition("Ready", "False")]}}
-FAILED = capi_object("OpenStackServer", "m", status={"instanceState": "ERROR", "instanceID": "id"})
+IN_ERROR = {"instanceState": "ERROR", "instanceID": "id"}
+FAILED = capi_object("OpenStackServer", "m", conditions=[condition("InstanceReady", "False", "ERROR")], status=IN_ERROR)
+    "OpenStackServer",
+    "m",
+    conditions=[condition("InstanceReady", "False", "ERROR")],
+    status={"instanceState": "ERROR", "instanceID": "id"},
+)
 
 
 def counted(replicas: int, ready: int | None = None) -> Object:
@@ -116,3 +122,9 @@ SHORT = [deployment("cpu", "cpu", **counted(2, ready=1))]
 )
 def test_a_machine_on_its_way_is_an_update(before: str, one: Object, servers: list[Object], phase: str) -> None:
     assert said(phase=before, deployments=SHORT, machines=[one], servers=servers)["phase"] == phase
+
+
+def test_a_pool_that_is_available_but_short_says_why() -> None:
+    """Cluster API calls a pool available as long as no more are missing than may be."""
+    found = said(deployments=SHORT, machines=[machine("m")], servers=[FAILED])
+    assert ready(found)["message"] == "UpToDate: ready: pool cpu 1 of 2; OpenStackServer m: ERROR"

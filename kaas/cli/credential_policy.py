@@ -14,7 +14,7 @@ _SWITCHES = {"allowExternalAccount": "allow_external_account"}
 
 
 def policy(text: str) -> Policy:
-    """Policy of a JSON object; what it leaves out, and an empty text, mean the default. CliError names what is wrong."""
+    """Policy of a JSON object; what it leaves out is as by default. CliError names what is wrong."""
     try:
         found = json.loads(text or "{}")
         if not isinstance(found, dict):

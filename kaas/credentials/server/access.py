@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kaas.credentials.server.files import in_memory
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -60,6 +58,8 @@ def from_kubeconfig(path: Path, context: str | None = None) -> Access:
 
     Raises AccessError when the file cannot be used.
     """
+    import yaml  # noqa: PLC0415 - in a Pod nobody needs it, nor its megabyte
+
     try:
         document = yaml.safe_load(path.read_text())
         chosen = _named(document, "context", context or document["current-context"])

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from kaas.credentials import podreview
 from kaas.credentials.pods.facts import SecretFacts
-from kaas.credentials.review import review_secret
+from kaas.credentials.review import secret_response
 from kaas.credentials.secrets.policy import Policy
 from kaas.credentials.server.app import Response, Review, Webhook, refusal
 from kaas.credentials.server.lookups import Lookups
@@ -114,7 +114,7 @@ class SecretReviews:
 
     async def answer(self, review: Review) -> Response:
         """Answer to one review."""
-        response: Response = review_secret(review, self._policy)
+        response: Response = secret_response(review["request"], self._policy)
         for _ in response.get("warnings") or ():
             self._metrics.warnings.labels("secrets", "doubtful").inc()
         return response

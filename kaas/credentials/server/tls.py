@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from asyncio import sslproto
 from datetime import datetime
 
 from kaas.credentials.server.certificates import Pair
 from kaas.credentials.server.files import in_memory
+
+# Bytes that asyncio sets aside for each connection; its own 256 KiB are a megabyte for each four of an API server.
+# A larger review is read in several pieces.
+sslproto.SSLProtocol.max_size = 32 * 1024
 
 
 class Tls:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.contract.credentials.cluster import Cluster, aws_secret, manifest, pod, variables
-from tests.contract.credentials.conftest import Webhook
+from tests.contract.credentials.cluster import Answer, Cluster, aws_secret, manifest, pod, variables
+from tests.contract.credentials.installation import Webhook, api_port
 from tests.contract.credentials.replica import until
+from tests.contract.credentials.sidecar import sidecar
 
+SIDECAR_PORT = 80  # from the API server's port on
 KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
@@ -135,3 +137,20 @@ async def test_a_live_account_that_cannot_be_read_refuses_the_pod(cluster: Clust
         await webhook.install(cluster)
     assert refused[-1].status == 503
     assert 'ServiceAccount "job" could not be read (Forbidden)' in refused[-1].message
+
+
+async def test_containers_of_later_webhooks_are_given_them_too(cluster: Cluster, webhook: Webhook) -> None:
+    """It is asked again after others have changed the Pod, and says the same of what it has seen."""
+    namespace = await cluster.namespace()
+    async with sidecar(cluster, namespace, api_port(webhook.management) + SIDECAR_PORT):
+
+        async def has_sidecar() -> Answer | None:
+            answer = await cluster.create(pod(namespace, aws_credentials="s3"))
+            return answer if len(answer.body["spec"]["containers"]) > 1 else None
+
+        found = await until(has_sidecar)
+    assert found is not None
+    assert [c["name"] for c in found.body["spec"]["containers"]] == ["c0", "sidecar"]
+    assert all(variables(found.body, n) >= KEYS for n in range(2))
+    names = [entry["name"] for entry in found.body["spec"]["containers"][0]["env"]]
+    assert len(names) == len(set(names))

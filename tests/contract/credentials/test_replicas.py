@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.credentials.cluster import AWS, Cluster, Object, aws_secret, manifest, pod, variables
-from tests.contract.credentials.conftest import Webhook
+from tests.contract.credentials.installation import Webhook
 from tests.contract.credentials.load import AT_ONCE, load
 from tests.contract.credentials.replica import until
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.credentials.cluster import Cluster, manifest
-from tests.contract.credentials.conftest import NAMESPACE, Webhook
+from tests.contract.credentials.installation import NAMESPACE, Webhook
 from tests.contract.credentials.load import load
 from tests.contract.credentials.replica import until
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.credentials.cluster import AWS, Cluster, aws_secret, manifest
-from tests.contract.credentials.conftest import Webhook
+from tests.contract.credentials.installation import Webhook
 
 
 async def test_a_right_secret_is_taken_without_a_word(cluster: Cluster, webhook: Webhook) -> None:

@@ -14,11 +14,14 @@ from kaas_lab import lab, management, processes, record, slots, sockets
 from kaas_lab.layout import Layout
 from kaas_lab.processes import ProcessFailed
 
+# A shell that runs the tests in the background hands down that SIGINT is ignored.
 UP = """
+import signal
 import sys
 from pathlib import Path
 from kaas_lab import management
 from kaas_lab.layout import Layout
+signal.signal(signal.SIGINT, signal.default_int_handler)
 management.up(Layout(Path(sys.argv[1]), int(sys.argv[2])), (), say=lambda text: print(text, flush=True))
 print("done", flush=True)
 """

@@ -126,7 +126,7 @@ def versions(platform: Platform) -> dict[str, str]:
     kaas = [o["metadata"] for k in OURS for o in platform.items(f"apis/kaas.internal/v1alpha1/{k}")]
     theirs = [o["metadata"] for kind in (CAPI_CLUSTERS, CLASSES) for o in platform.items(kind)]
     found = {m["uid"]: m["resourceVersion"] for m in kaas}
-    return found | {m["uid"]: str([m["generation"], m["labels"], m["annotations"]]) for m in theirs}
+    return found | {m["uid"]: str([m["generation"], m["labels"], m.get("annotations")]) for m in theirs}
 
 
 def test_a_second_start_writes_nothing(changing: Platform) -> None:
@@ -177,6 +177,7 @@ def test_what_others_delete_is_made_again(changing: Platform) -> None:
     settle(changing, NAME)
     former = capi(changing, NAME)["metadata"]["uid"]
     changing.api.request("DELETE", f"{CAPI_CLUSTERS}/{NAME}")
+    until("that is told", lambda: changing.condition(NAME, "Accepted").get("reason") == "DeletedByOthers")
     until("it is there again", lambda: capi(changing, NAME).get("metadata", {}).get("uid") not in (None, former))
     settle(changing, NAME)
 

@@ -31,11 +31,6 @@ JOINED: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [co
 BROKEN: dict[str, Any] = {"status": {"nodeRef": {"name": "m"}, "conditions": [condition("Ready", "False")]}}
 IN_ERROR = {"instanceState": "ERROR", "instanceID": "id"}
 FAILED = capi_object("OpenStackServer", "m", conditions=[condition("InstanceReady", "False", "ERROR")], status=IN_ERROR)
-    "OpenStackServer",
-    "m",
-    conditions=[condition("InstanceReady", "False", "ERROR")],
-    status={"instanceState": "ERROR", "instanceID": "id"},
-)
 
 
 def counted(replicas: int, ready: int | None = None) -> Object:

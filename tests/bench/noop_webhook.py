@@ -16,11 +16,11 @@ from kaas.credentials.server.tls import Tls
 
 NAME = "no-op.example.com"
 HOST = "127.0.0.1"
-_CHOSEN = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["bench", "plain"]}
+_CHOSEN = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["noop"]}
 
 
 def configuration(port: int, bundle: str) -> dict[str, Any]:
-    """For the same Pods as the credential webhook. bundle: the line that the process prints when it serves."""
+    """For Pods of the namespace `noop`. bundle: the line that the process prints when it serves."""
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
     webhook = {
         "name": NAME,
@@ -31,8 +31,7 @@ def configuration(port: int, bundle: str) -> dict[str, Any]:
         "timeoutSeconds": 5,
         "admissionReviewVersions": ["v1"],
     }
-    # Configurations are asked in the order of their names: this one before the credential webhook's.
-    metadata = {"name": "a-no-op"}
+    metadata = {"name": "no-op"}
     kind = "MutatingWebhookConfiguration"
     return {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": metadata, "webhooks": [webhook]}
 

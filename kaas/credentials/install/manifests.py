@@ -43,7 +43,10 @@ def values(given: Mapping[str, Any], settings: Iterable[str] = ()) -> Values:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise WrongValue(f"{setting!r}: write key=value, for example failurePolicy=Ignore")
-        _put(merged, key.split("."), yaml.safe_load(text) if text else "")
+        try:
+            _put(merged, key.split("."), yaml.safe_load(text) if text else "")
+        except yaml.YAMLError as error:
+            raise WrongValue(f"{key}: {text!r} is no YAML") from error
     try:
         return Values.model_validate(merged, by_alias=True, by_name=False)
     except ValidationError as error:

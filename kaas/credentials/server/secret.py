@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
 from kaas.credentials.server.certificates import Material, Pair
 from kaas.kube.objects import Object
 
@@ -49,6 +52,7 @@ def _decoded(value: str) -> bytes:
 def _is_readable(material: Material) -> bool:
     pairs = [material.ca, material.leaf, *([material.upcoming] if material.upcoming else [])]
     try:
-        return all(bool(pair.parsed) for pair in pairs)
-    except ValueError:
+        key = serialization.load_pem_private_key(material.leaf.key, None).public_key()
+        return all(bool(pair.parsed) for pair in pairs) and key == material.leaf.parsed.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return False

@@ -71,9 +71,10 @@ class Replica:
 
 
 def start(kubeconfig: Path, port: int, log: Path, **options: Any) -> Replica:
-    """Start a replica, which is ready later. options: of `main` below."""
+    """Start a replica, which is ready later. options: of `main` below, which stands for the command when it has any."""
     given = {"kubeconfig": str(kubeconfig), "port": port, "metrics_port": port + 1, **options}
-    argv = [sys.executable, "-m", "tests.contract.credentials.replica", json.dumps(given)]
+    own = [sys.executable, "-m", "tests.contract.credentials.replica", json.dumps(given)]
+    argv = own if options else [*_command(kubeconfig), *(f"{key}={value}" for key, value in _ports(port).items())]
     with log.open("ab") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=os.environ)
     return Replica(process, port, port + 1, log)
@@ -101,6 +102,16 @@ def stop(*replicas: Replica) -> None:
             replica.kill()
             replica.process.wait()
             raise
+
+
+def _command(kubeconfig: Path) -> list[str]:
+    """The command as it is installed."""
+    shared = [sys.executable, "-m", "kaas", "--kubeconfig", str(kubeconfig), "credential-webhook"]
+    return [*shared, f"--host={HOST}", f"--name={HOST}", "--drain=1", "--log-format=json"]
+
+
+def _ports(port: int) -> dict[str, int]:
+    return {"--port": port, "--metrics-port": port + 1}
 
 
 class Service:

@@ -11,15 +11,10 @@ import pytest
 
 from kaas.credentials.server.certificates import Pair, new_ca, new_leaf
 from tests.contract.credentials.clients.amazon import Amazon, amazon
+from tests.contract.credentials.clients.google_cloud import HOSTS, Google, google
 from tests.contract.credentials.clients.issuer import Issuer
 
-HOSTS = (
-    "127.0.0.1",
-    "oauth2.googleapis.com",
-    "storage.googleapis.com",
-    "sts.googleapis.com",
-    "iamcredentials.googleapis.com",
-)
+PROVIDER = "projects/123456789/locations/global/workloadIdentityPools/kaas-pool/providers/team-a"
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +31,7 @@ def ca() -> Pair:
 @pytest.fixture(scope="session")
 def tls(ca: Pair, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """For servers that are called by the names of the clouds' own."""
-    leaf = new_leaf(ca, HOSTS, datetime.now(UTC), timedelta(days=1))
+    leaf = new_leaf(ca, ("127.0.0.1", *HOSTS), datetime.now(UTC), timedelta(days=1))
     file: Path = tmp_path_factory.mktemp("tls") / "server.pem"
     file.write_bytes(leaf.certificate + leaf.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -48,3 +43,9 @@ def tls(ca: Pair, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 def aws(issuer: Issuer, tls: ssl.SSLContext) -> Iterator[Amazon]:
     with amazon(issuer, tls) as account:
         yield account
+
+
+@pytest.fixture(scope="session")
+def gcp(issuer: Issuer, tls: ssl.SSLContext) -> Iterator[Google]:
+    with google(issuer, f"//iam.googleapis.com/{PROVIDER}", tls) as cloud:
+        yield cloud

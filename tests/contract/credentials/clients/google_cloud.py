@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.request import Request, urlopen
 
 from aiohttp import ClientSession, web
 from gcp_storage_emulator.server import create_server
@@ -21,7 +22,7 @@ from gcp_storage_emulator.server import create_server
 from tests.contract.credentials.clients.issuer import Issuer, Refused, verified
 
 BUCKET: Final = "team-data"
-TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+TOKEN_URI: Final = "https://oauth2.googleapis.com/token"
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ASSERTION: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 HOSTS: Final = tuple(f"{name}.googleapis.com" for name in ("oauth2", "storage", "sts", "iamcredentials", "www"))
@@ -52,11 +53,18 @@ class Google:
         try:
             if service in ("oauth2", "sts") and request.path.endswith("/token"):
                 return self._token(await request.post())
+            if service == "sts":
+                return self._introspected(await request.post())
             if service == "iamcredentials":
                 return self._impersonated(request)
             return await self._storage(request)
         except Refused as error:
             return web.json_response({"error": "invalid_grant", "error_description": str(error)}, status=401)
+
+    def put(self, name: str, content: str) -> None:
+        """An object that is there already."""
+        url = f"{self.emulator}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}"
+        urlopen(Request(url, content.encode(), {"Content-Type": "text/plain"})).close()  # noqa: S310 - on loopback
 
     def _token(self, form: Any) -> web.Response:
         if form["grant_type"] == ASSERTION:
@@ -64,6 +72,11 @@ class Google:
         if form["grant_type"] != EXCHANGE or form["audience"] != self.audience:
             raise Refused(f"grant {form['grant_type']}")
         return self._given(self.issuer.account(form["subject_token"], self.audience), "token")
+
+    def _introspected(self, form: Any) -> web.Response:
+        """What gcloud asks to call its user by name, RFC 7662."""
+        who = self._owner(form["token"])
+        return web.json_response({"active": True, "username": f"principal:{self.audience}/subject/{who}"})
 
     def _signer(self, assertion: str) -> str:
         """The service account whose key has signed."""
@@ -94,7 +107,9 @@ class Google:
         return web.json_response({"accessToken": token, "expireTime": "2199-01-01T00:00:00Z"})
 
     def _caller(self, request: web.Request) -> str:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self._owner(request.headers.get("Authorization", "").removeprefix("Bearer "))
+
+    def _owner(self, token: str) -> str:
         if token not in self._tokens:
             raise Refused("Invalid Credentials")
         return self._tokens[token]
@@ -118,7 +133,7 @@ def google(issuer: Issuer, audience: str, tls: ssl.SSLContext) -> Iterator[Googl
     ready = threading.Event()
     storage = create_server(_HOST, 0, in_memory=True, default_bucket=BUCKET)
     storage.start()
-    cloud.emulator = f"http://{_HOST}:{storage._api._httpd.server_port}"  # noqa: SLF001 - it has no other name for it
+    cloud.emulator = f"http://{_HOST}:{storage._api._httpd.server_port}"
 
     async def serve() -> None:
         async with _serving(cloud, tls):

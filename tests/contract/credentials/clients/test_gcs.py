@@ -24,10 +24,12 @@ LIBRARY = str(Path(__file__).parent / "programs" / "with_google_cloud_storage.py
 PROJECT = "team-a-123"
 EMAIL = f"loader@{PROJECT}.iam.gserviceaccount.com"
 ANNOTATIONS = {GCP_ANNOTATION: "team-gcp"}
+# It only reads here: the storage server does not know the form in which gcloud uploads.
 _GCLOUD = """
 set -e
-printf %s "content of $1" | gcloud storage cp - "gs://team-data/$1"
-echo "$(gcloud config get core/project) $(gcloud storage cat "gs://team-data/$1")"
+project=$(gcloud config get core/project)
+content=$(gcloud storage cat "gs://team-data/$1")
+echo "$project $content"
 """
 # gcloud is no Python package, and too large to bring along: it is used where the machine has it.
 CLIENTS = {
@@ -52,7 +54,9 @@ def key_file(private: bytes) -> str:
 
 
 def used(gcp: Google, ca: Pair, pod: Sandbox, client: str, name: str) -> CompletedProcess[str]:
-    """What a client says that writes an object and reads it, in a cluster whose way out is a proxy."""
+    """What a client says that uses an object, in a cluster whose way out is a proxy."""
+    if client == "gcloud":
+        gcp.put(name, f"content of {name}")
     file = pod.home / "ca.pem"
     file.write_bytes(ca.certificate)
     trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE"), str(file))

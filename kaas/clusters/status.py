@@ -151,6 +151,8 @@ def _is_moving(snapshot: Snapshot) -> bool:
         return True
     if not _is_observed(live) or _surplus(snapshot):
         return True
+    if any(has < wants for _, has, wants in _parts(snapshot, "replicas")):  # there are no machines yet to be unwell
+        return True
     return any(_is_coming(m, snapshot) for m in live.machines)
 
 

@@ -32,6 +32,7 @@ WELL = [
     condition(n) for n in ("InfrastructureReady", "ControlPlaneAvailable", "WorkersAvailable", "TopologyReconciled")
 ]
 WAS_READY = {"phase": "Ready"}
+ONE_UNWELL = {"replicas": 3, "readyReplicas": 2, "upToDateReplicas": 3}
 
 
 def counted(kind: str, ready: int) -> Object:
@@ -85,7 +86,8 @@ def test_ready() -> None:
         (live(condition("RollingOut")), WAS_READY, "Updating"),
         (live(condition("ScalingUp")), WAS_READY, "Updating"),
         (live(), WAS_READY, "Ready"),
-        (live(control_plane=capi_object("KubeadmControlPlane", "cp", status=counted("cp", 2))), WAS_READY, "Degraded"),
+        (live(control_plane=capi_object("KubeadmControlPlane", "cp", status=counted("cp", 2))), WAS_READY, "Updating"),
+        (live(control_plane=capi_object("KubeadmControlPlane", "cp", status=ONE_UNWELL)), WAS_READY, "Degraded"),
     ],
 )
 def test_phase(found: Live, before: Object | None, phase: str) -> None:

@@ -83,6 +83,11 @@ def test_what_cluster_api_has_not_seen_yet_is_an_update() -> None:
     assert (found["phase"], ready(found)["status"]) == ("Updating", "Unknown")
 
 
+def test_machines_that_are_not_made_yet_are_an_update() -> None:
+    found = said(deployments=[deployment("cpu", "cpu", **counted(1))])
+    assert (found["phase"], ready(found)["message"]) == ("Updating", "UpToDate: ready: pool cpu 1 of 2")
+
+
 @pytest.mark.parametrize(
     ("reason", "phase"),
     [

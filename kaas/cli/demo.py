@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from kaas_lab import processes
+from kaas_lab import processes, record
 from kaas_lab.layout import DEFAULT_BASE_PORT, Layout, default_state
 from rich.console import Console
 
@@ -21,14 +21,14 @@ CLUSTER = "team-a"
 CONTROLLER = "kaas-controller"
 METRICS_OFFSET = 90  # of the management cluster's hundred ports
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main(argv: list[str]) -> int:
     """`up` or `down`; returns the exit code."""
     layout = Layout(default_state(), DEFAULT_BASE_PORT)
     if argv == ["down"]:
-        return _kaas("lab", "down", "--purge")
+        return kaas("lab", "down", "--purge") if record.find(layout.state) else 0
     if argv != ["up"]:
         console.print("usage: python -m kaas.cli.demo up|down")
         return 2
@@ -40,14 +40,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _kaas(*words: str, quiet: bool = False) -> int:
+def kaas(*words: str, quiet: bool = False) -> int:
+    """Run a command that is shown as a user would type it; returns its exit code."""
     if not quiet:
         console.print(f"[bold]$ kaas {' '.join(words)}[/bold]")
     return subprocess.run([sys.executable, "-m", "kaas", *words], check=False).returncode  # noqa: S603 - ours
 
 
 def _lab(layout: Layout) -> int:
-    return _kaas("lab", "up", "--base-port", str(layout.base_port))
+    return kaas("lab", "up", "--base-port", str(layout.base_port))
 
 
 def _controller(layout: Layout) -> int:
@@ -65,15 +66,15 @@ def _controller(layout: Layout) -> int:
 def _apply(layout: Layout) -> int:
     files = [EXAMPLES / name for name in ("releases.yaml", "site-lab.yaml", "team-a.yaml")]
     words = [word for file in files for word in ("-f", str(file))]
-    return _kaas("--kubeconfig", str(layout.kubeconfig), "apply", *words, "--wait", "--timeout", "20m")
+    return kaas("--kubeconfig", str(layout.kubeconfig), "apply", *words, "--wait", "--timeout", "20m")
 
 
 def _show(layout: Layout) -> int:
     """The tree, and the workload cluster's own answer through its kubeconfig."""
-    if code := _kaas("--kubeconfig", str(layout.kubeconfig), "status", CLUSTER):
+    if code := kaas("--kubeconfig", str(layout.kubeconfig), "status", CLUSTER):
         return code
     file = layout.state / f"{CLUSTER}.kubeconfig"
-    if code := _kaas("--kubeconfig", str(layout.kubeconfig), "kubeconfig", CLUSTER, "--output", str(file)):
+    if code := kaas("--kubeconfig", str(layout.kubeconfig), "kubeconfig", CLUSTER, "--output", str(file)):
         return code
     console.print(f"[bold]$ kubectl --kubeconfig {file} get nodes[/bold]")
     for node in asyncio.run(_nodes(file)):

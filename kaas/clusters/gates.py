@@ -14,6 +14,7 @@ from kaas.clusters.render import control_plane_zones
 from kaas.clusters.snapshot import Cloud, Live, Object
 
 LOOK_AGAIN_SECONDS = 15.0
+SLOW_SECONDS = 5.0  # a cloud that is slow is asked on in the background, and may have answered by then
 
 # What a cluster of its own needs in OpenStack beside its servers: CAPO's managed network with an API load balancer.
 NEW_CLUSTER_NEEDS = {
@@ -100,7 +101,7 @@ def in_cloud(wanted: Needs, cluster: Cluster, site: Site, cloud: Cloud) -> Itera
     """What the cloud lacks of what a change newly wants."""
     if cloud.problem:
         reason, message = cloud.problem
-        yield Gate(reason, message, LOOK_AGAIN_SECONDS)
+        yield Gate(reason, message, SLOW_SECONDS if reason == "CloudTimeout" else LOOK_AGAIN_SECONDS)
         return
     yield from _missing(wanted, cluster, site, cloud)
     yield from _over_quota(wanted, site, cloud)

@@ -37,6 +37,7 @@ _QUOTAS: Final[Mapping[str, Question]] = {
 }
 # Seconds after which credentials that nobody asked with are forgotten: rotated ones never come back.
 _IDLE: Final = 3600.0
+_BRIEFLY: Final = 0.5  # seconds: longer than a cloud that is well and asked already needs
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class _Known:
     asked: float = 0.0
     began: float = 0.0
     asking: asyncio.Task[CloudFacts] | None = field(default=None, repr=False)
+    waiting: int = 0
 
 
 class CloudDirectory:
@@ -95,13 +97,28 @@ class CloudDirectory:
             known.began = self._clock()
             known.asking = asyncio.create_task(self._ask(credentials, known))
         asking = known.asking
-        left = None if patience is None else max(0.0, known.began + patience - self._clock())
-        done, _ = await asyncio.wait({asking}, timeout=left)
+        done = await self._wait(known, asking, patience)
         if done:
             return asking.result()
         if known.facts and known.facts.error:
             return known.facts
         return CloudFacts(error=not_in_time(credentials.auth_url))
+
+    async def _wait(self, known: _Known, asking: asyncio.Task[CloudFacts], patience: float | None) -> bool:
+        """Whether the round ends in time.
+
+        One caller waits for long. More, or any after a failure, would only hold up others: a cloud that does not answer
+        must not take all workers.
+        """
+        left = None if patience is None else max(0.0, known.began + patience - self._clock())
+        if left is not None and (known.waiting or (known.facts and known.facts.error)):
+            left = min(left, _BRIEFLY)
+        known.waiting += 1
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=left)
+        finally:
+            known.waiting -= 1
+        return bool(done)
 
     def forget(self, credentials: Credentials) -> None:
         """Ask anew next time: something is known to have changed."""

@@ -44,11 +44,18 @@ def _measure(platform: Platform, changes: int) -> list[tuple[float, float]]:
 
 def _change(platform: Platform, process: Controller, seen: Changes, number: int) -> tuple[float, float]:
     """Requests by the API server's count and by the controller's own."""
-    before, ours = _counted(platform), _own(process)
-    seen.send([fleet.name_of(number)])
-    seen.latencies()
-    _until_quiet(platform)
-    return _counted(platform) - before, _own(process) - ours
+    while True:
+        watches, before, ours = _ended_watches(platform), _counted(platform), _own(process)
+        seen.send([fleet.name_of(number)])
+        seen.latencies()
+        _until_quiet(platform)
+        if _ended_watches(platform) == watches:  # one that starts anew, as it does about once a minute, is aside
+            return _counted(platform) - before, _own(process) - ours
+
+
+def _ended_watches(platform: Platform) -> float:
+    found = metrics.scrape_api_server(platform.api.url, platform.layout.certificates)
+    return metrics.total(found, "apiserver_request_total", verb="WATCH")
 
 
 def _until_quiet(platform: Platform) -> None:

@@ -6,7 +6,7 @@ of that is alike in thousands of objects ("Ready is True"), and kept once. So no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from sys import intern
 from typing import Any
@@ -22,6 +22,7 @@ KEPT_STATUS = (
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
 )
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
+KEPT_OF_OWN_CONDITION = (*KEPT_OF_CONDITION, "observedGeneration")
 DROPPED_OF_CLUSTER = frozenset({"deprecated", "conditions"})
 _ALIKE = 8192  # different pieces that are remembered to be shared
 
@@ -34,7 +35,7 @@ def cluster(obj: Object) -> Object:
         meta["annotations"] = kept
     status = obj.get("status") or {}
     rest = {k: v for k, v in status.items() if k not in DROPPED_OF_CLUSTER}
-    return {**obj, "metadata": meta, "status": rest | _conditions_of(status)}
+    return {**obj, "metadata": meta, "status": rest | _conditions_of(status, KEPT_OF_OWN_CONDITION)}
 
 
 def part(obj: Object) -> Object:
@@ -82,16 +83,12 @@ def _shared(items: tuple[tuple[str, Any], ...]) -> Object:
     return dict(items)
 
 
-def _conditions_of(status: Mapping[str, Any]) -> Object:
+def _conditions_of(status: Mapping[str, Any], kept: Sequence[str] = KEPT_OF_CONDITION) -> Object:
     """Conditions without their times, which nobody reads."""
     if "conditions" not in status:
         return {}
-    return {"conditions": _conditions(tuple(_said(status["conditions"] or ())))}
-
-
-def _said(conditions: Iterable[Object]) -> Iterable[tuple[tuple[str, Any], ...]]:
-    for found in conditions:
-        yield tuple((k, found[k]) for k in KEPT_OF_CONDITION if k in found)
+    said = tuple(tuple((k, found[k]) for k in kept if k in found) for found in status["conditions"] or ())
+    return {"conditions": _conditions(said)}
 
 
 @lru_cache(maxsize=_ALIKE)

@@ -149,7 +149,7 @@ def _is_moving(snapshot: Snapshot) -> bool:
     reconciled = condition(cluster, "TopologyReconciled") or {}
     if reconciled.get("reason") in AT_WORK or any(is_true(cluster, m) for m in MOVEMENTS):
         return True
-    if not _is_observed(live) or _surplus(snapshot):
+    if not _is_observed(live) or _outdated(snapshot) or _surplus(snapshot):
         return True
     if any(has < wants for _, has, wants in _parts(snapshot, "replicas")):  # there are no machines yet to be unwell
         return True
@@ -157,10 +157,29 @@ def _is_moving(snapshot: Snapshot) -> bool:
 
 
 def _is_observed(live: Live) -> bool:
-    """Whether Cluster API has seen what was last handed to it."""
+    """Whether what was last handed to Cluster API has reached everything that makes machines.
+
+    Its controllers see a change one after the other: the condition's generation is that of the one for the topology.
+    """
     cluster = live.cluster or {"metadata": {}}
     newest: int = cluster["metadata"].get("generation", 0)
-    return int(_status_of(cluster).get("observedGeneration", 0)) >= newest
+    passed_on = (condition(cluster, "TopologyReconciled") or {}).get("observedGeneration", newest)
+    seen = min(_status_of(cluster).get("observedGeneration", 0), passed_on)
+    parts = [p for p in (live.control_plane, *live.deployments) if p is not None]
+    return bool(seen >= newest) and all(_has_seen_itself(p) for p in parts)
+
+
+def _has_seen_itself(part: Object) -> bool:
+    newest = part["metadata"].get("generation", 0)
+    return bool(_status_of(part).get("observedGeneration", newest) >= newest)
+
+
+def _outdated(snapshot: Snapshot) -> list[str]:
+    """Parts with machines that are not as the spec says."""
+    parts = [("control plane", snapshot.live.control_plane or {})]
+    parts += [(f"pool {labels(d).get(LABEL_POOL)}", d) for d in snapshot.live.deployments]
+    counted = [(name, _status_of(p).get("replicas") or 0, _status_of(p).get("upToDateReplicas")) for name, p in parts]
+    return [f"{name} {has - new}" for name, has, new in counted if new is not None and new < has]
 
 
 def _is_coming(machine: Object, snapshot: Snapshot) -> bool:
@@ -184,13 +203,21 @@ def _up_to_date(snapshot: Snapshot) -> Finding:
         return Finding("UpToDate", "False", moving[0]["type"], words[:MAX_MESSAGE])
     if reconciled is None or not _is_observed(snapshot.live):
         return Finding("UpToDate", "Unknown", "NotReported", "Cluster API has not reported it yet")
+    return _behind(snapshot) or Finding("UpToDate", "True", "UpToDate", "")
+
+
+def _behind(snapshot: Snapshot) -> Finding | None:
+    """What the counts of machines say before, or in place of, Cluster API's own summary."""
+    if outdated := _outdated(snapshot):
+        words = f"machines that are not as the spec says: {', '.join(outdated)}"
+        return Finding("UpToDate", "False", "RollingOut", words)
     if surplus := _surplus(snapshot):
         return Finding("UpToDate", "False", "ScalingDown", f"machines: {', '.join(surplus)}")
     if short := _short(snapshot):
         why = causes.of_machines(snapshot.live.machines, snapshot.live, snapshot.faults)
         said = [f"ready: {', '.join(short)}", *map(str, list(why)[:MAX_CAUSES])]
         return Finding("UpToDate", "False", "MachinesNotReady", "; ".join(said)[:MAX_MESSAGE])
-    return Finding("UpToDate", "True", "UpToDate", "")
+    return None
 
 
 def _short(snapshot: Snapshot) -> list[str]:

@@ -83,6 +83,31 @@ def test_what_cluster_api_has_not_seen_yet_is_an_update() -> None:
     assert (found["phase"], ready(found)["status"]) == ("Updating", "Unknown")
 
 
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"cluster": capi_cluster(*WELL[:-1], {**WELL[-1], "observedGeneration": 1}, metadata={"generation": 2})},
+        {"deployments": [deployment("cpu", "cpu", **counted(2), observedGeneration=1)]},
+    ],
+    ids=["by the topology", "by a pool"],
+)
+def test_a_change_that_has_not_come_down_yet_is_an_update(live: dict[str, Any]) -> None:
+    """Counts and conditions are still those from before it."""
+    for part in live.get("deployments", ()):
+        part["metadata"]["generation"] = 2
+    if "cluster" in live:
+        live["cluster"]["status"]["observedGeneration"] = 2
+    found = said(**live)
+    assert (found["phase"], ready(found)["reason"]) == ("Updating", "NotReported")
+
+
+def test_machines_of_an_older_spec_are_an_update() -> None:
+    """Before the Cluster API Cluster says so."""
+    found = said(deployments=[deployment("cpu", "cpu", **counted(2), upToDateReplicas=1)])
+    assert (found["phase"], ready(found)["reason"]) == ("Updating", "RollingOut")
+    assert ready(found)["message"] == "UpToDate: machines that are not as the spec says: pool cpu 1"
+
+
 def test_machines_that_are_not_made_yet_are_an_update() -> None:
     found = said(deployments=[deployment("cpu", "cpu", **counted(1))])
     assert (found["phase"], ready(found)["message"]) == ("Updating", "UpToDate: ready: pool cpu 1 of 2")

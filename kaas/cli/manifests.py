@@ -95,7 +95,7 @@ def _texts(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
         if file == STDIN:
             yield "stdin", sys.stdin.read()
         elif file.is_dir():
-            yield from ((str(f), f.read_text()) for f in sorted(file.rglob("*")) if f.suffix in SUFFIXES)
+            yield from ((str(f), f.read_text()) for f in sorted(file.glob("*")) if f.suffix in SUFFIXES)
         else:
             yield str(file), file.read_text()
 

@@ -16,7 +16,7 @@ from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, Parsed, Source, observe
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
-from kaas.clusters.status import status
+from kaas.clusters.status import settles_in, status
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Ref, metadata
@@ -111,8 +111,8 @@ class ClusterReconciler:
                 return None
             steps = plan(snapshot)
             if refused or not steps or steps[0].gates:
-                await self._report(snapshot, steps, refused)
-                return look_again(snapshot, steps, refused)
+                reported = await self._report(snapshot, steps, refused)
+                return min(look_again(snapshot, steps, refused), settles_in(reported) or RESYNC_SECONDS)
             log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
             try:
                 refused = await self._carry_out(steps[0], key)
@@ -172,15 +172,17 @@ class ClusterReconciler:
         if keep:
             self._store.put(patched)
 
-    async def _report(self, snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -> None:
+    async def _report(self, snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -> Object:
+        """Write the status if it differs; returns it."""
         key = (snapshot.cluster.metadata.namespace or "", snapshot.cluster.metadata.name)
         raw = self._store.get(resources.CLUSTER, *key)
         found = status(snapshot, steps, self._clock.now(), refused)
         if raw is None or same_status(found["status"], before := raw.get("status") or {}):
-            return
+            return found
         self._store.put(await self._writer.apply_status(found))
         if found["status"]["phase"] != before.get("phase"):
             await self._announce(raw, found["status"])
+        return found
 
     async def _tell(self, snapshot: Snapshot, steps: Sequence[Step], error: KubeError) -> None:
         """Say in the status why a write failed, a webhook that does not answer for example, if that can be written."""

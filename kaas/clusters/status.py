@@ -13,6 +13,7 @@ from typing import Any
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_POOL
+from kaas.api.model import Condition
 from kaas.clusters import causes
 from kaas.clusters.plan import Step
 from kaas.clusters.snapshot import Live, Object, Snapshot
@@ -23,6 +24,8 @@ CONTROL_PLANE_LABEL = "cluster.x-k8s.io/control-plane"
 MAX_CAUSES = 3
 MAX_MESSAGE = 4096
 MAX_STEP_TEXT = 1024
+SETTLING = "Settling"
+SETTLE_SECONDS = 5.0  # Cluster API's controllers look at one object once a second; longer on a busy machine
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Finding:
 def status(snapshot: Snapshot, steps: Sequence[Step], now: datetime, refused: str | None = None) -> Object:
     """The status object to apply. `refused`: what the API server or a webhook said when a step was applied."""
     live = snapshot.live
-    findings = [_accepted(steps, refused), *_from_cluster_api(snapshot)]
+    findings = [_settled(f, snapshot.cluster, now) for f in (_accepted(steps, refused), *_from_cluster_api(snapshot))]
     ready = _ready(snapshot, steps, findings)
     found: Object = {
         "phase": phase(snapshot, steps, ready, blocked=refused is not None),
@@ -74,8 +77,14 @@ def phase(snapshot: Snapshot, steps: Sequence[Step], ready: Finding, *, blocked:
         return "Blocked"
     if ready.status == "True":
         return "Ready"
-    moving = not is_deleting(cluster) and (steps or _is_moving(snapshot))
+    moving = not is_deleting(cluster) and (steps or ready.reason == SETTLING or _is_moving(snapshot))
     return "Updating" if moving else "Degraded"
+
+
+def settles_in(found: Object) -> float | None:
+    """Seconds until this status may be another one although nothing has changed; None for never."""
+    settling = any(c["reason"] == SETTLING for c in found["status"]["conditions"])
+    return SETTLE_SECONDS if settling else None
 
 
 # --- conditions ---------------------------------------------------------------------------------------------------
@@ -260,8 +269,26 @@ def _was_available(cluster: Cluster) -> bool:
     return cluster.status is not None and cluster.status.phase in ("Ready", "Updating", "Degraded", "Blocked")
 
 
+def _settled(finding: Finding, cluster: Cluster, now: datetime) -> Finding:
+    """A finding, or that it is too early for it.
+
+    A pool that has seen a change counts its machines as up to date until it looks at them a second later.
+    """
+    before = _before(finding, cluster)
+    if finding.type != "UpToDate" or finding.status != "True" or before is None or before.status == "True":
+        return finding
+    if (now - before.last_transition_time).total_seconds() >= SETTLE_SECONDS:
+        return finding
+    return Finding("UpToDate", "Unknown", SETTLING, "all is as it should be, if Cluster API has begun with the change")
+
+
+def _before(finding: Finding, cluster: Cluster) -> Condition | None:
+    conditions = cluster.status.conditions if cluster.status else ()
+    return next((c for c in conditions if c.type == finding.type), None)
+
+
 def _condition(finding: Finding, cluster: Cluster, now: datetime) -> Object:
-    before = next((c for c in (cluster.status.conditions if cluster.status else ()) if c.type == finding.type), None)
+    before = _before(finding, cluster)
     since = before.last_transition_time if before and before.status == finding.status else now
     return {
         "type": finding.type,

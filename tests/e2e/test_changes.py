@@ -108,6 +108,22 @@ def test_a_change_is_one_write(changing: Platform, before: list[Object], after: 
     assert len(machines) == 1 + sum(p["replicas"] for p in after)
 
 
+def test_ready_means_that_every_machine_is_as_the_spec_says(changing: Platform) -> None:
+    """A label is given at registration: the pool's machines are replaced, and until then the Cluster is not Ready."""
+    make(changing, cluster(NAME, pool()))
+    before = workers(changing)
+    make(changing, cluster(NAME, pool(labels={"team.example.com/tier": "batch"})))
+    after = workers(changing)
+    assert len(after) == 1
+    assert not before & after
+
+
+def workers(platform: Platform) -> set[str]:
+    """Machines of the Cluster's pools."""
+    found = [m["metadata"] for m in platform.items(MACHINES) if m["metadata"]["labels"][OWNER] == NAME]
+    return {m["name"] for m in found if "kaas.internal/pool" in m["labels"]}
+
+
 def test_the_same_again_is_no_write(changing: Platform) -> None:
     make(changing, cluster(NAME, pool()))
     written, reconciled = changing.writes(), reconciles(changing)

@@ -21,6 +21,7 @@ from tests.unit.clusters.fake_api import FakeApi
 KEY = (NAMESPACE, NAME)
 CAPI_FINALIZER = "cluster.cluster.x-k8s.io"
 MOST_TURNS = 40
+TURN_SECONDS = 10.0
 INFRASTRUCTURE_API = "infrastructure.cluster.x-k8s.io/v1beta1"
 CONTROL_PLANE_API = "controlplane.cluster.x-k8s.io/v1beta2"
 
@@ -86,7 +87,8 @@ class World:
                 self.index.put(small(obj) if small else obj)
 
     async def turn(self) -> None:
-        """One turn of everybody."""
+        """One turn of everybody, which takes some seconds."""
+        await self.clock.advance(TURN_SECONDS)
         self.watch()
         self.again = await self.reconciler.reconcile(KEY)
         self.cluster_api()

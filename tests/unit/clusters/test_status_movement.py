@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kaas.api.constants import FINALIZER
 from kaas.clusters.snapshot import Live
-from kaas.clusters.status import status
+from kaas.clusters.status import SETTLE_SECONDS, settles_in, status
 from tests.unit.clusters.builders import (
     Object,
     capi_cluster,
@@ -37,7 +37,7 @@ def counted(replicas: int, ready: int | None = None) -> Object:
     return {"replicas": replicas, "readyReplicas": replicas if ready is None else ready}
 
 
-def said(*, phase: str = "Ready", **live: Any) -> Object:
+def said(*, phase: str = "Ready", before: Object | None = None, **live: Any) -> Object:
     """The status of a Cluster with a pool of two, of which everything is there but for what is given."""
     has: dict[str, Any] = {
         "cluster": capi_cluster(*WELL),
@@ -45,7 +45,9 @@ def said(*, phase: str = "Ready", **live: Any) -> Object:
         "deployments": [deployment("cpu", "cpu", **counted(2))],
         **live,
     }
-    subject = cluster(metadata={"finalizers": [FINALIZER]}, status={"phase": phase}, nodePools=[pool(replicas=2)])
+    subject = cluster(
+        metadata={"finalizers": [FINALIZER]}, status={"phase": phase, **(before or {})}, nodePools=[pool(replicas=2)]
+    )
     found: Object = status(replace(settled(subject), live=Live(**has)), [], NOW)["status"]
     return found
 
@@ -153,3 +155,24 @@ def test_a_pool_that_is_available_but_short_says_why() -> None:
     """Cluster API calls a pool available as long as no more are missing than may be."""
     found = said(deployments=SHORT, machines=[machine("m")], servers=[FAILED])
     assert ready(found)["message"] == "UpToDate: ready: pool cpu 1 of 2; OpenStackServer m: ERROR"
+
+
+def reported(status: str, seconds_ago: float) -> Object:
+    """What was said of UpToDate before."""
+    since = (NOW - timedelta(seconds=seconds_ago)).isoformat()
+    return {"conditions": [condition("UpToDate", status, "Because", "") | {"lastTransitionTime": since}]}
+
+
+@pytest.mark.parametrize("status", ["Unknown", "False"])
+def test_nothing_is_believed_right_after_a_change(status: str) -> None:
+    """Cluster API counts machines as up to date until it looks at them."""
+    found = said(phase="Updating", before=reported(status, SETTLE_SECONDS - 1))
+    assert (found["phase"], ready(found)["status"], ready(found)["reason"]) == ("Updating", "Unknown", "Settling")
+    assert settles_in({"status": found}) == SETTLE_SECONDS
+    found = said(phase="Updating", before=reported(status, SETTLE_SECONDS))
+    assert found["phase"] == "Ready"
+    assert settles_in({"status": found}) is None
+
+
+def test_what_was_well_stays_so() -> None:
+    assert said(before=reported("True", 0))["phase"] == "Ready"

@@ -95,7 +95,7 @@ def changing(dev: Platform) -> Iterator[Platform]:
         pytest.param([pool()], [pool(), pool("more")], id="a new pool"),
         pytest.param([pool(), pool("more")], [pool()], id="a pool less"),
         pytest.param([pool()], [pool(labels={"team.example.com/tier": "web"})], id="labels"),
-        pytest.param([pool()], [pool("renamed")], id="a pool in place of another"),
+        pytest.param([pool()], [pool("renamed")], id="a pool in place of another", marks=pytest.mark.slow),
     ],
 )
 def test_a_change_is_one_write(changing: Platform, before: list[Object], after: list[Object]) -> None:
@@ -108,6 +108,7 @@ def test_a_change_is_one_write(changing: Platform, before: list[Object], after: 
     assert len(machines) == 1 + sum(p["replicas"] for p in after)
 
 
+@pytest.mark.slow
 def test_ready_means_that_every_machine_is_as_the_spec_says(changing: Platform) -> None:
     """A label is given at registration: the pool's machines are replaced, and until then the Cluster is not Ready."""
     make(changing, cluster(NAME, pool()))
@@ -258,6 +259,7 @@ def comparable(dev: Platform, name: str) -> Object:
     return {"conditions": conditions, "counts": counts, "topology": topology, "finalizers": kept}
 
 
+@pytest.mark.slow
 def test_deleted_while_it_is_made(dev: Platform) -> None:
     dev.apply(cluster("short-lived", pool()))
     until("it is handed to Cluster API", lambda: capi(dev, "short-lived"))

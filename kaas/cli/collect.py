@@ -9,20 +9,11 @@ from kaas.api.constants import SYSTEM_NAMESPACE
 from kaas.cli.session import Session
 from kaas.clusters.observe import Key, Parsed, observe
 from kaas.clusters.snapshot import Snapshot
+from kaas.clusters.watched import PARTS
 from kaas.kube import resources
 from kaas.kube.objects import Object, Objects, Ref
-from kaas.kube.resources import Resource
-from kaas.runtime.index import CLUSTER_LABEL, Index
-
-PARTS = (
-    resources.KUBEADM_CONTROL_PLANE,
-    resources.MACHINE_DEPLOYMENT,
-    resources.MACHINE,
-    resources.OPENSTACK_CLUSTER,
-    resources.OPENSTACK_MACHINE,
-    resources.OPENSTACK_SERVER,
-)
-"""What Cluster API and its provider make of one Cluster."""
+from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
+from kaas.runtime.index import Index
 
 
 async def of_clusters(session: Session, keys: Collection[Key]) -> Index:
@@ -70,7 +61,7 @@ def _parts(session: Session, keys: Collection[Key]) -> list[Awaitable[Objects]]:
     found: list[Awaitable[Objects]] = []
     for namespace in sorted({n for n, _ in keys}):
         names = [name for n, name in keys if n == namespace]
-        selector = f"{CLUSTER_LABEL}={names[0]}" if len(names) == 1 else CLUSTER_LABEL
+        selector = f"{CLUSTER_NAME_LABEL}={names[0]}" if len(names) == 1 else CLUSTER_NAME_LABEL
         found += [session.list(r, namespace, selector) for r in PARTS]
     return found
 

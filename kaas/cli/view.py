@@ -12,8 +12,8 @@ from pydantic.alias_generators import to_camel
 from kaas.api.constants import LABEL_POOL
 from kaas.clusters import causes
 from kaas.clusters.snapshot import Live, Object, Snapshot
-from kaas.clusters.status import CONTROL_PLANE_LABEL
 from kaas.kube.objects import condition, is_deleting, is_true, labels
+from kaas.kube.resources import CONTROL_PLANE_LABEL
 
 CONTROL_PLANE = "control plane"
 NOT_LOOKED_AT = "the controller has not looked at it yet (is `kaas controller` running?)"

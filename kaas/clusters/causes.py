@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from kaas.clusters.snapshot import Live, Object
 from kaas.kube.objects import condition, is_deleting
 
-# What Cluster API sums up from below says nothing of its own; where there is a deeper word, that one counts.
-SUMMARIES = frozenset({"Ready", "Available", "UpToDate"})
 CHAIN = ("OpenStackServer", "OpenStackMachine", "Machine")  # the deepest first
 # In the order in which a machine passes them: the first that does not hold is the one that it waits for.
 ASPECTS = {
@@ -72,12 +70,12 @@ def of_infrastructure(live: Live) -> Cause | None:
     """Why network, load balancer or endpoint are not there yet."""
     if live.infrastructure is None:
         return None
-    return _failure(live.infrastructure) or _first(live.infrastructure, ("Ready",), summaries=True)
+    return _failure(live.infrastructure) or _first(live.infrastructure, ("Ready",))
 
 
 def of_cluster(live: Live, types: Iterable[str]) -> Cause | None:
     """The first of the Cluster API Cluster's conditions that does not hold."""
-    return _first(live.cluster, types, summaries=True) if live.cluster else None
+    return _first(live.cluster, types) if live.cluster else None
 
 
 def _belongs(infrastructure: Object, machine: Object) -> bool:
@@ -94,12 +92,12 @@ def _failure(obj: Object) -> Cause | None:
     return Cause(obj["kind"], obj["metadata"]["name"], status.get("failureReason") or "", status["failureMessage"])
 
 
-def _first(obj: Object, types: Iterable[str], *, summaries: bool = False) -> Cause | None:
+def _first(obj: Object, types: Iterable[str]) -> Cause | None:
     if failed := _failure(obj):
         return failed
     for name in types:
         found = condition(obj, name)
-        if found and _says_why(found) and (summaries or name not in SUMMARIES):
+        if found and _says_why(found):
             message = found.get("message") or found.get("reason") or name
             return Cause(obj["kind"], obj["metadata"]["name"], found.get("reason") or name, message)
     return None

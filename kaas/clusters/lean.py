@@ -13,10 +13,11 @@ from typing import Any
 
 from kaas.api.constants import GROUP
 from kaas.clusters.snapshot import Object
+from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
 
 KEPT_ANNOTATIONS = frozenset({"kaas.internal/applied"})
 KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
-KEPT_LABELS = frozenset({"cluster.x-k8s.io/cluster-name", "cluster.x-k8s.io/control-plane"})
+KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL})
 KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),

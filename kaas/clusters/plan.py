@@ -17,8 +17,6 @@ from kaas.clusters.target import ReleaseMissingError, Target, class_of, target
 from kaas.kube.difference import APPLIED_ANNOTATION, differs, with_applied_hash
 from kaas.kube.objects import Ref, condition, is_deleting, ref_of
 
-CAPO_IDENTITY_KIND = "OpenStackClusterIdentity"
-
 
 @dataclass(frozen=True)
 class Step:

@@ -19,8 +19,8 @@ from kaas.clusters.plan import Step
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.clusters.target import live_class_name
 from kaas.kube.objects import condition, is_deleting, is_true, labels
+from kaas.kube.resources import CONTROL_PLANE_LABEL
 
-CONTROL_PLANE_LABEL = "cluster.x-k8s.io/control-plane"
 MAX_CAUSES = 3
 MAX_MESSAGE = 4096
 MAX_STEP_TEXT = 1024
@@ -110,13 +110,13 @@ def _from_cluster_api(snapshot: Snapshot) -> Iterable[Finding]:
         for name in ("InfrastructureReady", "ControlPlaneReady", "WorkersReady"):
             yield Finding(name, "Unknown", "NotCreated", words)
         return
-    yield _mirror("InfrastructureReady", live, ("InfrastructureReady",), _infrastructure_causes(live))
+    yield _mirror("InfrastructureReady", live, "InfrastructureReady", _infrastructure_causes(live))
     machines = list(live.machines)
     masters = [m for m in machines if CONTROL_PLANE_LABEL in labels(m)]
     workers = [m for m in machines if CONTROL_PLANE_LABEL not in labels(m)]
     faults = snapshot.faults
-    yield _mirror("ControlPlaneReady", live, ("ControlPlaneAvailable",), causes.of_machines(masters, live, faults))
-    yield _mirror("WorkersReady", live, ("WorkersAvailable",), causes.of_machines(workers, live, faults))
+    yield _mirror("ControlPlaneReady", live, "ControlPlaneAvailable", causes.of_machines(masters, live, faults))
+    yield _mirror("WorkersReady", live, "WorkersAvailable", causes.of_machines(workers, live, faults))
     yield _up_to_date(snapshot)
 
 
@@ -125,9 +125,9 @@ def _infrastructure_causes(live: Live) -> Iterable[causes.Cause]:
     return [found] if found else []
 
 
-def _mirror(name: str, live: Live, types: Sequence[str], deeper: Iterable[causes.Cause]) -> Finding:
+def _mirror(name: str, live: Live, verdict_type: str, deeper: Iterable[causes.Cause]) -> Finding:
     """Cluster API's own verdict, with the deepest cause in place of its summary."""
-    verdict = condition(live.cluster or {}, types[0])
+    verdict = condition(live.cluster or {}, verdict_type)
     if verdict is None:
         return Finding(name, "Unknown", "NotReported", "Cluster API has not reported it yet")
     if verdict["status"] == "True":

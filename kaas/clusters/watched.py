@@ -11,9 +11,17 @@ from kaas.clusters.observe import Key, Source
 from kaas.clusters.snapshot import Object
 from kaas.kube import resources
 from kaas.kube.objects import labels
-from kaas.kube.resources import Resource
+from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
-CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
+PARTS = (
+    resources.KUBEADM_CONTROL_PLANE,
+    resources.MACHINE_DEPLOYMENT,
+    resources.MACHINE,
+    resources.OPENSTACK_CLUSTER,
+    resources.OPENSTACK_MACHINE,
+    resources.OPENSTACK_SERVER,
+)
+"""What Cluster API and its provider make of one Cluster."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +52,7 @@ def interests(source: Source) -> list[Interest]:
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
         Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], lean.cluster),
     ]
-    parts = (
-        resources.KUBEADM_CONTROL_PLANE,
-        resources.MACHINE_DEPLOYMENT,
-        resources.MACHINE,
-        resources.OPENSTACK_CLUSTER,
-        resources.OPENSTACK_MACHINE,
-        resources.OPENSTACK_SERVER,
-    )
-    return every + [Interest(r, _cluster_key, lean.part) for r in parts]
+    return every + [Interest(r, _cluster_key, lean.part) for r in PARTS]
 
 
 def _own_key(obj: Object) -> Key:

@@ -51,6 +51,10 @@ class Resource:
 
 
 CORE = "cluster.x-k8s.io"
+CLUSTER_NAME_LABEL = f"{CORE}/cluster-name"
+"""On everything that Cluster API and its providers make of a Cluster."""
+CONTROL_PLANE_LABEL = f"{CORE}/control-plane"
+"""On Machines of a control plane."""
 CONTROL_PLANE = "controlplane.cluster.x-k8s.io"
 BOOTSTRAP = "bootstrap.cluster.x-k8s.io"
 INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io"

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kaas.kube.objects import Object, Objects, Ref, labels, owner_uids, uid
-from kaas.kube.resources import Resource
-
-CLUSTER_LABEL = "cluster.x-k8s.io/cluster-name"
+from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
 _GroupKind = tuple[str, str]
 _Name = tuple[str, str]  # namespace (empty for kinds without) and name
@@ -35,7 +33,7 @@ class Index:
         before = self._forget(entry)
         lean = self._lean(obj)
         self._objects[entry[0]][entry[1]] = lean
-        if cluster := labels(lean).get(CLUSTER_LABEL):
+        if cluster := labels(lean).get(CLUSTER_NAME_LABEL):
             self._by_cluster[(entry[1][0], cluster)].add(entry)
         for owner in owner_uids(lean):
             self._by_owner[owner].add(entry)
@@ -84,7 +82,7 @@ class Index:
         known = self._objects[entry[0]].pop(entry[1], None)
         if known is None:
             return None
-        if cluster := labels(known).get(CLUSTER_LABEL):
+        if cluster := labels(known).get(CLUSTER_NAME_LABEL):
             _discard(self._by_cluster, (entry[1][0], cluster), entry)
         for owner in owner_uids(known):
             _discard(self._by_owner, owner, entry)

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.kube.objects import Ref
-from kaas.kube.resources import CAPI_CLUSTER, CLUSTER, MACHINE, SECRET, SITE
-from kaas.runtime.index import CLUSTER_LABEL, Index
+from kaas.kube.resources import CAPI_CLUSTER, CLUSTER, CLUSTER_NAME_LABEL, MACHINE, SECRET, SITE
+from kaas.runtime.index import Index
 
 
 def machine(name: str, *, namespace: str = "t", cluster: str = "", owner: str = "", uid: str = "") -> dict[str, Any]:
     meta: dict[str, Any] = {"name": name, "namespace": namespace, "uid": uid or f"uid-{name}"}
     if cluster:
-        meta["labels"] = {CLUSTER_LABEL: cluster}
+        meta["labels"] = {CLUSTER_NAME_LABEL: cluster}
     if owner:
         meta["ownerReferences"] = [{"uid": owner}]
     return {"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine", "metadata": meta}
@@ -107,7 +107,7 @@ def test_secondary_indices_agree_with_the_objects(steps: list[tuple[bool, str, s
     for label in ("one", "two"):
         in_t = [o for o in known if o["metadata"]["namespace"] == "t"]
         assert index.list(MACHINE, "t") == in_t
-        expected = [o for o in in_t if o["metadata"].get("labels") == {CLUSTER_LABEL: label}]
+        expected = [o for o in in_t if o["metadata"].get("labels") == {CLUSTER_NAME_LABEL: label}]
         assert index.of_cluster(MACHINE, "t", label) == expected
         owned = [o for o in known if o["metadata"].get("ownerReferences") == [{"uid": label}]]
         assert index.owned_by(label) == owned

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from kaas.kube.resources import MACHINE, SITE
-from kaas.runtime.index import CLUSTER_LABEL, Index
+from kaas.kube.resources import CLUSTER_NAME_LABEL, MACHINE, SITE
+from kaas.runtime.index import Index
 from kaas.runtime.watches import Feed, Subscription, Watch
 
 
 def machine(name: str, version: int, cluster: str = "one", namespace: str = "t", **more: Any) -> dict[str, Any]:
     meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(version)}
-    return {"metadata": {**meta, "labels": {CLUSTER_LABEL: cluster}}, **more}
+    return {"metadata": {**meta, "labels": {CLUSTER_NAME_LABEL: cluster}}, **more}
 
 
 def cluster_of(obj: dict[str, Any]) -> Iterable[Hashable]:
-    return [obj["metadata"]["labels"][CLUSTER_LABEL]]
+    return [obj["metadata"]["labels"][CLUSTER_NAME_LABEL]]
 
 
 class Fed:

@@ -41,8 +41,8 @@ class Act(Protocol):
     """One pass of a step: does what is to be done next and does not wait for it.
 
     It is called again every few seconds until it is done, also by another process after a crash: nothing that was begun
-    since `started` may be begun twice. Whatever is not answered in time (Unavailable, CloudError) is raised as it is, and
-    tried again.
+    since `started` may be begun twice. Whatever is not answered in time (Unavailable, CloudError) is raised as it is,
+    and tried again.
     """
 
     async def __call__(self, task: Task, now: datetime) -> Result:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kaas.api.constants import LABEL_SITE
-from kaas.clusters import lean
 from kaas.clusters.observe import Key, Source
 from kaas.clusters.snapshot import Object
-from kaas.kube import resources
+from kaas.kube import lean, resources
 from kaas.kube.objects import labels
 from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
@@ -52,7 +51,7 @@ def interests(source: Source) -> list[Interest]:
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
         Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], lean.cluster),
     ]
-    return every + [Interest(r, _cluster_key, lean.part) for r in PARTS]
+    return every + [Interest(r, _cluster_key, lean.machine if r is resources.MACHINE else lean.part) for r in PARTS]
 
 
 def _own_key(obj: Object) -> Key:

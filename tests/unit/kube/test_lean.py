@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from kaas.clusters import lean
 from kaas.clusters.status import COUNTS
+from kaas.kube import lean
 from tests.unit.clusters.builders import Object, capi_cluster, condition, deployment, machine
 
 TIMES = {"lastTransitionTime": "2026-01-05T08:00:00Z", "observedGeneration": 3}
@@ -46,3 +46,38 @@ def test_of_annotations_only_ours_stays() -> None:
     found = capi_cluster(metadata={"annotations": {**theirs, "kaas.internal/applied": "hash"}})
     assert lean.cluster(found)["metadata"]["annotations"] == {"kaas.internal/applied": "hash"}
     assert "annotations" not in lean.cluster(capi_cluster(metadata={"annotations": theirs}))["metadata"]
+
+
+def test_of_a_machine_is_kept_where_it_runs() -> None:
+    spec = {
+        "version": "v1.36.1",
+        "failureDomain": "az-1",
+        "providerID": "openstack:///1",
+        "bootstrap": {"dataSecretName": "m-boot", "configRef": {"name": "m"}},
+        "infrastructureRef": {"name": "m-server", "kind": "OpenStackMachine"},
+    }
+    found = lean.machine(machine("m", condition("Ready"), spec=spec))
+    assert found["spec"] == {
+        "version": "v1.36.1",
+        "failureDomain": "az-1",
+        "providerID": "openstack:///1",
+        "bootstrap": {"dataSecretName": "m-boot"},
+        "infrastructureRef": {"name": "m-server"},
+    }
+    assert lean.machine(found) == found
+
+
+def test_times_are_kept_until_a_machine_has_joined() -> None:
+    made = machine("m", {**condition("InfrastructureReady"), **TIMES})
+    joined = copy.deepcopy(made)
+    joined["status"]["nodeRef"] = {"name": "m"}
+    made["status"].pop("nodeRef", None)
+    assert lean.machine(made)["status"]["conditions"][0]["lastTransitionTime"] == TIMES["lastTransitionTime"]
+    assert lean.machine(lean.machine(made)) == lean.machine(made)
+    assert "lastTransitionTime" not in lean.machine(joined)["status"]["conditions"][0]
+
+
+def test_annotations_about_repairs_are_kept() -> None:
+    noted = machine("m", condition("Ready"))
+    noted["metadata"]["annotations"] = {"kaas.internal/repair": "", "cluster.x-k8s.io/paused": "", "other": "x"}
+    assert lean.machine(noted)["metadata"]["annotations"] == {"kaas.internal/repair": "", "cluster.x-k8s.io/paused": ""}

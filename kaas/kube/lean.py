@@ -1,4 +1,4 @@
-"""How little of what others made is kept in memory. Pure.
+"""How little of what Cluster API and its providers made is kept in memory, for all features together. Pure.
 
 A Cluster with ten machines is some forty objects of 3 to 10 KB each; what status and plan read of them is a tenth. Most
 of that is alike in thousands of objects ("Ready is True"), and kept once. So nothing that comes out may be changed.
@@ -12,17 +12,19 @@ from sys import intern
 from typing import Any
 
 from kaas.api.constants import GROUP
-from kaas.clusters.snapshot import Object
-from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
+from kaas.kube.objects import Object
+from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, CORE, DEPLOYMENT_NAME_LABEL
 
-KEPT_ANNOTATIONS = frozenset({"kaas.internal/applied"})
+APPLIED = f"{GROUP}/applied"
+KEPT_OF_OTHERS = frozenset({f"{CORE}/remediate-machine", f"{CORE}/skip-remediation", f"{CORE}/paused"})
 KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
-KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL})
+KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, DEPLOYMENT_NAME_LABEL})
 KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
 )
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
+KEPT_WITH_TIME = (*KEPT_OF_CONDITION, "lastTransitionTime")
 KEPT_OF_OWN_CONDITION = (*KEPT_OF_CONDITION, "observedGeneration")
 DROPPED_OF_CLUSTER = frozenset({"deprecated", "conditions"})
 _ALIKE = 8192  # different pieces that are remembered to be shared
@@ -32,7 +34,7 @@ def cluster(obj: Object) -> Object:
     """Of a Cluster API Cluster or CAPO's identity: all of the spec, which is compared with what is wanted."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in ("annotations", "managedFields")}
     found = obj["metadata"].get("annotations") or {}
-    if kept := {k: v for k, v in found.items() if k in KEPT_ANNOTATIONS}:
+    if kept := {k: v for k, v in found.items() if k == APPLIED}:
         meta["annotations"] = kept
     status = obj.get("status") or {}
     rest = {k: v for k, v in status.items() if k not in DROPPED_OF_CLUSTER}
@@ -52,6 +54,29 @@ def part(obj: Object) -> Object:
     }
 
 
+def machine(obj: Object) -> Object:
+    """Of a Machine, beside the above: where it runs, what it boots from, and since when its server is made.
+
+    That time is kept as long as it has no Node: it says how long the machine has been trying to join.
+    """
+    kept = part(obj)
+    spec, meta = obj.get("spec") or {}, kept["metadata"]
+    where = {k: spec[k] for k in ("failureDomain", "providerID") if k in spec}
+    boot = (spec.get("bootstrap") or {}).get("dataSecretName")
+    server = (spec.get("infrastructureRef") or {}).get("name")
+    where |= {"bootstrap": {"dataSecretName": boot}} if boot else {}
+    where |= {"infrastructureRef": {"name": server}} if server else {}
+    made = {"creationTimestamp": obj["metadata"]["creationTimestamp"]} if "creationTimestamp" in obj["metadata"] else {}
+    return {**kept, "metadata": meta | made, "spec": kept["spec"] | where, "status": _joining(kept["status"], obj)}
+
+
+def _joining(kept: Object, obj: Object) -> Object:
+    """The status, with the times of conditions as long as the machine has no Node."""
+    if "nodeRef" in kept or "conditions" not in kept:
+        return kept
+    return kept | {"conditions": [{k: c[k] for k in KEPT_WITH_TIME if k in c} for c in obj["status"]["conditions"]]}
+
+
 def cluster_class(obj: Object) -> Object:
     """Of a ClusterClass, the names of its variables and whether it is taken up."""
     variables = [{"name": v["name"]} for v in obj.get("spec", {}).get("variables") or ()]
@@ -64,6 +89,9 @@ def _metadata(meta: Object) -> Object:
         kept["namespace"] = intern(namespace)
     labels = meta.get("labels") or {}
     ours = {k: v for k, v in labels.items() if k in KEPT_LABELS or k.startswith(f"{GROUP}/")}
+    notes = meta.get("annotations") or {}
+    if told := {k: v for k, v in notes.items() if k in KEPT_OF_OTHERS or k.startswith(f"{GROUP}/")}:
+        kept["annotations"] = told
     return kept | ({"labels": _shared(tuple(sorted(ours.items())))} if ours else {})
 
 

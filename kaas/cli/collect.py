@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Collection, Iterable
 
 from kaas.api.constants import SYSTEM_NAMESPACE
+from kaas.api.parsed import Parsed
 from kaas.cli.session import Session
-from kaas.clusters.observe import Key, Parsed, observe
+from kaas.clusters.observe import Key, observe
 from kaas.clusters.snapshot import Snapshot
 from kaas.clusters.watched import PARTS
 from kaas.kube import resources

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import LABEL_CLUSTER
-from kaas.api.model import Resource as Model
+from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.clusters.classes import class_revision
@@ -21,8 +21,6 @@ from kaas.kube.resources import Resource
 Key = tuple[str, str]
 """Namespace and name of a Cluster."""
 
-M = TypeVar("M", bound=Model)
-
 
 class Source(Protocol):
     """Where observed objects are read from: the controller's index, or a few lists for one command."""
@@ -35,29 +33,6 @@ class Source(Protocol):
 
     def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
         """Objects of a kind that belong to a Cluster API Cluster."""
-
-
-class Parsed:
-    """Models of raw objects, parsed once for each resource version."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None, str], tuple[str | None, Any]] = {}
-
-    def __call__(self, model: Callable[[Object], M], obj: Object) -> M:
-        """The model of an object. Raises pydantic's ValidationError for one that an older CRD let in."""
-        meta = obj["metadata"]
-        key, version = (obj["kind"], meta.get("namespace"), meta["name"]), meta.get("resourceVersion")
-        known = self._known.get(key)
-        if known and version and known[0] == version:
-            found: M = known[1]
-            return found
-        parsed = model(obj)
-        self._known[key] = (version, parsed)
-        return parsed
-
-    def forget(self, kind: str, namespace: str | None, name: str) -> None:
-        """Drop what is known of an object that is gone."""
-        self._known.pop((kind, namespace, name), None)
 
 
 def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:

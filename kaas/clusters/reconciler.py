@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from kaas.api.constants import FINALIZER
+from kaas.api.parsed import Parsed
 from kaas.api.site import Site
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
-from kaas.clusters.observe import Key, Parsed, Source, observe
+from kaas.clusters.observe import Key, Source, observe
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import settles_in, status

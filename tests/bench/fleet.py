@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any
 
 from kaas.api.constants import API_VERSION, FINALIZER, LABEL_POOL, SYSTEM_NAMESPACE
+from kaas.api.parsed import Parsed
 from kaas.clusters.classes import class_revision
-from kaas.clusters.observe import Parsed, observe
+from kaas.clusters.observe import observe
 from kaas.clusters.plan import plan
 from kaas.clusters.status import status
 from kaas.clusters.watched import interests

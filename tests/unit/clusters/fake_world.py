@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kaas.api.constants import LABEL_POOL
+from kaas.api.parsed import Parsed
 from kaas.api.site import Site
 from kaas.clusters.classes import CLUSTER_API
-from kaas.clusters.observe import Parsed, observe
+from kaas.clusters.observe import observe
 from kaas.clusters.plan import Step, plan
 from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.snapshot import Cloud

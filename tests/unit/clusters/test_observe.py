@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from kaas.clusters.observe import Parsed, observe
+from kaas.api.parsed import Parsed
+from kaas.clusters.observe import observe
 from kaas.clusters.snapshot import Snapshot
 from kaas.clusters.watched import interests
 from kaas.kube.resources import Resource

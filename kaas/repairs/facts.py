@@ -117,6 +117,10 @@ class Finding:
     gpus: int = 0
     silent: bool = False
     """Whether it means only that nothing is heard of the node: what many nodes have when the watcher is blind."""
+    cloud: bool = False
+    """Whether the cloud says so (Nova's view of the server): then it counts only while the cloud can be seen."""
+    asked: bool = False
+    """Whether a person asks for it; `entry` is the action asked for, Wait for whatever the ladder says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +183,15 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Whether something can be seen. since: when that last changed. problem: why not, for a person."""
+    """Whether something can be seen. since: when that last changed. problem: why not, for a person.
+
+    heartbeats: whether it is (or last was) not clear because the heartbeats of many nodes stopped together.
+    """
 
     clear: bool
     since: datetime
     problem: str = ""
+    heartbeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +248,7 @@ class SiteFacts:
     confirmed: Mapping[str, datetime] = field(default_factory=dict)
     paused: str = ""
     mode: Mode = Mode.AUTOMATIC
+    ended: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from typing import Any, Final, TypeVar
 
 from openstack.connection import Connection
 
-from kaas.openstack import questions
+from kaas.openstack import power, questions, servers
 from kaas.openstack.connection import Session
 from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind, Problem, classify, not_in_time
-from kaas.openstack.facts import CloudFacts, Leftovers, ServerFault
+from kaas.openstack.facts import CloudFacts, Leftovers, ServerAction, ServerFacts, ServerFault
+from kaas.openstack.shared import Shared
 
 Answer = TypeVar("Answer")
 Question = Callable[[Connection, str], Any]
@@ -64,11 +65,17 @@ class _Known:
 
     session: Session
     used: float
+    servers: Shared[Mapping[str, ServerFacts]]
     facts: CloudFacts | None = None
     asked: float = 0.0
     began: float = 0.0
     asking: asyncio.Task[CloudFacts] | None = field(default=None, repr=False)
     waiting: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being asked."""
+        return self.asking is None and self.servers.idle
 
 
 class CloudDirectory:
@@ -124,12 +131,55 @@ class CloudDirectory:
         """Ask anew next time: something is known to have changed."""
         if known := self._known.get(credentials.key):
             known.facts = None
+            known.servers.forget()
+
+    async def servers(self, credentials: Credentials) -> Mapping[str, ServerFacts]:
+        """The project's servers by id, at most `Limits.fresh` seconds old: one listing for all. Raises CloudError.
+
+        What was done to a server by us makes it old at once.
+        """
+        return await self._of(credentials).servers.get(lambda: self._within(credentials, servers.listing))
+
+    async def server(self, credentials: Credentials, server_id: str) -> ServerFacts | None:
+        """A server as it is now; None when there is no such server. Raises CloudError."""
+        return await self._within(credentials, lambda cloud, _: servers.one(cloud, server_id))
+
+    async def server_actions(self, credentials: Credentials, server_id: str) -> tuple[ServerAction, ...]:
+        """What was begun with a server, by anybody, the oldest first. Raises CloudError."""
+        return await self._within(credentials, lambda cloud, _: servers.actions(cloud, server_id))
+
+    async def reboot(self, credentials: Credentials, server_id: str, *, hard: bool) -> str:
+        """Begin a reboot; returns its request id. Raises CloudError in Nova's words, as do those below."""
+        return await self._change(credentials, lambda cloud, _: power.reboot(cloud, server_id, hard=hard))
+
+    async def stop(self, credentials: Credentials, server_id: str) -> str:
+        """Begin to switch a server off; returns the request id."""
+        return await self._change(credentials, lambda cloud, _: power.stop(cloud, server_id))
+
+    async def start(self, credentials: Credentials, server_id: str) -> str:
+        """Begin to switch a server on; returns the request id."""
+        return await self._change(credentials, lambda cloud, _: power.start(cloud, server_id))
+
+    async def rebuild(self, credentials: Credentials, server_id: str, image: str | None = None) -> str:
+        """Begin to write a server's disk anew, by default from the image it was made from; returns the request id.
+
+        Its user data, addresses and host stay.
+        """
+        return await self._change(credentials, lambda cloud, _: power.rebuild(cloud, server_id, image))
+
+    async def _change(self, credentials: Credentials, change: Callable[[Connection, str], str]) -> str:
+        """Do something to a server; what was listed before is old then, whether it worked or not."""
+        try:
+            return await self._within(credentials, change)
+        finally:
+            self._of(credentials).servers.forget()
+
+    async def _within(self, credentials: Credentials, question: Callable[[Connection, str], Answer]) -> Answer:
+        return await self._in_time(credentials, self._run(credentials, question))
 
     async def server_fault(self, credentials: Credentials, server_id: str) -> ServerFault | None:
         """A server's status and fault in Nova's words; None when there is no such server. Raises CloudError."""
-        return await self._in_time(
-            credentials, self._run(credentials, lambda cloud, _: questions.server_fault(cloud, server_id))
-        )
+        return await self._within(credentials, lambda cloud, _: questions.server_fault(cloud, server_id))
 
     async def leftovers(self, credentials: Credentials) -> Leftovers:
         """What the project holds, counted. Raises CloudError."""
@@ -157,12 +207,14 @@ class CloudDirectory:
         now = self._clock()
         self._drop_idle(now)
         if (known := self._known.get(credentials.key)) is None:
-            known = self._known[credentials.key] = _Known(Session(credentials, self._limits.call), now)
+            limits = self._limits
+            shared = Shared[Mapping[str, ServerFacts]](self._clock, limits.fresh, limits.fresh_failure)
+            known = self._known[credentials.key] = _Known(Session(credentials, limits.call), now, shared)
         known.used = now
         return known
 
     def _drop_idle(self, now: float) -> None:
-        for key in [k for k, known in self._known.items() if now - known.used > _IDLE and known.asking is None]:
+        for key in [k for k, known in self._known.items() if now - known.used > _IDLE and known.idle]:
             self._known.pop(key).session.close()
 
     async def _ask(self, credentials: Credentials, known: _Known) -> CloudFacts:

@@ -30,6 +30,10 @@ class Kind(StrEnum):
     TIMEOUT = "Timeout"
     INVALID = "InvalidCredentials"
     NO_SERVICE = "NoSuchService"
+    CONFLICT = "Conflict"
+    """Not as things are now: a server is busy, locked, or in a state that does not allow it."""
+    REFUSED = "Refused"
+    """Not at all: what was asked for is wrong, or is not there."""
     FAILED = "Failed"
 
 

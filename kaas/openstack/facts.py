@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from kaas.openstack.errors import Kind, Problem
@@ -67,6 +68,43 @@ class ServerFault:
 
     status: str
     message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """A server as Nova shows it to its project.
+
+    status: Nova's, as ACTIVE, ERROR, SHUTOFF, REBOOT, HARD_REBOOT, REBUILD. power: running, paused, shutdown, crashed,
+    suspended, "" when Nova does not know. task: what Nova is doing with it (task_state), "" for nothing.
+    host: the same for all servers of the project on one hypervisor (hostId), "" before it has one.
+    host_status: UP, DOWN, MAINTENANCE, UNKNOWN; "" when the project may not see it, as is usual.
+    fault: in Nova's words, which it shows of servers in ERROR only. image: its id; "" for one that boots from a volume.
+    """
+
+    id: str
+    name: str
+    status: str
+    power: str = ""
+    task: str = ""
+    host: str = ""
+    host_status: str = ""
+    fault: str = ""
+    locked: bool = False
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAction:
+    """One thing that was begun with a server, whoever asked for it.
+
+    action: create, reboot, stop, start, rebuild, …. Nova does not tell a soft reboot from a hard one.
+    started: when Nova's API took the request (UTC, the cloud's clock). message: "Error" when it failed, else "".
+    """
+
+    action: str
+    request_id: str
+    started: datetime
+    message: str = ""
 
 
 @dataclass(frozen=True)

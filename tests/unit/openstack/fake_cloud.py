@@ -36,6 +36,7 @@ class FakeCloud:
 
     answers: path to status and body, or a function of the query.
     before: called with the path before each answer; may wait.
+    sent: path and body of what was posted, signing in aside.
     """
 
     url: str = ""
@@ -43,6 +44,7 @@ class FakeCloud:
     answers: dict[str, Answer | Callable[[Query], Answer]] = field(default_factory=dict)
     before: Callable[[str], None] = lambda path: None
     asked: Counter[str] = field(default_factory=Counter)
+    sent: list[tuple[str, Any]] = field(default_factory=list)
 
     def credentials(self, **changed: Any) -> Credentials:
         auth = {
@@ -112,14 +114,17 @@ def _handler(cloud: FakeCloud) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             parts = urlsplit(self.path)
+            if sent and not parts.path.endswith("/auth/tokens"):
+                cloud.sent.append((parts.path, json.loads(sent)))
             status, body = cloud.answer(self.command, parts.path, parse_qs(parts.query))
             raw = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
             self.send_header("X-Subject-Token", "token")
+            self.send_header("X-Openstack-Request-Id", f"req-{cloud.asked.total()}")
             self.end_headers()
             self.wfile.write(raw)
 

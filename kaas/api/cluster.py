@@ -20,6 +20,8 @@ from kaas.api.fields import (
 )
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.network import IMMUTABLE_NETWORK, Network
+from kaas.api.repair import ClusterRepair, PoolRepair
+from kaas.api.repair_status import RepairSummary
 from kaas.api.rules import Rule
 from kaas.api.versions import RUNNING_RULES, AskedVersion
 
@@ -102,6 +104,8 @@ class NodePool(Model):
     """Zones to spread over evenly; when left out, the cloud chooses."""
     gpu: GpuPolicy = Field(default_factory=GpuPolicy)
     """How nodes with GPUs are treated."""
+    repair: PoolRepair = Field(default_factory=PoolRepair)
+    """How sick nodes are repaired."""
 
 
 class ClusterSpec(Model):
@@ -123,6 +127,8 @@ class ClusterSpec(Model):
     """Pools of machines that run the pods."""
     network: Annotated[Network, IMMUTABLE_NETWORK] = Network()
     """Address ranges of the Cluster."""
+    repair: ClusterRepair = Field(default_factory=ClusterRepair)
+    """How sick nodes are repaired."""
 
 
 class Endpoint(Model):
@@ -218,6 +224,8 @@ class ClusterStatus(Model):
     """Nodes of all pools together."""
     plan: Annotated[tuple[PlannedStep, ...], Field(max_length=100), ListMap("id")] = ()
     """Steps that are still to be done, in order."""
+    repair: RepairSummary | None = None
+    """Sick nodes, and what is done about them; left out while none is."""
 
 
 class Cluster(Resource):

@@ -16,11 +16,14 @@ import yaml
 from kaas.api.cluster import Cluster
 from kaas.api.constants import GROUP, VERSION
 from kaas.api.model import Resource
+from kaas.api.node_repair import NodeRepair
+from kaas.api.node_repair_template import NodeRepairTemplate
 from kaas.api.release import Release
 from kaas.api.rules import VALIDATIONS, Schema
 from kaas.api.site import Site
 
-KINDS: Final[dict[str, type[Resource]]] = {kind.__name__: kind for kind in (Cluster, Site, Release)}
+_ALL: Final[tuple[type[Resource], ...]] = (Cluster, Site, Release, NodeRepairTemplate, NodeRepair)
+KINDS: Final[dict[str, type[Resource]]] = {kind.__name__: kind for kind in _ALL}
 """Every kind of the group, by name."""
 
 # Words of JSON Schema that a structural schema must not have, or that say what it says already.
@@ -62,13 +65,21 @@ def _resolved(node: Schema, definitions: Schema) -> Schema:
 def _tidy(node: Schema) -> Schema:
     if node.get("additionalProperties") is False:
         del node["additionalProperties"]
-    if "default" in node and node["default"] in (None, [], {}):
-        del node["default"]
+    if "default" in node and (default := _without_nothing(node.pop("default"))) not in (None, [], {}):
+        node["default"] = default
     if isinstance(text := node.get("description"), str):
         node["description"] = " ".join(text.split())
     if node.get("type") == "integer":
         node["format"] = "int64"
     return node
+
+
+def _without_nothing(value: Any) -> Any:
+    """A default without the fields that are left out."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _without_nothing(child) for key, child in value.items() if child is not None}
+    return {key: child for key, child in kept.items() if child not in ([], {})}
 
 
 @cache
@@ -107,7 +118,7 @@ def _crd(kind: type[Resource]) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "metadata": {"name": f"{kind.plural}.{GROUP}", **({"labels": kind.crd_labels} if kind.crd_labels else {})},
         "spec": {"group": GROUP, "scope": kind.scope, "names": names, "versions": [version]},
     }
 

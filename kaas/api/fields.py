@@ -116,6 +116,11 @@ Zone = Annotated[
     ),
 ]
 FlavorName = Annotated[str, Field(min_length=1, max_length=255)]
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    pattern_rule(_DOMAIN, "must be the name of an object: lower-case letters, digits, '-' and '.'"),
+]
 SecretName = Annotated[
     str,
     Field(min_length=1, max_length=253),

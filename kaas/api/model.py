@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from kaas.api.constants import API_VERSION
+from kaas.api.constants import API_VERSION, VERSION
 from kaas.api.rules import VALIDATIONS, Rule
 
 
@@ -49,6 +49,20 @@ class ListSet:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(core) | {"x-kubernetes-list-type": "set"}
+
+
+class Atomic:
+    """On a list whose order counts: one manager owns all of it."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {"x-kubernetes-list-type": "atomic"}
+
+
+class IntOrString:
+    """On `int | str`: Kubernetes has a word of its own for it, and takes no type beside it."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"x-kubernetes-int-or-string": True}
 
 
 class Condition(Model):
@@ -114,6 +128,10 @@ def condition_message(condition: str, priority: int = 0) -> Column:
     return Column(name="Reason", json_path=path, priority=priority)
 
 
+# Cluster API finds the version of a kind that speaks its contract by this label of the CRD.
+CONTRACT_LABELS = {"cluster.x-k8s.io/v1beta2": VERSION}
+
+
 class Resource(Model):
     """A kind of the group. Subclasses narrow `kind`, add `spec` and `status`, and say how kubectl shows them."""
 
@@ -121,6 +139,7 @@ class Resource(Model):
     scope: ClassVar[Literal["Namespaced", "Cluster"]]
     short_names: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[Column, ...]] = (AGE,)
+    crd_labels: ClassVar[dict[str, str]] = {}
 
     api_version: str = API_VERSION
     """APIVersion and group of this object."""

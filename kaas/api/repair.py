@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from kaas.api.model import ListMap, Model
+from kaas.api.fields import ObjectName, pattern_rule
+from kaas.api.model import Atomic, IntOrString, ListMap, Model
 from kaas.api.rules import Rule
 
 _PERCENT: Final = r"(100|[1-9]?[0-9])%"
+_DIGIT: Final = "self.charAt({0}) >= '0' && self.charAt({0}) <= '9'"
+# As the expression above, by comparisons: the API server takes text of this type for as long as a request may be, and
+# refuses a regular expression over it in each of fifty pools as too expensive.
+_IS_PERCENT: Final = (
+    "self == '100%' || (size(self) in [2, 3] && self.endsWith('%') && "
+    f"{_DIGIT.format(0)} && (size(self) == 2 || (self.charAt(0) != '0' && {_DIGIT.format(1)})))"
+)
 
 
 class Action(StrEnum):
@@ -36,12 +45,14 @@ class Mode(StrEnum):
     OFF = "Off"
 
 
+WEEK: Final = 604800
+
 NumberOrPercent = Annotated[
     int | str,
-    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+    IntOrString(),
     Rule(
-        cel=f"type(self) == int ? self >= 0 : self.matches('^(?:{_PERCENT})$')",
-        message='must be a number of nodes from 0, or a percentage as "20%"',
+        cel=f"type(self) == int ? self >= 0 : ({_IS_PERCENT})",
+        message='must be a number of nodes from 0, or a percentage in quotes, as "20%"',
         check=lambda v: v >= 0 if isinstance(v, int) else re.fullmatch(_PERCENT, v) is not None,
     ),
 ]
@@ -56,9 +67,23 @@ class Limits(Model):
     """Sick nodes above which nothing more is done: then it is not the nodes. A percentage is at least one node."""
 
 
+def _fits_a_week(step: dict[str, Any]) -> bool:
+    tries: int = step["retries"] + 1
+    return bool(step["timeoutSeconds"] * tries + step["backoffSeconds"] * step["retries"] <= WEEK)
+
+
 class Step(Model):
     """One rung of the ladder."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"self.timeoutSeconds * (self.retries + 1) + self.backoffSeconds * self.retries <= {WEEK}",
+            message="retries: all tries of a step with their pauses must end within a week (604800 s): "
+            "set fewer retries, or a shorter timeoutSeconds or backoffSeconds",
+            check=_fits_a_week,
+            field=".retries",
+        ),
+    )
     action: Action
     """What is done."""
     timeout_seconds: int = Field(default=600, ge=1, le=604800)
@@ -72,8 +97,14 @@ class Step(Model):
 class SignalPolicy(Model):
     """How one signal counts here."""
 
-    name: str = Field(min_length=1, max_length=63)
-    """Name of the signal, as in docs/repairs.md."""
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=63),
+        pattern_rule(
+            r"[A-Z][A-Za-z0-9]*", "name must be that of a signal, as NodeNotReady: see docs/repairs-signals.md"
+        ),
+    ]
+    """Name of the signal, as in docs/repairs-signals.md."""
     enabled: bool = True
     """Whether it counts at all."""
     tolerance_seconds: int | None = Field(default=None, ge=0, le=604800)
@@ -105,11 +136,59 @@ class Memory(Model):
 class Ticket(Model):
     """Who is told when a node needs a person."""
 
-    url: str = Field(min_length=1, max_length=2048, pattern=r"^https?://")
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=2048),
+        pattern_rule(
+            r"https?://[^\s]+", "url must begin with https:// or http://, as https://tickets.example.com/hook"
+        ),
+    ]
     """Gets a POST with JSON: node, cluster, pool, what is wrong, what was tried."""
 
 
-Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=16)]
+def _actions(check: Callable[[list[str]], bool]) -> Callable[[list[dict[str, Any]]], bool]:
+    return lambda steps: check([step["action"] for step in steps])
+
+
+def _replaces_late(actions: list[str]) -> bool:
+    return "Replace" not in actions or actions[actions.index("Replace") + 1 :] in ([], ["Quarantine"])
+
+
+def _drains_first(actions: list[str]) -> bool:
+    return "Drain" not in actions or not REBOOTS & set(actions[: actions.index("Drain")])
+
+
+REBOOTS: Final = frozenset({"SoftReboot", "HardReboot", "Rebuild", "PowerCycle"})
+"""Actions that end the pods of a node."""
+_ACTIONS: Final = "self.map(s, s.action)"
+_REBOOTS: Final = ", ".join(f"'{a}'" for a in sorted(REBOOTS))
+
+STEP_RULES: Final = (
+    Rule(
+        cel="self.all(s, self.exists_one(t, t.action == s.action))",
+        message="steps: an action stands there twice: set retries at its step in place of a second one",
+        check=_actions(lambda actions: len(set(actions)) == len(actions)),
+    ),
+    Rule(
+        cel=f"{_ACTIONS}.indexOf('Quarantine') in [-1, size(self) - 1]",
+        message="steps: nothing comes after Quarantine, for then a person has the node: make it the last step",
+        check=_actions(lambda actions: "Quarantine" not in actions[:-1]),
+    ),
+    Rule(
+        cel=f"{_ACTIONS}.indexOf('Replace') in [-1, size(self) - 1] || "
+        f"({_ACTIONS}.indexOf('Replace') == size(self) - 2 && self[size(self) - 1].action == 'Quarantine')",
+        message="steps: only Quarantine may come after Replace, for the machine is gone then: move Replace to the end",
+        check=_actions(_replaces_late),
+    ),
+    Rule(
+        cel=f"!self.exists(s, s.action == 'Drain') || !self.exists(s, s.action in [{_REBOOTS}]) || "
+        f"{_ACTIONS}.indexOf('Drain') < {_ACTIONS}.map(a, a in [{_REBOOTS}]).indexOf(true)",
+        message="steps: Drain after a reboot saves no pod, they have ended: move Drain before it",
+        check=_actions(_drains_first),
+    ),
+)
+
+Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=16), Atomic(), *STEP_RULES]
 
 
 class RepairPolicy(Model):
@@ -131,3 +210,38 @@ class RepairPolicy(Model):
     """Seconds that a node must be well before it counts as healed."""
     ticket: Ticket | None = None
     """Who is told when a node needs a person; when left out, as the Site says."""
+
+
+class ClusterRepair(Model):
+    """How the nodes of a Cluster are repaired."""
+
+    mode: Mode = Mode.AUTOMATIC
+    """What may be done; the strictest of fleet, Site, Cluster and pool counts."""
+    limits: Limits = Field(default_factory=Limits)
+    """What holds repairs of the Cluster back, all pools and the control plane together."""
+    template: ObjectName | None = None
+    """NodeRepairTemplate for all pools, in the Cluster's namespace; when left out, the ladder that suits the pool."""
+
+
+class PoolRepair(Model):
+    """How the nodes of a pool are repaired."""
+
+    mode: Mode = Mode.AUTOMATIC
+    """What may be done; the strictest of fleet, Site, Cluster and pool counts."""
+    limits: Limits = Field(default_factory=Limits)
+    """What holds repairs of the pool back; what is left out is as in the template."""
+    template: ObjectName | None = None
+    """NodeRepairTemplate for this pool, in the Cluster's namespace; when left out, that of `spec.repair`."""
+
+
+class SiteRepair(Model):
+    """How the nodes of all Clusters on a Site are repaired."""
+
+    mode: Mode = Mode.AUTOMATIC
+    """What may be done; the strictest of fleet, Site, Cluster and pool counts."""
+    limits: Limits = Field(default_factory=Limits)
+    """What holds repairs of the whole Site back."""
+    zone_limits: Limits = Field(default_factory=Limits)
+    """What holds repairs of one zone of the Site back."""
+    ticket: Ticket | None = None
+    """Who is told when a node needs a person, unless its template says otherwise."""

@@ -10,6 +10,7 @@ from pydantic import Field
 from kaas.api.constants import SYSTEM_NAMESPACE
 from kaas.api.fields import DNS_LABEL, Address, FlavorName, LabelKey, NamespaceName, SecretName, Zone
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
+from kaas.api.repair import SiteRepair
 from kaas.api.rules import Rule
 from kaas.api.versions import ExactVersion
 
@@ -92,6 +93,8 @@ class Flavor(Model):
     """Name of the flavor in Nova."""
     gpu: GpuFacts | None = None
     """The GPUs of its machines; left out when there are none."""
+    bare_metal: bool = False
+    """Whether its machines are whole computers: these are power-cycled when they are sick, and never replaced."""
 
 
 class SiteZone(Model):
@@ -142,6 +145,8 @@ class SiteSpec(Model):
     """How the Clusters' API servers are reached."""
     dns_nameservers: Annotated[tuple[Address, ...], Field(max_length=5), ListSet()] = ()
     """DNS servers of the machines; when left out, those that Neutron gives."""
+    repair: SiteRepair = Field(default_factory=SiteRepair)
+    """How sick nodes of the Clusters are repaired."""
 
 
 class SiteStatus(Model):

@@ -64,6 +64,8 @@ INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io"
 CLUSTER = Resource(GROUP, VERSION, "Cluster", "clusters")
 SITE = Resource(GROUP, VERSION, "Site", "sites", namespaced=False)
 RELEASE = Resource(GROUP, VERSION, "Release", "releases", namespaced=False)
+NODE_REPAIR_TEMPLATE = Resource(GROUP, VERSION, "NodeRepairTemplate", "noderepairtemplates")
+NODE_REPAIR = Resource(GROUP, VERSION, "NodeRepair", "noderepairs")
 
 CAPI_CLUSTER = Resource(CORE, "v1beta2", "Cluster", "clusters")
 CLUSTER_CLASS = Resource(CORE, "v1beta2", "ClusterClass", "clusterclasses")

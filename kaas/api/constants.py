@@ -37,23 +37,23 @@ CONDITION_REPAIRS: Final = "RepairsAllowed"
 """Condition of a Cluster that says whether its sick nodes are repaired, and why not."""
 
 # On a Machine; the first on a Node too.
-REPAIR_ANNOTATION: Final = f"{GROUP}/repair"
+ANNOTATION_REPAIR: Final = f"{GROUP}/repair"
 """A person asks for a repair. Value: the first step, as HardReboot; empty for the mildest that can help."""
-REPAIR_REASON_ANNOTATION: Final = f"{GROUP}/repair-reason"
+ANNOTATION_REPAIR_REASON: Final = f"{GROUP}/repair-reason"
 """Why that person asks, in their words."""
-REPAIR_RELEASED_ANNOTATION: Final = f"{GROUP}/repair-released"
+ANNOTATION_RELEASED: Final = f"{GROUP}/repair-released"
 """A person lets a machine out of quarantine. Value: the time (RFC 3339) at which they did, and why."""
-HISTORY_ANNOTATION: Final = f"{GROUP}/repair-history"
+ANNOTATION_HISTORY: Final = f"{GROUP}/repair-history"
 """The last ten steps that were tried, as JSON, oldest first."""
 
 # On a Cluster or a Site.
-REPAIR_PAUSED_ANNOTATION: Final = f"{GROUP}/repair-paused"
+ANNOTATION_PAUSED: Final = f"{GROUP}/repair-paused"
 """Repairs wait here. Value: why; `until=<RFC 3339>` in it says until when."""
-REPAIR_CONFIRMED_ANNOTATION: Final = f"{GROUP}/repair-confirmed"
+ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 """On a Site: incidents that are to be repaired nevertheless, as JSON: incident to the time until which it counts."""
 
 # On a MachineDeployment.
-REPLACED_ANNOTATION: Final = f"{GROUP}/repair-replaced"
+ANNOTATION_REPLACED: Final = f"{GROUP}/repair-replaced"
 """When its last machines were replaced by a repair, and whether it helped, as JSON."""
 
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"

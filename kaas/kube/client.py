@@ -6,7 +6,6 @@ Writes are server-side apply under our field manager; what fails without having 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from http import HTTPStatus
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import config as kube_config
@@ -23,7 +21,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from kaas.api.constants import FIELD_MANAGER, STATUS_MANAGER
 from kaas.kube import resources
-from kaas.kube.errors import Forbidden, KubeError, NotFound, Unavailable, error_for
+from kaas.kube.answers import decoded, items, of_a_budget, seconds, with_query
+from kaas.kube.errors import Conflict, Forbidden, KubeError, NotFound, Unavailable, error_for
 from kaas.kube.objects import Object, Objects, Ref, ref_of
 from kaas.kube.resources import Resource
 
@@ -55,6 +54,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list. token: for the next part, empty in the last. version: of the list, where a watch goes on."""
+
+    items: Objects
+    token: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     """One request, ready to be sent as often as it takes."""
 
@@ -66,6 +74,7 @@ class _Call:
     body: Object | None = None
     content_type: str = JSON
     idempotent: bool = True
+    once: bool = False
 
 
 class KubeClient:
@@ -118,6 +127,7 @@ class KubeClient:
         namespace: str | None = None,
         label_selector: str | None = None,
         *,
+        field_selector: str | None = None,
         metadata_only: bool = False,
     ) -> Objects:
         """All objects of a kind, with apiVersion and kind filled in; `namespace` None means everywhere.
@@ -125,12 +135,21 @@ class KubeClient:
         metadata_only: the server sends no spec, status or data.
         """
         query = {"labelSelector": label_selector} if label_selector else {}
-        path = _with_query(resource.path(namespace), query)
+        query |= {"fieldSelector": field_selector} if field_selector else {}
+        path = with_query(resource.path(namespace), query)
         accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" if metadata_only else JSON
         call = _Call("list", "GET", path, f"list {resource}", resource.kind)
-        answer = await self._send(call, accept=accept)
-        named = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return [{**item, **named} for item in answer.get("items") or []]
+        return items(resource, await self._send(call, accept=accept))
+
+    async def page(self, resource: Resource, *, limit: int, token: str = "") -> Page:
+        """At most `limit` objects of a kind, from everywhere; Unavailable when what answers is not a list."""
+        query = {"limit": str(limit)} | ({"continue": token} if token else {})
+        what = f"list {resource}"
+        answer = await self._send(_Call("list", "GET", with_query(resource.path(), query), what, resource.kind))
+        meta = answer.get("metadata")
+        if not isinstance(meta, dict) or "items" not in answer or not meta.get("resourceVersion"):
+            raise Unavailable(what, "the answer is no list: something else than an API server answers here")
+        return Page(items(resource, answer), str(meta.get("continue") or ""), str(meta["resourceVersion"]))
 
     async def apply(self, obj: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:
         """Server-side apply, forced, unknown fields refused; returns the object as the server has it now.
@@ -139,7 +158,7 @@ class KubeClient:
         """
         return await self._apply(obj, manager, "", dry_run=dry_run)
 
-    async def apply_status(self, obj: Object) -> Object:
+    async def apply_status(self, obj: Object, *, manager: str = STATUS_MANAGER) -> Object:
         """Server-side apply of `status` alone. Give name and status; whatever else `obj` says is left out."""
         slim = {
             "apiVersion": obj["apiVersion"],
@@ -147,7 +166,7 @@ class KubeClient:
             "metadata": {k: obj["metadata"][k] for k in ("name", "namespace") if obj["metadata"].get(k)},
             "status": obj.get("status") or {},
         }
-        return await self._apply(slim, STATUS_MANAGER, "/status", dry_run=False)
+        return await self._apply(slim, manager, "/status", dry_run=False)
 
     async def _apply(self, obj: Object, manager: str, suffix: str, *, dry_run: bool) -> Object:
         ref = ref_of(obj)
@@ -155,7 +174,7 @@ class KubeClient:
         query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         if dry_run:
             query["dryRun"] = "All"
-        path = _with_query(resource.path(ref.namespace, ref.name) + suffix, query)
+        path = with_query(resource.path(ref.namespace, ref.name) + suffix, query)
         verb, what = ("apply_status", "apply status of") if suffix else ("apply", "apply")
         return await self._send(_Call(verb, "PATCH", path, f"{what} {ref}", ref.kind, obj, APPLY))
 
@@ -164,9 +183,40 @@ class KubeClient:
         ref = ref_of(obj)
         resource = await self.resource(ref.api_version, ref.kind)
         patch = {"metadata": {"finalizers": finalizers, "resourceVersion": obj["metadata"]["resourceVersion"]}}
-        path = _with_query(resource.path(ref.namespace, ref.name), {"fieldManager": FIELD_MANAGER})
+        path = with_query(resource.path(ref.namespace, ref.name), {"fieldManager": FIELD_MANAGER})
         what = f"set finalizers of {ref}"
         return await self._send(_Call("patch", "PATCH", path, what, ref.kind, patch, MERGE_PATCH, idempotent=False))
+
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        """Merge patch, of a subresource as `status` when named; NotFound when the object is not there.
+
+        With `metadata.resourceVersion` in it: Conflict when the object changed since. Without, it may be sent twice.
+        """
+        resource = await self.resource(ref.api_version, ref.kind)
+        path = resource.path(ref.namespace, ref.name) + (f"/{subresource}" if subresource else "")
+        path = with_query(path, {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"})
+        what = f"patch {subresource} of {ref}" if subresource else f"patch {ref}"
+        twice = "resourceVersion" not in (patch.get("metadata") or {})
+        return await self._send(_Call("patch", "PATCH", path, what, ref.kind, patch, MERGE_PATCH, idempotent=twice))
+
+    async def evict(self, pod: Object) -> str:
+        """Have a Pod deleted in its own time, if its PodDisruptionBudgets allow.
+
+        Empty when it was asked to end or is gone; otherwise why a budget does not allow it, as the server says it.
+        """
+        ref, named = ref_of(pod), {k: pod["metadata"][k] for k in ("name", "namespace")}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": named}
+        body["deleteOptions"] = {"preconditions": {"uid": pod["metadata"]["uid"]}}
+        path = resources.POD.path(ref.namespace, ref.name) + "/eviction"
+        try:
+            await self._send(_Call("evict", "POST", path, f"evict {ref}", ref.kind, body, once=True))
+        except (NotFound, Conflict):  # gone, or another Pod has its name
+            return ""
+        except Unavailable as refusal:
+            if not of_a_budget(refusal):
+                raise
+            return ": ".join(dict.fromkeys([refusal.message, *(c.message for c in refusal.causes if c.message)]))
+        return ""
 
     async def create(self, obj: Object) -> Object:
         """Create an object; Conflict when the name is taken. Also for `generateName`."""
@@ -174,14 +224,14 @@ class KubeClient:
         meta = obj["metadata"]
         what = f"create {obj['kind']} {meta.get('name') or meta.get('generateName')}"
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-        path = _with_query(resource.path(meta.get("namespace")), query)
+        path = with_query(resource.path(meta.get("namespace")), query)
         return await self._send(_Call("create", "POST", path, what, obj["kind"], obj, idempotent=False))
 
     async def replace(self, obj: Object) -> Object:
         """Replace an object as it was read (with its resourceVersion): Conflict when it changed since."""
         ref = ref_of(obj)
         resource = await self.resource(ref.api_version, ref.kind)
-        path = _with_query(resource.path(ref.namespace, ref.name), {"fieldManager": FIELD_MANAGER})
+        path = with_query(resource.path(ref.namespace, ref.name), {"fieldManager": FIELD_MANAGER})
         return await self._send(_Call("update", "PUT", path, f"replace {ref}", ref.kind, obj, idempotent=False))
 
     async def delete(self, ref: Ref, *, uid: str | None = None, propagation: Propagation = "Background") -> bool:
@@ -232,6 +282,28 @@ class KubeClient:
         connector = aiohttp.TCPConnector(limit=0, ssl=self._api.rest_client.ssl_context)
         return aiohttp.ClientSession(connector=connector, headers=headers, response_class=response_class)
 
+    async def watch(self, resource: Resource, version: str, *, limit: int, silence: float) -> aiohttp.ClientResponse:
+        """Begin a watch with bookmarks behind a list's `version`; its lines are JSON. Close it.
+
+        limit: seconds after which the server ends it. silence: seconds without a byte after which reading it is a
+        TimeoutError. Not repeated: raises what aiohttp raises when the server can't be reached or falls silent.
+        """
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(limit),
+        }
+        headers = {"Accept": JSON, "User-Agent": USER_AGENT, **await self._credentials()}
+        connect = self._limits.connect
+        times = aiohttp.ClientTimeout(connect=2 * connect, sock_connect=connect, sock_read=silence)
+        url = self.server + with_query(resource.path(), query)
+        answer = await self._api.rest_client.request("GET", url, headers=headers, _request_timeout=times)
+        response: aiohttp.ClientResponse = answer.response
+        if response.status != HTTPStatus.OK:
+            raise error_for(f"watch {resource}", response.status, await response.read())
+        return response
+
     async def _credentials(self) -> dict[str, str]:
         auth = await self._api.configuration.auth_settings()
         return {a["key"]: a["value"] for a in auth.values() if a.get("in") == "header" and a.get("value")}
@@ -252,7 +324,7 @@ class KubeClient:
             try:
                 return await self._once(call, accept)
             except _Retry as failure:
-                if attempt == self._limits.attempts:
+                if call.once or attempt == self._limits.attempts:
                     raise failure.error from failure.__cause__
                 pause = max(delay, failure.after) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
             await asyncio.sleep(min(pause, _LONGEST_DELAY))
@@ -274,7 +346,7 @@ class KubeClient:
             if self._hook:
                 self._hook(call.verb, call.kind, code, asyncio.get_running_loop().time() - start)
         if code < HTTPStatus.MULTIPLE_CHOICES:
-            return _decoded(call.what, body)
+            return decoded(call.what, body)
         raise _refusal(call, code, retry_after, body)
 
     async def _exchange(self, call: _Call, accept: str) -> tuple[int, float, bytes]:
@@ -286,7 +358,7 @@ class KubeClient:
             call.method, self.server + call.path, headers=headers, body=call.body, _request_timeout=limit
         )
         body = await answer.read()
-        return int(answer.status), _seconds(answer.headers.get("Retry-After")), body
+        return int(answer.status), seconds(answer.headers.get("Retry-After")), body
 
 
 class _Retry(Exception):
@@ -303,25 +375,6 @@ def _refusal(call: _Call, code: int, retry_after: float, body: bytes) -> Excepti
     if isinstance(error, Unavailable) and code in (_RETRIED if call.idempotent else _UNDECIDED):
         return _Retry(error, retry_after)
     return error
-
-
-def _decoded(what: str, body: bytes) -> Object:
-    try:
-        answer: Any = json.loads(body)
-    except ValueError as wrong:
-        raise Unavailable(what, "the answer is not JSON: something else than an API server answers here") from wrong
-    if not isinstance(answer, dict):
-        raise Unavailable(what, "the answer is not an object")
-    return answer
-
-
-def _seconds(header: str | None) -> float:
-    """`Retry-After` in seconds; the form with a date, which API servers do not use, counts as none."""
-    return float(header) if header and header.isdigit() else 0.0
-
-
-def _with_query(path: str, query: dict[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
 
 
 async def _configuration(kubeconfig: Path | str | None, context: str | None) -> Configuration:

@@ -103,6 +103,7 @@ SECRET = Resource("", "v1", "Secret", "secrets")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
+POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Resource(

@@ -16,7 +16,7 @@ from kaas.api.rules import Rule
 _PERCENT: Final = r"(100|[1-9]?[0-9])%"
 _DIGIT: Final = "self.charAt({0}) >= '0' && self.charAt({0}) <= '9'"
 # As the expression above, by comparisons with short words: the API server takes text of this type for as long as a
-# request may be, and refuses a regular expression over it, or `type(self) == int`, in each of fifty pools as too costly.
+# request may be, and refuses a regular expression over it, or `type(self) == int`, in each of fifty pools as costly.
 _IS_PERCENT: Final = (
     "self == '100%' || (size(self) in [2, 3] && self.endsWith('%') && "
     f"{_DIGIT.format(0)} && (size(self) == 2 || (self.charAt(0) != '0' && {_DIGIT.format(1)})))"
@@ -160,8 +160,13 @@ def _drains_first(actions: list[str]) -> bool:
 
 REBOOTS: Final = frozenset({"SoftReboot", "HardReboot", "Rebuild", "PowerCycle"})
 """Actions that end the pods of a node."""
-_ACTIONS: Final = "self.map(s, s.action)"
-_REBOOTS: Final = ", ".join(f"'{a}'" for a in sorted(REBOOTS))
+_BY_NAME: Final = sorted(REBOOTS)
+
+
+def _place(*actions: str) -> str:
+    """In CEL, the index of the first step with one of these actions, -1 when there is none."""
+    return f"self.map(s, s.action in [{', '.join(repr(a) for a in actions)}]).indexOf(true)"
+
 
 STEP_RULES: Final = (
     Rule(
@@ -170,19 +175,18 @@ STEP_RULES: Final = (
         check=_actions(lambda actions: len(set(actions)) == len(actions)),
     ),
     Rule(
-        cel=f"{_ACTIONS}.indexOf('Quarantine') in [-1, size(self) - 1]",
+        cel=f"{_place('Quarantine')} in [-1, size(self) - 1]",
         message="steps: nothing comes after Quarantine, for then a person has the node: make it the last step",
         check=_actions(lambda actions: "Quarantine" not in actions[:-1]),
     ),
     Rule(
-        cel=f"{_ACTIONS}.indexOf('Replace') in [-1, size(self) - 1] || "
-        f"({_ACTIONS}.indexOf('Replace') == size(self) - 2 && self[size(self) - 1].action == 'Quarantine')",
+        cel=f"{_place('Replace')} in [-1, size(self) - 1] || "
+        f"({_place('Replace')} == size(self) - 2 && self[size(self) - 1].action == 'Quarantine')",
         message="steps: only Quarantine may come after Replace, for the machine is gone then: move Replace to the end",
         check=_actions(_replaces_late),
     ),
     Rule(
-        cel=f"!self.exists(s, s.action == 'Drain') || !self.exists(s, s.action in [{_REBOOTS}]) || "
-        f"{_ACTIONS}.indexOf('Drain') < {_ACTIONS}.map(a, a in [{_REBOOTS}]).indexOf(true)",
+        cel=f"{_place('Drain')} < 0 || {_place(*_BY_NAME)} < 0 || {_place('Drain')} < {_place(*_BY_NAME)}",
         message="steps: Drain after a reboot saves no pod, they have ended: move Drain before it",
         check=_actions(_drains_first),
     ),

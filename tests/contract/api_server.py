@@ -14,7 +14,13 @@ from urllib.parse import urlencode
 
 import yaml
 
-_PLURALS = {"Cluster": "clusters", "Site": "sites", "Release": "releases"}
+_PLURALS = {
+    "Cluster": "clusters",
+    "Site": "sites",
+    "Release": "releases",
+    "NodeRepairTemplate": "noderepairtemplates",
+    "NodeRepair": "noderepairs",
+}
 APPLY = "application/apply-patch+yaml"
 
 

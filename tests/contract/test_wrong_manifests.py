@@ -127,7 +127,8 @@ def test_defaults_of_the_server_are_those_of_the_models(server: ApiServer) -> No
         "version": "1.36",
         "site": "lab",
         "controlPlane": {"flavor": "a"},
-        "nodePools": [{"name": "cpu", "flavor": "a", "gpu": {}}],
+        "nodePools": [{"name": "cpu", "flavor": "a", "gpu": {}, "repair": {}}],
+        "repair": {},
     }
     _, stored = server.create(manifest, dryRun="All")
     ours = parse(manifest).to_json()["spec"]
@@ -137,6 +138,13 @@ def test_defaults_of_the_server_are_those_of_the_models(server: ApiServer) -> No
 def _without_empty(value: Any) -> Any:
     text = json.dumps(value)
     return json.loads(text, object_hook=lambda found: {k: v for k, v in found.items() if v not in ([], {})})
+
+
+def test_defaults_of_a_repair_policy_are_those_of_the_models(server: ApiServer) -> None:
+    manifest = copy.deepcopy(GOOD["repair"])
+    manifest["spec"] = {"steps": [{"action": "Drain"}], "signals": [{"name": "DiskPressure"}]}
+    _, stored = server.create(manifest, dryRun="All")
+    assert _without_empty(parse(manifest).to_json()["spec"]) == stored["spec"]
 
 
 def test_two_managers_own_a_pool_each(server: ApiServer) -> None:

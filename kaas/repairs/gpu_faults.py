@@ -17,10 +17,10 @@ from kaas.repairs.xids import RECOVERY_ACTION_CHANGED, UNKNOWN, Bucket, bucket_o
 # Not SXid, which are NVSwitch's and numbered otherwise.
 _LOGGED: Final = re.compile(r"(?<![A-Za-z])Xid \((?:PCI:)?([0-9A-Fa-f:.]+)\): (\d{1,3})(?!\d)")
 # As monitors name it: NvidiaXID79Error (EKS), Xid79, "XID 79".
-_NAMED: Final = re.compile(r"(?<!s)xid(?:s|errors?)?[\s:=_#-]*(\d{1,3})(?!\d)", re.IGNORECASE)
+_NAMED: Final = re.compile(r"(?<!S)(?i:xid(?:s|errors?)?[\s:=_#-]*)(\d{1,3})(?!\d)")
 # As NVSentinel's syslog monitor does, in a condition of which the type says that it is about XIDs.
 _CODED: Final = re.compile(r"ErrorCode:\s*(\d{1,3})(?!\d)")
-_ABOUT_XIDS: Final = re.compile(r"(?<!S)XID", re.IGNORECASE)
+_ABOUT_XIDS: Final = re.compile(r"(?<!S)(?i:xid)")
 # GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)
 _RECOVERY: Final = re.compile(r"recovery action changed from [^()]*\([^)]*\) to [^()]*\(([^)]*)\)", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ FAULTS: Final = (
     Fault("FabricError", Bucket.REPLACE, "EKS NvidiaFabricError: persists across reboots"),
     Fault("DeviceCount", Bucket.REBOOT, "EKS NvidiaDeviceCountMismatch: GPUs are found at boot"),
     Fault("GPUMissing", Bucket.REBOOT, "AKS GPUMissing: GPUs are found at boot"),
-    Fault("SXID", Bucket.REBOOT, "NVSentinel SysLogsSXIDError: a reboot resets the NVSwitches too"),
+    Fault("LogsSXID", Bucket.REBOOT, "NVSentinel SysLogsSXIDError: a reboot resets the NVSwitches too"),
     Fault("NVLink", Bucket.RESET, "EKS NvidiaNVLinkError, AKS NVLinkStatusInactive; as XID 74"),
     Fault("DCGM", Bucket.RESET, "EKS DCGMError, DCGMDiagnosticFailure, DCGMHealthCode"),
 )

@@ -212,7 +212,7 @@ _NODE: Final = (
         looks.flapping,
         0,
         Action.SOFT_REBOOT,
-        "what counts is tolerated already; see `traces.py`",
+        "what counts is tolerated already; so it is due at once",
     ),
 )
 
@@ -265,8 +265,8 @@ _SERVER: Final = (
         looks.server_error,
         2 * MINUTE,
         Action.HARD_REBOOT,
-        "Nova leaves ERROR by a hard reboot only, and Cluster API has given the machine up; one that never joined is "
-        "replaced",
+        "a hard reboot brings a server out of ERROR, and Cluster API has given the machine up; one that never "
+        "joined is replaced",
         cloud=True,
         whole=True,
     ),

@@ -1,4 +1,4 @@
-"""The tables of docs/repairs-signals.md, made from those in the code, so that they say the same. Pure."""
+"""The tables of docs/repairs-signals.md, made from those in the code. Pure, but for the command that writes them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def _either(signal: Signal, value: Callable[[Signal, bool], str]) -> str:
 
 def _tolerance(signal: Signal, metal: bool) -> str:
     return duration(signal.tolerated(metal=metal))
+
+
+def _entry(signal: Signal, metal: bool) -> str:
+    return signal.entered(metal=metal)
 
 
 def duration(seconds: int) -> str:
@@ -97,7 +101,7 @@ def ladders_table() -> str:
 
 
 def _step(step: Step) -> str:
-    tries = f", {step.retries + 1}× after {duration(step.backoff_seconds)}" if step.retries else ""
+    tries = f", {step.retries + 1} times with a pause of {duration(step.backoff_seconds)}" if step.retries else ""
     return f"{step.action} ({duration(step.timeout_seconds)}{tries})"
 
 
@@ -135,8 +139,9 @@ def renewed(text: str) -> str:
     """A page with its tables as they are now. Raises ValueError when it lacks the marks of one."""
     for name, table in TABLES.items():
         mark = _MARK.format(name)
-        pattern = re.compile(re.escape(mark) + r"\n.*?(?=\n*<!-- end -->)", re.DOTALL)
-        text, number = pattern.subn(lambda _, m=mark, t=table: f"{m}\n\n{t()}", text)  # type: ignore[misc]
+        pattern = re.compile(re.escape(mark) + r"\n.*?<!-- end -->", re.DOTALL)
+        said = f"{mark}\n\n{table()}\n\n<!-- end -->"
+        text, number = pattern.subn(said.replace("\\", r"\\"), text)
         if number != 1:
             raise ValueError(f"{number} tables {name} instead of one: put {mark!r} and '<!-- end -->' around it")
     return text

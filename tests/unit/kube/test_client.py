@@ -242,3 +242,64 @@ async def test_kubeconfig_from_the_environment(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, "http://from-environment")))
     async with await KubeClient.connect() as client:
         assert client.server == "http://from-environment"
+
+
+POD_READ = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n", "uid": "u"}}
+BUDGET = "The disruption budget web needs 1 healthy pods and has 1 currently"
+
+
+def refusal(code: int, message: str, cause: str = "") -> str:
+    causes = [{"reason": "DisruptionBudget", "message": cause}] if cause else []
+    return json.dumps({"kind": "Status", "code": code, "message": message, "details": {"causes": causes}})
+
+
+async def test_eviction(server: Server, client: KubeClient, naps: list[float]) -> None:
+    assert await client.evict(POD_READ) == ""
+    assert server.requests[0].path == "/api/v1/namespaces/n/pods/p/eviction"
+    assert server.bodies[0]["deleteOptions"] == {"preconditions": {"uid": "u"}}
+    server.plan(404, 409)
+    assert await client.evict(POD_READ) == "", "it is gone"
+    assert await client.evict(POD_READ) == "", "another has its name"
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    server.plan(429, body=refusal(429, message, BUDGET))
+    assert await client.evict(POD_READ) == f"{message}: {BUDGET}"
+    server.plan(500, body=refusal(500, "This pod has more than one PodDisruptionBudget, which is not supported."))
+    assert "more than one" in await client.evict(POD_READ)
+    server.plan(429, body=refusal(429, "too many requests"))
+    with pytest.raises(Unavailable):
+        await client.evict(POD_READ)
+    assert not naps, "passes repeat it"
+
+
+async def test_merge_patch(server: Server, client: KubeClient) -> None:
+    await client.patch(REF, {"data": {"a": None}})
+    assert server.requests[0].headers["Content-Type"] == "application/merge-patch+json"
+    assert server.bodies[0] == {"data": {"a": None}}
+    await client.patch(REF, {"status": {}}, subresource="status")
+    assert server.requests[1].path.endswith("/configmaps/x/status")
+    server.plan(500, 500)
+    await client.patch(REF, {})
+    server.plan(500)
+    with pytest.raises(Unavailable):
+        await client.patch(REF, {"metadata": {"resourceVersion": "7"}})
+    server.plan(404)
+    with pytest.raises(NotFound):
+        await client.patch(REF, {})
+
+
+async def test_status_by_another_manager_and_lists_by_field(server: Server, client: KubeClient) -> None:
+    await client.apply_status({**CONFIG, "status": {}}, manager="kaas-other")
+    assert server.requests[0].query["fieldManager"] == "kaas-other"
+    server.plan(200, body='{"items": []}')
+    await client.list(CONFIG_MAP, field_selector="metadata.name=x")
+    assert dict(server.requests[1].query) == {"fieldSelector": "metadata.name=x"}
+
+
+async def test_pages(server: Server, client: KubeClient) -> None:
+    meta = {"resourceVersion": "7", "continue": "t"}
+    server.plan(200, body=json.dumps({"items": [{"metadata": {"name": "x"}}], "metadata": meta}))
+    page = await client.page(CONFIG_MAP, limit=1)
+    assert (page.items[0]["kind"], page.token, page.version) == ("ConfigMap", "t", "7")
+    server.plan(200, body='{"items": [], "metadata": {"resourceVersion": "7"}}')
+    assert (await client.page(CONFIG_MAP, limit=1, token="t")).token == ""
+    assert server.requests[1].query["continue"] == "t"

@@ -16,8 +16,8 @@ from kaas.repairs.xids import RECOVERY_ACTION_CHANGED, UNKNOWN, Bucket, bucket_o
 # As the driver logs it: NVRM: Xid (PCI:0000:07:00): 79, pid=1234, name=python, GPU has fallen off the bus.
 # Not SXid, which are NVSwitch's and numbered otherwise.
 _LOGGED: Final = re.compile(r"(?<![A-Za-z])Xid \((?:PCI:)?([0-9A-Fa-f:.]+)\): (\d{1,3})(?!\d)")
-# As monitors name it: NvidiaXID79Error (EKS), Xid79, "XID 79".
-_NAMED: Final = re.compile(r"(?<!S)(?i:xid(?:s|errors?)?[\s:=_#-]*)(\d{1,3})(?!\d)")
+# As monitors name it: NvidiaXID79Error (EKS), Xid79, "XID 79", "XID errors: 79, 48".
+_NAMED: Final = re.compile(r"(?<!S)(?i:xid(?:s|[\s_-]?errors?)?[\s:=_#-]*)(\d{1,3}(?!\d)(?:,\s*\d{1,3}(?!\d))*)")
 # As NVSentinel's syslog monitor does, in a condition of which the type says that it is about XIDs.
 _CODED: Final = re.compile(r"ErrorCode:\s*(\d{1,3})(?!\d)")
 _ABOUT_XIDS: Final = re.compile(r"(?<!S)(?i:xid)")
@@ -90,7 +90,7 @@ def xids_in(condition: NodeCondition) -> tuple[Hit, ...]:
     text = f"{condition.reason}\n{condition.message}"
     logged = {_hit(int(m[2]), m[1], text[m.end() :].partition("\n")[0]): None for m in _LOGGED.finditer(text)}
     numbers = {hit.number for hit in logged}
-    named = [int(number) for number in _NAMED.findall(f"{condition.type}\n{text}")]
+    named = [int(n) for found in _NAMED.findall(f"{condition.type}\n{text}") for n in found.split(",")]
     if not logged and not named and _ABOUT_XIDS.search(condition.type):
         named = [int(number) for number in _CODED.findall(text)]
     said = {_hit(number, "", text): None for number in named if number not in numbers}

@@ -1,6 +1,6 @@
 """What is wrong with a machine now. Pure, but for the machine's Trace, which it brings up to date.
 
-Nearly all machines are well, so that is found out first, in a few microseconds; `tests/bench` holds it.
+Nearly all machines are well, so that is found out first and by the cheapest means, in a few microseconds.
 """
 
 from __future__ import annotations

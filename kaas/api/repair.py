@@ -47,6 +47,14 @@ class Mode(StrEnum):
 
 WEEK: Final = 604800
 
+_BY_STRICTNESS: Final = (Mode.AUTOMATIC, Mode.DRY_RUN, Mode.OFF)
+
+
+def strictest(*modes: Mode) -> Mode:
+    """The one that allows least."""
+    return max(modes, key=_BY_STRICTNESS.index)
+
+
 NumberOrPercent = Annotated[
     int | str,
     IntOrString(),

@@ -15,6 +15,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kaas import data
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_CLUSTER, LABEL_POOL, LABEL_SITE, SYSTEM_NAMESPACE
+from kaas.api.node_repair_template import template_name
+from kaas.api.repair import Mode, strictest
 from kaas.api.site import Site
 from kaas.clusters.classes import WORKER_CLASS, ClassRevision
 from kaas.clusters.held import Holding, gpu_annotation
@@ -25,6 +27,11 @@ from kaas.clusters.target import Target
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
 CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
+
+# Seconds until a machine has joined, and that its node may be silent, and say that it is not ready. Firmware and eight
+# GPUs take their time to start.
+SERVER_SECONDS = (1800, 300, 600)
+BOX_SECONDS = (3600, 900, 1800)
 
 # Immutable in CAPO's OpenStackCluster: a Cluster keeps what it was made with, whatever becomes of the Site.
 PINNED_VARIABLES = ("externalNetwork", "nodesCIDR", "loadBalancerProvider", "ownerTag")
@@ -68,7 +75,8 @@ def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
         "version": target.version,
         "control_plane_replicas": cluster.spec.control_plane.replicas,
         "worker_class": WORKER_CLASS,
-        "deployments": [_deployment(d, target) for d in found],
+        "control_plane_check": _health_check(cluster, site, None),
+        "deployments": [_deployment(d, target) | {"health_check": _health_check(cluster, site, d)} for d in found],
         "variables": _known(_variables(cluster, site, target, live), target),
     }
     return _parse(_template().render(context))
@@ -135,6 +143,25 @@ def _deployment(part: Deployment, target: Target) -> Object:
         "annotations": part.capacity | gpu_annotation(part.gpu),
         "variables": _known(overrides.items(), target),
     }
+
+
+def _health_check(cluster: Cluster, site: Site, part: Deployment | None) -> Object:
+    """What MachineHealthCheck does for a pool, None being the control plane. template: None when it is not to be."""
+    pool = next((p for p in cluster.spec.node_pools if part and p.name == part.pool), None)
+    mode = strictest(site.spec.repair.mode, cluster.spec.repair.mode, pool.repair.mode if pool else Mode.AUTOMATIC)
+    slow = part is not None and (part.gpu is not None or part.flavor in _bare_metal(site))
+    startup, unknown, not_ready = BOX_SECONDS if slow else SERVER_SECONDS
+    return {
+        "control_plane": part is None,
+        "startup": startup,
+        "unknown": unknown,
+        "not_ready": not_ready,
+        "template": None if mode is Mode.OFF else template_name(cluster.metadata.name, part.pool if part else ""),
+    }
+
+
+def _bare_metal(site: Site) -> frozenset[str]:
+    return frozenset(f.name for f in site.spec.flavors if f.bare_metal)
 
 
 def _variables(cluster: Cluster, site: Site, target: Target, live: Live) -> Iterable[tuple[str, Any]]:

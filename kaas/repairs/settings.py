@@ -15,8 +15,6 @@ ZONE_LIMITS: Final = Limits(max_in_flight=5, max_unhealthy="50%")
 SITE_LIMITS: Final = Limits(max_in_flight=10, max_unhealthy="30%")
 FLEET_LIMITS: Final = Limits(max_in_flight=20, max_unhealthy="30%")
 
-_STRICTNESS: Final = (Mode.AUTOMATIC, Mode.DRY_RUN, Mode.OFF)
-
 
 @dataclass(frozen=True)
 class FleetSettings:
@@ -25,11 +23,6 @@ class FleetSettings:
     mode: Mode = Mode.AUTOMATIC
     limits: Limits = FLEET_LIMITS
     ticket_url: str | None = None
-
-
-def strictest(*modes: Mode) -> Mode:
-    """The one that allows least."""
-    return max(modes, key=_STRICTNESS.index)
 
 
 def filled(said: Limits, otherwise: Limits) -> Limits:

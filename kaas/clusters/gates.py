@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
 from kaas.clusters.held import Holding
+from kaas.clusters.makings import replaced_pools
 from kaas.clusters.pools import deployments
 from kaas.clusters.render import control_plane_zones
 from kaas.clusters.snapshot import Cloud, Live, Object
@@ -95,6 +96,23 @@ def _clashes(cluster: Cluster, site: Site) -> Iterator[Gate]:
 
 def _one_of(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "another Site: it has none"
+
+
+def under_repair(cluster: Cluster, desired: Object, live: Live) -> Iterator[Gate]:
+    """Pools with a repair in flight whose machines a change would replace: both draw on one budget.
+
+    Nobody waits for ever: a repair ends, by itself or in quarantine, and one that is held back is not in flight.
+    """
+    if live.cluster is None or cluster.status is None or cluster.status.repair is None:
+        return
+    replaced = replaced_pools(live.cluster, desired)
+    for pool in cluster.status.repair.pools:
+        if pool.in_flight and pool.name in replaced:
+            what = f"pool {pool.name}" if pool.name else "the control plane"
+            words = f"the change replaces machines of {what}, of which {pool.in_flight} under repair: it goes on when"
+            yield Gate(
+                "RepairUnderWay", f"{words} that has ended; see `kaas repair status -n {cluster.metadata.namespace}`"
+            )
 
 
 def in_cloud(wanted: Needs, cluster: Cluster, site: Site, cloud: Cloud) -> Iterator[Gate]:

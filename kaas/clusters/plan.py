@@ -88,6 +88,8 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
         yield Step("finalizer", "nothing is made that could be left behind", keep=True)
     yield from _identity(snapshot, site)
     yield from _class(snapshot, revision, aim)
+    if repairs := tuple(gates.under_repair(snapshot.cluster, desired, snapshot.live)):
+        yield Step("repairs", "updates and repairs draw on one budget a pool", gates=repairs)
     changed = _changes(desired, snapshot.live.cluster)
     if snapshot.live.cluster is not None and is_deleting(snapshot.live.cluster):
         yield Step("made-again", "what others deleted is made again", gates=(_deleted_by_others(snapshot),))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from kaas.api.constants import FINALIZER
+from kaas.api.constants import CONDITION_REPAIRS, FINALIZER
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
 from kaas.clusters.causes import failed_servers
@@ -206,8 +206,15 @@ def look_again(snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -
 
 
 def same_status(ours: Object, live: Object) -> bool:
-    """Whether two statuses say the same; the order of named items does not count."""
-    return bool(_unordered(ours) == _unordered(live))
+    """Whether two statuses say the same; the order of named items does not count, nor does what others say there."""
+    return bool(_unordered(ours) == _unordered(_without_repairs(live)))
+
+
+def _without_repairs(status: Object) -> Object:
+    """A status without what the repairs feature writes as another field manager: not ours to compare or remove."""
+    conditions = [c for c in status.get("conditions") or () if c["type"] != CONDITION_REPAIRS]
+    kept = {k: v for k, v in status.items() if k not in ("repair", "conditions")}
+    return kept | ({"conditions": conditions} if conditions else {})
 
 
 def _unordered(value: Any) -> Any:

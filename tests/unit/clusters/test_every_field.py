@@ -1,4 +1,4 @@
-"""Every field of our API changes what is rendered: a walk along the CRDs, with two values for each field.
+"""Every field of our API changes what is rendered, or how nodes are repaired: a walk along the CRDs.
 
 A field that is new and has no entry here fails the test, and so does one that nothing reads.
 """
@@ -16,22 +16,34 @@ import pytest
 from kaas.api.cluster import Cluster
 from kaas.api.crd import crds
 from kaas.api.load import parse
+from kaas.api.node_repair_template import NodeRepairTemplate
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.clusters import render
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Snapshot
 from kaas.clusters.target import target
-from tests.unit.clusters.builders import Object, pool, raw_cluster, raw_release, raw_site
+from kaas.repairs.policy import policies
+from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits_of_site
+from kaas.repairs.templates import templates
+from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
 
+LIMITS = {"maxInFlight": 1, "maxUnhealthy": "40%"}
+REPAIR = {"mode": "Automatic", "limits": LIMITS, "template": "careful"}
 CLUSTER = raw_cluster(
     version="v1.36.1",
     controlPlane={"flavor": "cpu-2", "replicas": 3, "zones": ["az-1"]},
     nodePools=[
-        pool(labels={"a": "b"}, taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}], zones=["az-1"]),
+        pool(
+            labels={"a": "b"},
+            taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}],
+            zones=["az-1"],
+            repair=REPAIR,
+        ),
         pool("train", flavor="dgx", gpu={"taint": "NoSchedule", "drainTimeoutSeconds": 60}),
     ],
     network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
+    repair=REPAIR,
 )
 # A second Cluster with the defaults shows what the Site alone decides.
 PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
@@ -40,11 +52,32 @@ SITE = raw_site(
     images=[{"version": "v1.36.1", "name": "special"}],
     dnsNameservers=["10.0.0.53"],
     loadBalancer={"provider": "amphora"},
+    repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
+SITE["spec"]["flavors"][2]["bareMetal"] = False
 SITE_BY_ID = {**SITE, "spec": {**SITE["spec"], "externalNetwork": {"id": "0001"}}}
 RELEASE = raw_release("v1.36.3")
+TEMPLATE: Object = {
+    "apiVersion": RELEASE["apiVersion"],
+    "kind": "NodeRepairTemplate",
+    "metadata": {"name": "careful", "namespace": NAMESPACE},
+    "spec": {
+        "template": {
+            "spec": {
+                "mode": "Automatic",
+                "steps": [{"action": "SoftReboot", "timeoutSeconds": 60, "retries": 1, "backoffSeconds": 60}],
+                "limits": LIMITS,
+                "signals": [{"name": "DiskPressure", "enabled": True, "toleranceSeconds": 60, "entry": "Drain"}],
+                "xids": [{"number": 109, "action": "Reboot"}],
+                "memory": {"climbWithinSeconds": 3600, "maxRepairs": 3, "maxReplacements": 3},
+                "settleSeconds": 30,
+                "ticket": {"url": "https://careful.example"},
+            }
+        }
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +87,39 @@ class Change:
     place: str
     value: Any
     base: Object | None = None
+
+
+OTHERWISE: dict[str, Any] = {
+    "mode": "DryRun",
+    "steps[].action": "HardReboot",
+    "steps[].timeoutSeconds": 61,
+    "steps[].retries": 2,
+    "steps[].backoffSeconds": 61,
+    "limits.maxInFlight": 2,
+    "limits.maxUnhealthy": "41%",
+    "signals[].name": "MemoryPressure",
+    "signals[].enabled": False,
+    "signals[].toleranceSeconds": 61,
+    "signals[].entry": "Replace",
+    "xids[].number": 110,
+    "xids[].action": "Ignore",
+    "memory.climbWithinSeconds": 3601,
+    "memory.maxRepairs": 4,
+    "memory.maxReplacements": 4,
+    "settleSeconds": 31,
+    "ticket.url": "https://other.example",
+}
+"""Other values for what is said of repairs, by path below the place where it is said."""
+
+
+OF_ALL = ("mode", "limits.maxInFlight", "limits.maxUnhealthy")
+
+
+def repair_fields(place: str, names: tuple[str, ...]) -> dict[str, Change]:
+    """Changes of these fields below a place."""
+    values = OTHERWISE | {"template": "other", "zoneLimits.maxInFlight": 2, "zoneLimits.maxUnhealthy": "41%"}
+    below = place.partition(".spec.")[2].replace("[]", ".0")
+    return {f"{place}.{name}": Change(f"{below}.{name.replace('[]', '.0')}", values[name]) for name in names}
 
 
 # Path as in the CRD, with [] for the items of a list and {} for the values of a map.
@@ -93,6 +159,14 @@ CHANGES: dict[str, Change] = {
     "Site.spec.zones[].controlPlane": Change("zones.0.controlPlane", False),
     "Site.spec.loadBalancer.provider": Change("loadBalancer.provider", "ovn"),
     "Site.spec.dnsNameservers[]": Change("dnsNameservers.0", "10.0.0.54"),
+    **repair_fields("Cluster.spec.repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "template")),
+    **repair_fields(
+        "Cluster.spec.nodePools[].repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "template")
+    ),
+    **repair_fields("Site.spec.repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "ticket.url")),
+    **repair_fields("Site.spec.repair", ("zoneLimits.maxInFlight", "zoneLimits.maxUnhealthy")),
+    **repair_fields("NodeRepairTemplate.spec.template.spec", tuple(OTHERWISE)),
+    "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
     "Release.spec.version": Change("version", "v1.36.2"),
     "Release.spec.image": Change("image", "another"),
 }
@@ -114,6 +188,8 @@ def leaves(schema: Object, path: str) -> Iterator[str]:
 def fields() -> list[str]:
     found: list[str] = []
     for crd in crds():
+        if crd["spec"]["names"]["kind"] == "NodeRepair":
+            continue  # written by the controller and Cluster API, from the policy of a NodeRepairTemplate
         (version,) = crd["spec"]["versions"]
         spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
         found += leaves(spec, f"{crd['spec']['names']['kind']}.spec")
@@ -129,18 +205,26 @@ def rendered(cluster: Object, site: Object, release: Object) -> list[Any]:
     return render.everything(subject, place, aim, revision)
 
 
-def everything(cluster: Object, site: Object, release: Object) -> list[Any]:
-    """What is rendered for the given Cluster and for a plain one: two views of the same API.
+def repaired(cluster: Object, site: Object, template: Object) -> list[Any]:
+    """How the nodes of one Cluster are repaired."""
+    subject, place = Cluster.model_validate(cluster), Site.model_validate(site)
+    found = policies(subject, place, {"careful": NodeRepairTemplate.model_validate(template)})
+    limits = (limits_of_cluster(subject), limits_of_site(place), zone_limits_of_site(place))
+    return [*templates(subject, found), *(one.to_json() for one in limits)]
+
+
+def everything(cluster: Object, site: Object, release: Object, template: Object) -> list[Any]:
+    """What is made of the given Cluster and of a plain one: two views of the same API.
 
     A Site goes by the name that the Cluster gives; this makes `spec.site` a choice between two.
     """
     place = {**site, "metadata": {"name": cluster["spec"]["site"]}}
-    return [rendered(cluster, place, release), rendered(PLAIN, site, release)]
+    return [[rendered(c, at, release), repaired(c, at, template)] for c, at in ((cluster, place), (PLAIN, site))]
 
 
 def changed(field: str, change: Change) -> tuple[dict[str, Object], dict[str, Object]]:
     """Objects before and after, by kind."""
-    before = {"Cluster": CLUSTER, "Site": SITE, "Release": RELEASE}
+    before = {"Cluster": CLUSTER, "Site": SITE, "Release": RELEASE, "NodeRepairTemplate": TEMPLATE}
     kind = field.partition(".")[0]
     if change.base:
         before[kind] = change.base
@@ -166,10 +250,28 @@ def test_field_changes_what_is_rendered(field: str) -> None:
     for objects in (before, after):
         for obj in objects.values():
             parse(obj)
-    one = everything(before["Cluster"], before["Site"], before["Release"])
-    two = everything(after["Cluster"], after["Site"], after["Release"])
-    assert one != two
+    assert everything(*before.values()) != everything(*after.values())
+
+
+REPAIRS = [field for field in CHANGES if ".repair." in field or field.endswith(".bareMetal")]
+
+
+@pytest.mark.parametrize("field", [f for f in REPAIRS if not f.endswith(".mode")])
+def test_what_is_said_of_repairs_changes_no_object_of_cluster_api(field: str) -> None:
+    """Health checks of another pace aside, which replace nothing."""
+    before, after = changed(field, CHANGES[field])
+    one, two = (rendered(o["Cluster"], o["Site"], o["Release"]) for o in (before, after))
+    assert without_health_checks(one) == without_health_checks(two)
+
+
+def without_health_checks(objects: list[Any]) -> list[Any]:
+    found = copy.deepcopy(objects)
+    for obj in found:
+        topology = obj["spec"].get("topology", {})
+        for part in (topology.get("controlPlane", {}), *topology.get("workers", {}).get("machineDeployments", ())):
+            part.pop("healthCheck", None)
+    return found
 
 
 def test_objects_above_are_rendered_the_same_twice() -> None:
-    assert everything(CLUSTER, SITE, RELEASE) == everything(CLUSTER, SITE, RELEASE)
+    assert everything(CLUSTER, SITE, RELEASE, TEMPLATE) == everything(CLUSTER, SITE, RELEASE, TEMPLATE)

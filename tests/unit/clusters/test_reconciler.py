@@ -319,3 +319,14 @@ def test_order_of_named_items_is_no_difference() -> None:
     two = {"conditions": [{"type": "B"}, {"type": "A"}], "nodePools": [{"name": "x"}]}
     assert same_status(one, two)
     assert not same_status(one, {**two, "nodePools": [{"name": "y"}]})
+
+
+async def test_what_others_say_in_the_status_is_neither_fought_over_nor_removed() -> None:
+    world = await ready()
+    assert world.cluster is not None
+    said = world.cluster["status"]
+    theirs = {"type": "RepairsAllowed", "status": "False", "reason": "Breaker", "message": "too many"}
+    told = {**said, "conditions": [*said["conditions"], theirs], "repair": {"unhealthy": 3}}
+    assert same_status(said, told)
+    assert not same_status({**said, "phase": "Degraded"}, told)
+    assert not same_status({**said, "conditions": said["conditions"][1:]}, told)

@@ -47,11 +47,15 @@ class Way(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Whether a cluster can be seen. since: when that last changed (UTC). problem: why not, for a person."""
+    """Whether a cluster can be seen. since: when that last changed (UTC). problem: why not, for a person.
+
+    asked: False until it was first seen, or could not be.
+    """
 
     clear: bool
     since: datetime
     problem: str = ""
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class NodeWatch(Generic[T]):
         self._clock = clock
         self._patience = patience
         self.nodes: dict[str, T] = {}
-        self.sight = Sight(False, clock.now(), "it has not been seen yet")
+        self.sight = Sight(False, clock.now(), "it has not been seen yet", asked=False)
         self._version = ""  # where the next watch goes on; empty: list first
         self._in_doubt = False  # whether a watch ended badly since the server last answered
         self._unseen = 0  # lists and probes that failed in a row

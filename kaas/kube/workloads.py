@@ -60,7 +60,7 @@ class Workloads(Generic[T]):
         self._ways: dict[ClusterKey, _Way] = {}
         self._followed: dict[ClusterKey, _Followed[T]] = {}
         self._endings: set[asyncio.Task[None]] = set()
-        self._unknown = Sight(False, clock.now(), "it is not followed")
+        self._unknown = Sight(False, clock.now(), "it is not followed", asked=False)
 
     def follow(self, cluster: ClusterKey) -> None:
         """Keep its Nodes in `nodes` from now on; once is enough. Needs a running event loop."""

@@ -1,0 +1,309 @@
+"""Carries out what was planned for one node: writes it down, does it, tidies up. Killed anywhere, it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol
+
+from kaas.api.constants import (
+    ANNOTATION_HISTORY,
+    ANNOTATION_RELEASED,
+    ANNOTATION_REPAIR,
+    ANNOTATION_REPAIR_REASON,
+    REPAIR_STATUS_MANAGER,
+)
+from kaas.api.repair import Action, Ticket
+from kaas.kube import resources
+from kaas.kube.errors import Conflict
+from kaas.kube.objects import Object, Ref, annotation, metadata, uid
+from kaas.kube.resources import Resource
+from kaas.repairs import records
+from kaas.repairs.acts.task import Act, ActFailed, Result, Task
+from kaas.repairs.decisions import Decision, Finish
+from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, Patient, Progress
+from kaas.repairs.machines import REMEDIATE, SKIP
+from kaas.repairs.metrics import RepairMetrics
+from kaas.repairs.times import stamp
+from kaas.repairs.told import told
+from kaas.repairs.ward import Treatment, Ward
+
+log = logging.getLogger(__name__)
+
+PASS_SECONDS = 3.0  # between two passes of an act that is not done
+EventType = Literal["Normal", "Warning"]
+
+
+class Source(Protocol):
+    """What the watches have seen of the management cluster."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """The object, None when there is none."""
+
+
+class Writer(Protocol):
+    """What is written to the management cluster."""
+
+    async def create(self, obj: Object) -> Object:
+        """Create; Conflict when it is there."""
+
+    async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        """Server-side apply of the status."""
+
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        """Merge patch."""
+
+    async def delete(self, ref: Ref, *, uid: str | None = None) -> bool:
+        """Ask for deletion."""
+
+
+class Nodes(Protocol):
+    """Nodes of the workload clusters."""
+
+    async def look(self, cluster: ClusterKey, node: str) -> NodeView | None:
+        """A Node as it is at this moment; Unavailable when it cannot be seen."""
+
+    def nodes(self, cluster: ClusterKey) -> Mapping[str, NodeView]:
+        """All, as last seen."""
+
+
+class Announcer(Protocol):
+    """Who tells people what happened to an object."""
+
+    async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
+        """Send an Event."""
+
+
+class Times(Protocol):
+    """Where the time of day comes from."""
+
+    def now(self) -> datetime:
+        """Time of day, with zone UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Where repairs are written down and told. send: takes a ticket; whether it was taken."""
+
+    store: Source
+    writer: Writer
+    events: Announcer
+    clock: Times
+    send: Callable[[Ticket, Object], Coroutine[Any, Any, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What touches nodes and servers.
+
+    give_back: makes a node schedulable again that a repair took out of service, and takes a served request from it.
+    sick: whether a node is sick still, by a fresh look at it; None when it has no Node.
+    """
+
+    nodes: Nodes
+    acts: Mapping[Action, Act]
+    give_back: Callable[[ClusterKey, str], Awaitable[None]]
+    sick: Callable[[Patient, NodeView | None], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What carrying out has come to. changed: whether there is something new to plan from, in `cluster` if named."""
+
+    changed: bool = False
+    again: float | None = None
+    cluster: ClusterKey | None = None
+
+
+NOTHING: Final = Outcome()
+
+
+class Carrier:
+    """The only one that writes about repairs, but for templates and the Clusters' statuses."""
+
+    def __init__(self, ward: Ward, office: Office, hands: Hands, metrics: RepairMetrics) -> None:
+        self._ward = ward
+        self._store, self._writer, self._events = office.store, office.writer, office.events
+        self._clock, self._send = office.clock, office.send
+        self._hands = hands
+        self._metrics = metrics
+        self._sending: set[asyncio.Task[bool]] = set()
+
+    async def carry(self, key: NodeKey) -> Outcome:
+        """Do the next thing about a node. Raises what may go away by itself; then it is called again."""
+        case, machine = self._ward.treatments.get(key), self._store.get(resources.MACHINE, *key)
+        if case is None:
+            await self._tell(key, None)
+            return NOTHING
+        if machine is None:
+            return await self._gone(key, case)
+        if case.progress.quarantined and annotation(machine, ANNOTATION_RELEASED) is not None:
+            case.over = Finish(key, healed=False, message="released by a person")
+        if case.over is not None:
+            return await self._tidy_up(key, case, machine, case.over)
+        if case.written != case.progress:
+            await self._write(key, case, machine)
+        else:
+            await self._tell(key, case)
+        if case.progress.acted is None and not case.progress.failed:
+            return await self._pass(key, case, machine)
+        return NOTHING
+
+    # -- a step -----------------------------------------------------------------------------------------------------
+
+    async def _pass(self, key: NodeKey, case: Treatment, machine: Object) -> Outcome:
+        """One pass of the step that is under way, after a look whether it is still needed."""
+        patient = self._ward.patient(key)
+        if patient is None or case.progress.action is None or case.progress.started is None:
+            return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
+        node = await self._fresh(case, patient)
+        if not self._hands.sick(patient, node):
+            case.over = Finish(key, healed=True, message="well at the last look before the step")
+            return Outcome(changed=True, again=0.0, cluster=case.cluster)
+        step = next(s for s in case.policy.steps if s.action is case.progress.action)
+        task = Task(patient, node, step, case.progress.started, case.reason or f"repair of {case.progress.cause}")
+        try:
+            result = await self._hands.acts[step.action](task, self._clock.now())
+        except ActFailed as failure:
+            return await self._failed(key, case, machine, str(failure))
+        if not result.done:
+            return Outcome(again=PASS_SECONDS)
+        return await self._done(key, case, machine, result)
+
+    async def _fresh(self, case: Treatment, patient: Patient) -> NodeView | None:
+        """The Node as it is now; raises Unavailable when it cannot be seen: then nothing is done to it."""
+        name = patient.machine.node
+        return await self._hands.nodes.look(case.cluster, name) if name else None
+
+    async def _done(self, key: NodeKey, case: Treatment, machine: Object, result: Result) -> Outcome:
+        now = self._clock.now()
+        quarantined = now if case.progress.action is Action.QUARANTINE else None
+        if quarantined:
+            await self._hand_over(key, case, machine)
+        await self._note(key, case, machine, replace(case.progress, acted=now, quarantined=quarantined))
+        await self._say(machine, "NodeRepairStepDone", f"{case.progress.action}: {result.message}")
+        return Outcome(changed=True, cluster=case.cluster)
+
+    async def _hand_over(self, key: NodeKey, case: Treatment, machine: Object) -> None:
+        """Have Cluster API leave a machine alone that a person has now, and tell that person."""
+        await self._annotate(machine, {SKIP: ""})
+        if patient := self._ward.patient(key):
+            self._ticket(case, patient)
+
+    def _ticket(self, case: Treatment, patient: Patient) -> None:
+        """Tell whoever looks after nodes, beside the repair: a receiver that is away must not hold it up."""
+        url = self._ward.settings.ticket_url
+        ticket = case.policy.ticket or (Ticket(url=url) if url else None)
+        if ticket is not None:
+            task = asyncio.create_task(self._send(ticket, _body(case, patient)))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _failed(self, key: NodeKey, case: Treatment, machine: Object, why: str) -> Outcome:
+        now = self._clock.now()
+        await self._note(key, case, machine, replace(case.progress, failed=why[: records.MOST_WORDS], not_before=now))
+        await self._say(machine, "NodeRepairStepFailed", f"{case.progress.action}: {why}", event_type="Warning")
+        return Outcome(changed=True, cluster=case.cluster)
+
+    async def _note(self, key: NodeKey, case: Treatment, machine: Object, progress: Progress) -> None:
+        self._ward.note(key, progress)
+        await self._write(key, case, machine)
+
+    async def _write(self, key: NodeKey, case: Treatment, machine: Object) -> None:
+        """Write down how far the repair is, in a NodeRepair that is made if MachineHealthCheck has made none."""
+        if annotation(machine, REMEDIATE) is None:
+            await self._annotate(machine, {REMEDIATE: ""})
+        if self._store.get(resources.NODE_REPAIR, *key) is None:
+            try:
+                await self._writer.create(records.node_repair(machine, case.policy))
+            except Conflict:
+                log.debug("NodeRepair %s/%s is there already", *key)
+        is_new = case.written is None or case.written.started != case.progress.started
+        progress = case.progress
+        await self._write_status(key, records.status_of(progress) | self._words(key))
+        case.written = progress
+        if is_new:
+            self._metrics.began(case.progress, self._ward.patient(key), self._clock.now())
+            await self._say(machine, "NodeRepairStep", f"{progress.action} begins: {case.reason}")
+
+    async def _tell(self, key: NodeKey, case: Treatment | None) -> None:
+        """Write what holds a repair back, where there is a NodeRepair to write it in, and it says something else."""
+        repair = self._store.get(resources.NODE_REPAIR, *key)
+        if repair is None or key not in self._ward.decisions:
+            return
+        words = self._words(key)
+        status = repair.get("status") or {}
+        if all(status.get(k) == v for k, v in words.items() if k not in ("nextTime", "conditions")):
+            return
+        await self._write_status(key, (records.status_of(case.progress) if case else {}) | words)
+
+    def _words(self, key: NodeKey) -> Object:
+        decision: Decision | None = self._ward.decisions.get(key)
+        repair = self._store.get(resources.NODE_REPAIR, *key) or {}
+        return told(decision, self._ward.patient(key), repair.get("status") or {}, self._clock.now())
+
+    async def _write_status(self, key: NodeKey, status: Object) -> None:
+        kind = resources.NODE_REPAIR
+        meta = {"namespace": key[0], "name": key[1]}
+        obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
+        await self._writer.apply_status(obj, manager=REPAIR_STATUS_MANAGER)
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def _tidy_up(self, key: NodeKey, case: Treatment, machine: Object, end: Finish) -> Outcome:
+        """Give the node back, remember what was tried, let go of the NodeRepair: in this order, again if cut off."""
+        node = (machine.get("status") or {}).get("nodeRef", {}).get("name")
+        if node:
+            await self._hands.give_back(case.cluster, node)
+        now = self._clock.now()
+        tried = records.over(case.progress, now, healed=end.healed)
+        notes = {ANNOTATION_HISTORY: records.with_history(records.history_of(machine), tried)}
+        gone = [REMEDIATE, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON, ANNOTATION_RELEASED]
+        gone += [SKIP] if case.progress.quarantined else []
+        await self._annotate(machine, {**notes, **dict.fromkeys(gone)})
+        await self._writer.delete(Ref(resources.NODE_REPAIR.api_version, resources.NODE_REPAIR.kind, *key))
+        self._ward.close(key)
+        self._metrics.ended(case.progress, tried, end, now)
+        kind: EventType = "Normal" if end.healed else "Warning"
+        await self._say(machine, "NodeRepaired" if end.healed else "NodeRepairEnded", end.message, event_type=kind)
+        return Outcome(changed=True, cluster=case.cluster)
+
+    async def _gone(self, key: NodeKey, case: Treatment) -> Outcome:
+        """The machine is gone, and its NodeRepair with it: replaced by us, or deleted by somebody else."""
+        self._ward.close(key)
+        replaced = case.progress.action is Action.REPLACE
+        end = Finish(key, healed=replaced, message="replaced" if replaced else "deleted by somebody else")
+        now = self._clock.now()
+        self._metrics.ended(case.progress, records.over(case.progress, now, healed=replaced), end, now)
+        return Outcome(changed=True, cluster=case.cluster)
+
+    async def _annotate(self, machine: Object, notes: Mapping[str, str | None]) -> None:
+        """Set annotations of a Machine; None takes one away."""
+        kind = resources.MACHINE
+        ref = Ref(kind.api_version, kind.kind, metadata(machine)["namespace"], metadata(machine)["name"])
+        await self._writer.patch(ref, {"metadata": {"uid": uid(machine), "annotations": dict(notes)}})
+
+    async def _say(self, machine: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> None:
+        await self._events.emit(machine, reason, message, event_type=event_type)
+
+
+def _body(case: Treatment, patient: Patient) -> Object:
+    """What a ticket says. No time of sending in it: the same ticket sent twice is one."""
+    machine = patient.machine
+    return {
+        "cluster": {"namespace": machine.cluster[0], "name": machine.cluster[1]},
+        "site": machine.site,
+        "zone": machine.zone,
+        "pool": machine.pool[2],
+        "node": machine.node,
+        "machine": machine.key[1],
+        "server": machine.server,
+        "began": stamp(case.progress.began),
+        "cause": case.progress.cause,
+        "findings": [f"{f.signal}: {f.message}" for f in patient.findings],
+        "tried": [f"{t.action}: {t.outcome} {t.message}".rstrip() for t in case.progress.tried],
+        "release": f"kaas repair release {machine.node or machine.key[1]} --namespace {machine.cluster[0]}",
+    }

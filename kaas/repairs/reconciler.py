@@ -1,0 +1,334 @@
+"""Has sick nodes repaired: looks at Clusters and clouds, plans for all of them together, and has it carried out.
+
+Keys of the queue: `("cluster", namespace, name)` looks at one Cluster, `("site", name)` at one cloud, `FLEET` plans,
+`("node", namespace, machine)` carries out what was planned for one node, `("report", namespace, name)` tells about it
+in the Cluster's status. One key waits for nobody else's cloud or cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from kaas.api.cluster import Cluster
+from kaas.api.node_repair_template import NodeRepairTemplate
+from kaas.api.parsed import Parsed
+from kaas.api.repair import Mode, RepairPolicy
+from kaas.api.site import Site
+from kaas.kube import resources
+from kaas.kube.difference import differs, with_applied_hash
+from kaas.kube.objects import Object, metadata
+from kaas.kube.resources import Resource
+from kaas.openstack.errors import CloudError
+from kaas.repairs import records
+from kaas.repairs.blindness import count_silent, look
+from kaas.repairs.carry import Carrier
+from kaas.repairs.decisions import Act, Decision, Finish, Plan
+from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
+from kaas.repairs.metrics import RepairMetrics
+from kaas.repairs.observe import Observed, Seen, observe, pause_of
+from kaas.repairs.planner import plan
+from kaas.repairs.policy import policies
+from kaas.repairs.report import Report
+from kaas.repairs.templates import templates
+from kaas.repairs.ward import Treatment, Ward
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, ...]
+FLEET: Final[Key] = ("fleet",)
+
+CLOUD_SECONDS = 30.0  # between two looks at a cloud all of whose servers are well
+BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
+AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
+
+
+class Source(Protocol):
+    """What the watches have seen of the management cluster."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """The object, None when there is none."""
+
+    def list(self, resource: Resource, namespace: str | None = None) -> Sequence[Object]:
+        """All objects of a kind."""
+
+    def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
+        """Objects of a kind that belong to a Cluster API Cluster."""
+
+
+class Writer(Protocol):
+    """What is written to the management cluster, beside what a Carrier writes."""
+
+    async def apply(self, obj: Object) -> Object:
+        """Server-side apply."""
+
+
+class Nodes(Protocol):
+    """What the workload clusters say of their nodes."""
+
+    def follow(self, cluster: ClusterKey) -> None:
+        """Watch a cluster, from now on."""
+
+    def forget(self, cluster: ClusterKey) -> None:
+        """Watch it no more."""
+
+    def nodes(self, cluster: ClusterKey) -> Mapping[str, NodeView]:
+        """Its nodes, as last seen."""
+
+    def sight(self, cluster: ClusterKey) -> Sight | None:
+        """Whether it can be seen; None until that was tried."""
+
+
+class Servers(Protocol):
+    """What the Sites' clouds say of their servers."""
+
+    async def servers(self, site: Site) -> Mapping[str, ServerView]:
+        """All servers of the project, by id. CloudError when it cannot be asked."""
+
+
+class Times(Protocol):
+    """Where the time of day comes from."""
+
+    def now(self) -> datetime:
+        """Time of day, with zone UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The management cluster, and how more is asked for. add: has a key reconciled as soon as a worker is free."""
+
+    store: Source
+    writer: Writer
+    clock: Times
+    metrics: RepairMetrics
+    add: Callable[[Key], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Who sees nodes and servers. revive: corrects what an OpenStackServer says of a server that is ACTIVE again."""
+
+    nodes: Nodes
+    servers: Servers
+    revive: Callable[[Object, ServerView], Awaitable[None]]
+
+
+class RepairReconciler:
+    """Looks, plans, and has the plan carried out."""
+
+    def __init__(self, ward: Ward, office: Office, eyes: Eyes, carrier: Carrier, report: Report) -> None:
+        self._ward = ward
+        self._store, self._writer = office.store, office.writer
+        self._clock, self._add, self._metrics = office.clock, office.add, office.metrics
+        self._nodes, self._servers, self._reviver = eyes.nodes, eyes.servers, eyes.revive
+        self._carrier = carrier
+        self._report = report
+        self._parsed = Parsed()
+        self._looked_at: set[str] = set()  # Sites whose cloud is looked at again and again
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Do what the key says; returns the seconds after which to do it again, None: on the next event."""
+        match key:
+            case ("cluster", namespace, name):
+                return await self._cluster((namespace, name))
+            case ("site", name):
+                return await self._site(name)
+            case ("node", namespace, name):
+                return await self._node((namespace, name))
+            case ("report", namespace, name):
+                return await self._report.write((namespace, name))
+            case _:
+                return self._plan()
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    async def _cluster(self, key: ClusterKey) -> float | None:
+        """Look at one Cluster; plan when something that counts has changed."""
+        cluster, site = self._models(key)
+        if cluster is None or site is None or self._ward.settings.mode is Mode.OFF:
+            self._forget(key)
+            return None
+        capi = self._store.get(resources.CAPI_CLUSTER, *key)
+        wanted = policies(cluster, site, self._own_templates(cluster))
+        if cluster.metadata.deletion_timestamp is None and capi is not None:
+            await self._apply_templates(cluster, wanted)
+            self._nodes.follow(key)
+        observed = self._look(key, cluster, site, capi, wanted)
+        if site.metadata.name not in self._looked_at:
+            self._add(("site", site.metadata.name))
+        if self._ward.put(observed):
+            self._add(FLEET)
+        return AGAIN_SECONDS if observed.patients else None
+
+    def _models(self, key: ClusterKey) -> tuple[Cluster | None, Site | None]:
+        raw = self._store.get(resources.CLUSTER, *key)
+        if raw is None:
+            return None, None
+        cluster = self._parsed(Cluster.model_validate, raw)
+        site = self._store.get(resources.SITE, None, cluster.spec.site)
+        return cluster, self._parsed(Site.model_validate, site) if site else None
+
+    def _forget(self, key: ClusterKey) -> None:
+        self._nodes.forget(key)
+        self._parsed.forget("Cluster", *key)
+        if self._ward.forget(key):
+            self._add(FLEET)
+
+    def _own_templates(self, cluster: Cluster) -> Mapping[str, NodeRepairTemplate]:
+        """Templates that a user made in the Cluster's namespace, by name."""
+        found = self._store.list(resources.NODE_REPAIR_TEMPLATE, cluster.metadata.namespace)
+        return {metadata(t)["name"]: self._parsed(NodeRepairTemplate.model_validate, t) for t in found}
+
+    async def _apply_templates(self, cluster: Cluster, wanted: Mapping[str, RepairPolicy]) -> None:
+        """The template of each pool, which MachineHealthCheck makes NodeRepairs from."""
+        for template in templates(cluster, wanted):
+            desired = with_applied_hash(template)
+            live = self._store.get(resources.NODE_REPAIR_TEMPLATE, *_name(template))
+            if live is None or differs(desired, live):
+                await self._writer.apply(desired)
+
+    def _look(
+        self, key: ClusterKey, cluster: Cluster, site: Site, capi: Object | None, wanted: Mapping[str, RepairPolicy]
+    ) -> Observed:
+        now = self._clock.now()
+
+        def of(resource: Resource) -> Sequence[Object]:
+            return self._store.of_cluster(resource, *key)
+
+        self._take_up(key, of(resources.NODE_REPAIR))
+        seen = Seen(
+            cluster=cluster,
+            site=site,
+            capi=capi,
+            machines=of(resources.MACHINE),
+            deployments=of(resources.MACHINE_DEPLOYMENT),
+            created={metadata(o)["name"]: o for o in of(resources.OPENSTACK_SERVER)},
+            nodes=self._nodes.nodes(key),
+            sight=self._ward.cluster_sights.get(key) or Sight(False, now, "it has not been seen yet"),
+            servers=self._ward.servers.get(site.metadata.name),
+            policies=wanted,
+            progress=self._ward.progress_of(key),
+            paused=pause_of(cluster, now),
+        )
+        observed = observe(seen, self._ward.traces[key], now)
+        return self._believed(observed, now)
+
+    def _believed(self, observed: Observed, now: datetime) -> Observed:
+        """With the sight that counts: many silent nodes at once are not believed."""
+        key = observed.cluster.key
+        api = self._nodes.sight(key)
+        if api is None:  # just started: clocks are not begun anew for that
+            return observed
+        silent = count_silent(observed.patients.values())[key]
+        before = self._ward.cluster_sights.get(key)
+        sight = look(before, api, silent, observed.cluster.size, now)
+        self._ward.cluster_sights[key] = sight
+        return replace(observed, cluster=replace(observed.cluster, sight=sight))
+
+    def _take_up(self, key: ClusterKey, repairs: Sequence[Object]) -> None:
+        """Repairs that another controller, or this one before it was ended, had begun."""
+        for repair in repairs:
+            node = _name(repair)
+            progress = records.progress_of(repair)
+            if progress is None or node in self._ward.treatments:
+                continue
+            spec = RepairPolicy.model_validate(repair["spec"])
+            self._ward.treatments[node] = Treatment(key, spec, progress, written=progress)
+            self._add(("node", *node))
+
+    async def _site(self, name: str) -> float | None:
+        """Look at one cloud."""
+        raw = self._store.get(resources.SITE, None, name)
+        if raw is None:
+            self._looked_at.discard(name)
+            return None
+        site = self._parsed(Site.model_validate, raw)
+        if site.spec.provider != "openstack":
+            return None
+        self._looked_at.add(name)
+        before = self._ward.site_sights.get(name)
+        now = self._clock.now()
+        try:
+            servers = await self._servers.servers(site)
+        except CloudError as error:
+            api, servers = Sight(False, now, str(error)), self._ward.servers.get(name, {})
+        else:
+            api = Sight(True, now)
+        sight = look(before, api, 0, 0, now)
+        if sight != before or servers != self._ward.servers.get(name):
+            self._ward.site_sights[name], self._ward.servers[name] = sight, servers
+            self._look_at_clusters_of(name)
+            self._add(FLEET)
+        if sight.clear:
+            await self._revive(servers)
+        return BUSY_CLOUD_SECONDS if self._is_busy(name) or not sight.clear else CLOUD_SECONDS
+
+    async def _revive(self, servers: Mapping[str, ServerView]) -> None:
+        """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""
+        for obj in self._store.list(resources.OPENSTACK_SERVER):
+            status = obj.get("status") or {}
+            server = servers.get(status.get("instanceID") or "")
+            if status.get("instanceState") == "ERROR" and server is not None and server.status == "ACTIVE":
+                await self._reviver(obj, server)
+
+    def _look_at_clusters_of(self, site: str) -> None:
+        for raw in self._store.list(resources.CLUSTER):
+            if raw["spec"]["site"] == site:
+                self._add(("cluster", *_name(raw)))
+
+    def _is_busy(self, site: str) -> bool:
+        return any(p.machine.site == site for p in self._ward.patients.values())
+
+    # -- planning ---------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> float | None:
+        """Plan for everything, and begin what is to begin."""
+        now = self._clock.now()
+        sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
+        found = plan(self._ward.fleet(sites, now), now)
+        for decision in found.decisions:
+            self._take(decision, now)
+        self._tell(found, now)
+        self._metrics.planned(self._ward, found, now)
+        if found.look_again is None:
+            return AGAIN_SECONDS if self._ward.patients else None
+        return min(AGAIN_SECONDS, max(0.0, (found.look_again - now).total_seconds()))
+
+    def _take(self, decision: Decision, now: datetime) -> None:
+        """Remember a decision; have it carried out when it is more than waiting."""
+        before = self._ward.decisions.get(decision.node)
+        self._ward.decisions[decision.node] = decision
+        if isinstance(decision, Act):
+            self._ward.begin(decision, now)
+        elif isinstance(decision, Finish) and (case := self._ward.treatments.get(decision.node)):
+            case.over = decision
+        elif decision == before:
+            return
+        self._add(("node", *decision.node))
+
+    def _tell(self, found: Plan, now: datetime) -> None:
+        """Have the Clusters' statuses written that say something else now."""
+        decided = {d.node for d in found.decisions}
+        for node in self._ward.decisions.keys() - decided:
+            del self._ward.decisions[node]
+        self._ward.open(found.breakers, now)
+        for key in self._report.outdated(now):
+            self._add(("report", *key))
+
+    # -- carrying out -----------------------------------------------------------------------------------------------
+
+    async def _node(self, key: NodeKey) -> float | None:
+        """Carry out what was planned for a node, and plan again when that has come to something."""
+        outcome = await self._carrier.carry(key)
+        if outcome.changed:
+            if outcome.cluster is not None:
+                self._add(("cluster", *outcome.cluster))
+            self._add(FLEET)
+        return outcome.again
+
+
+def _name(obj: Object) -> tuple[str, str]:
+    return metadata(obj).get("namespace") or "", metadata(obj)["name"]

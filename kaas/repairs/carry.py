@@ -16,12 +16,13 @@ from kaas.api.constants import (
     ANNOTATION_REPAIR_REASON,
     REPAIR_STATUS_MANAGER,
 )
-from kaas.api.repair import Action, Ticket
+from kaas.api.repair import Action, Step, Ticket
 from kaas.kube import resources
 from kaas.kube.errors import Conflict
 from kaas.kube.objects import Object, Ref, annotation, metadata, uid
 from kaas.kube.resources import Resource
 from kaas.repairs import records
+from kaas.repairs.actions import COMMITTED
 from kaas.repairs.acts.task import Act, ActFailed, Result, Task
 from kaas.repairs.decisions import Decision, Finish
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, Patient, Progress
@@ -134,102 +135,114 @@ class Carrier:
 
     async def carry(self, key: NodeKey) -> Outcome:
         """Do the next thing about a node. Raises what may go away by itself; then it is called again."""
-        case, machine = self._ward.treatments.get(key), self._store.get(resources.MACHINE, *key)
-        if case is None:
+        treatment, machine = self._ward.treatments.get(key), self._store.get(resources.MACHINE, *key)
+        if treatment is None:
             await self._tell(key, None)
             return NOTHING
         if machine is None:
-            return await self._gone(key, case)
-        if case.progress.quarantined and annotation(machine, ANNOTATION_RELEASED) is not None:
-            case.over = Finish(key, healed=False, message="released by a person")
-        if case.over is not None:
-            return await self._tidy_up(key, case, machine, case.over)
-        if case.written != case.progress:
-            await self._write(key, case, machine)
+            return await self._gone(key, treatment)
+        if treatment.progress.quarantined and annotation(machine, ANNOTATION_RELEASED) is not None:
+            treatment.over = Finish(key, healed=False, message="released by a person")
+        if treatment.over is not None:
+            return await self._tidy_up(key, treatment, machine, treatment.over)
+        if treatment.written != treatment.progress:
+            await self._write(key, treatment, machine)
         else:
-            await self._tell(key, case)
-        if case.progress.acted is None and not case.progress.failed:
-            return await self._pass(key, case, machine)
+            await self._tell(key, treatment)
+        if treatment.progress.acted is None and not treatment.progress.failed:
+            return await self._pass(key, treatment, machine)
         return NOTHING
 
     # -- a step -----------------------------------------------------------------------------------------------------
 
-    async def _pass(self, key: NodeKey, case: Treatment, machine: Object) -> Outcome:
-        """One pass of the step that is under way, after a look whether it is still needed."""
+    async def _pass(self, key: NodeKey, treatment: Treatment, machine: Object) -> Outcome:
+        """One pass of the step that is under way, after a look whether it is still needed.
+
+        What cannot be stopped half way is looked at only before it begins: it may be what keeps us from looking.
+        """
         patient = self._ward.patient(key)
-        if patient is None or case.progress.action is None or case.progress.started is None:
+        if patient is None or treatment.progress.action is None or treatment.progress.started is None:
             return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
-        node = await self._fresh(case, patient)
-        if not self._hands.sick(patient, node):
-            case.over = Finish(key, healed=True, message="well at the last look before the step")
-            return Outcome(changed=True, again=0.0, cluster=case.cluster)
-        step = next(s for s in case.policy.steps if s.action is case.progress.action)
-        task = Task(patient, node, step, case.progress.started, case.reason or f"repair of {case.progress.cause}")
+        action = treatment.progress.action
+        if action in COMMITTED and treatment.touched == treatment.progress.started:
+            node = self._hands.nodes.nodes(treatment.cluster).get(patient.machine.node or "")
+        else:
+            node = await self._fresh(treatment, patient)
+            if not self._hands.sick(patient, node):
+                treatment.over = Finish(key, healed=True, message="well at the last look before the step")
+                return Outcome(changed=True, again=0.0, cluster=treatment.cluster)
+        treatment.touched = treatment.progress.started
+        step = next((s for s in treatment.policy.steps if s.action is action), Step(action=action))
+        task = Task(
+            patient, node, step, treatment.progress.started, treatment.reason or f"repair of {treatment.progress.cause}"
+        )
         try:
             result = await self._hands.acts[step.action](task, self._clock.now())
         except ActFailed as failure:
-            return await self._failed(key, case, machine, str(failure))
+            return await self._failed(key, treatment, machine, str(failure))
         if not result.done:
             return Outcome(again=PASS_SECONDS)
-        return await self._done(key, case, machine, result)
+        return await self._done(key, treatment, machine, result)
 
-    async def _fresh(self, case: Treatment, patient: Patient) -> NodeView | None:
+    async def _fresh(self, treatment: Treatment, patient: Patient) -> NodeView | None:
         """The Node as it is now; raises Unavailable when it cannot be seen: then nothing is done to it."""
         name = patient.machine.node
-        return await self._hands.nodes.look(case.cluster, name) if name else None
+        return await self._hands.nodes.look(treatment.cluster, name) if name else None
 
-    async def _done(self, key: NodeKey, case: Treatment, machine: Object, result: Result) -> Outcome:
+    async def _done(self, key: NodeKey, treatment: Treatment, machine: Object, result: Result) -> Outcome:
         now = self._clock.now()
-        quarantined = now if case.progress.action is Action.QUARANTINE else None
+        quarantined = now if treatment.progress.action is Action.QUARANTINE else None
         if quarantined:
-            await self._hand_over(key, case, machine)
-        await self._note(key, case, machine, replace(case.progress, acted=now, quarantined=quarantined))
-        await self._say(machine, "NodeRepairStepDone", f"{case.progress.action}: {result.message}")
-        return Outcome(changed=True, cluster=case.cluster)
+            await self._hand_over(key, treatment, machine)
+        await self._note(key, treatment, machine, replace(treatment.progress, acted=now, quarantined=quarantined))
+        await self._say(machine, "NodeRepairStepDone", f"{treatment.progress.action}: {result.message}")
+        return Outcome(changed=True, cluster=treatment.cluster)
 
-    async def _hand_over(self, key: NodeKey, case: Treatment, machine: Object) -> None:
+    async def _hand_over(self, key: NodeKey, treatment: Treatment, machine: Object) -> None:
         """Have Cluster API leave a machine alone that a person has now, and tell that person."""
         await self._annotate(machine, {SKIP: ""})
         if patient := self._ward.patient(key):
-            self._ticket(case, patient)
+            self._ticket(treatment, patient)
 
-    def _ticket(self, case: Treatment, patient: Patient) -> None:
+    def _ticket(self, treatment: Treatment, patient: Patient) -> None:
         """Tell whoever looks after nodes, beside the repair: a receiver that is away must not hold it up."""
         url = self._ward.settings.ticket_url
-        ticket = case.policy.ticket or (Ticket(url=url) if url else None)
+        ticket = treatment.policy.ticket or (Ticket(url=url) if url else None)
         if ticket is not None:
-            task = asyncio.create_task(self._send(ticket, _body(case, patient)))
+            task = asyncio.create_task(self._send(ticket, _body(treatment, patient)))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _failed(self, key: NodeKey, case: Treatment, machine: Object, why: str) -> Outcome:
+    async def _failed(self, key: NodeKey, treatment: Treatment, machine: Object, why: str) -> Outcome:
         now = self._clock.now()
-        await self._note(key, case, machine, replace(case.progress, failed=why[: records.MOST_WORDS], not_before=now))
-        await self._say(machine, "NodeRepairStepFailed", f"{case.progress.action}: {why}", event_type="Warning")
-        return Outcome(changed=True, cluster=case.cluster)
+        await self._note(
+            key, treatment, machine, replace(treatment.progress, failed=why[: records.MOST_WORDS], not_before=now)
+        )
+        await self._say(machine, "NodeRepairStepFailed", f"{treatment.progress.action}: {why}", event_type="Warning")
+        return Outcome(changed=True, cluster=treatment.cluster)
 
-    async def _note(self, key: NodeKey, case: Treatment, machine: Object, progress: Progress) -> None:
+    async def _note(self, key: NodeKey, treatment: Treatment, machine: Object, progress: Progress) -> None:
         self._ward.note(key, progress)
-        await self._write(key, case, machine)
+        await self._write(key, treatment, machine)
 
-    async def _write(self, key: NodeKey, case: Treatment, machine: Object) -> None:
+    async def _write(self, key: NodeKey, treatment: Treatment, machine: Object) -> None:
         """Write down how far the repair is, in a NodeRepair that is made if MachineHealthCheck has made none."""
         if annotation(machine, REMEDIATE) is None:
             await self._annotate(machine, {REMEDIATE: ""})
         if self._store.get(resources.NODE_REPAIR, *key) is None:
             try:
-                await self._writer.create(records.node_repair(machine, case.policy))
+                await self._writer.create(records.node_repair(machine, treatment.policy))
             except Conflict:
                 log.debug("NodeRepair %s/%s is there already", *key)
-        is_new = case.written is None or case.written.started != case.progress.started
-        progress = case.progress
+        is_new = treatment.written is None or treatment.written.started != treatment.progress.started
+        progress = treatment.progress
         await self._write_status(key, records.status_of(progress) | self._words(key))
-        case.written = progress
+        treatment.written = progress
         if is_new:
-            self._metrics.began(case.progress, self._ward.patient(key), self._clock.now())
-            await self._say(machine, "NodeRepairStep", f"{progress.action} begins: {case.reason}")
+            self._metrics.began(treatment.progress, self._ward.patient(key), self._clock.now())
+            await self._say(machine, "NodeRepairStep", f"{progress.action} begins: {treatment.reason}")
 
-    async def _tell(self, key: NodeKey, case: Treatment | None) -> None:
+    async def _tell(self, key: NodeKey, treatment: Treatment | None) -> None:
         """Write what holds a repair back, where there is a NodeRepair to write it in, and it says something else."""
         repair = self._store.get(resources.NODE_REPAIR, *key)
         if repair is None or key not in self._ward.decisions:
@@ -238,7 +251,7 @@ class Carrier:
         status = repair.get("status") or {}
         if all(status.get(k) == v for k, v in words.items() if k not in ("nextTime", "conditions")):
             return
-        await self._write_status(key, (records.status_of(case.progress) if case else {}) | words)
+        await self._write_status(key, (records.status_of(treatment.progress) if treatment else {}) | words)
 
     def _words(self, key: NodeKey) -> Object:
         decision: Decision | None = self._ward.decisions.get(key)
@@ -253,32 +266,32 @@ class Carrier:
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
-    async def _tidy_up(self, key: NodeKey, case: Treatment, machine: Object, end: Finish) -> Outcome:
+    async def _tidy_up(self, key: NodeKey, treatment: Treatment, machine: Object, end: Finish) -> Outcome:
         """Give the node back, remember what was tried, let go of the NodeRepair: in this order, again if cut off."""
         node = (machine.get("status") or {}).get("nodeRef", {}).get("name")
         if node:
-            await self._hands.give_back(case.cluster, node)
+            await self._hands.give_back(treatment.cluster, node)
         now = self._clock.now()
-        tried = records.over(case.progress, now, healed=end.healed)
+        tried = records.over(treatment.progress, now, healed=end.healed)
         notes = {ANNOTATION_HISTORY: records.with_history(records.history_of(machine), tried)}
         gone = [REMEDIATE, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON, ANNOTATION_RELEASED]
-        gone += [SKIP] if case.progress.quarantined else []
+        gone += [SKIP] if treatment.progress.quarantined else []
         await self._annotate(machine, {**notes, **dict.fromkeys(gone)})
         await self._writer.delete(Ref(resources.NODE_REPAIR.api_version, resources.NODE_REPAIR.kind, *key))
         self._ward.close(key)
-        self._metrics.ended(case.progress, tried, end, now)
+        self._metrics.ended(treatment.progress, tried, end, now)
         kind: EventType = "Normal" if end.healed else "Warning"
         await self._say(machine, "NodeRepaired" if end.healed else "NodeRepairEnded", end.message, event_type=kind)
-        return Outcome(changed=True, cluster=case.cluster)
+        return Outcome(changed=True, cluster=treatment.cluster)
 
-    async def _gone(self, key: NodeKey, case: Treatment) -> Outcome:
+    async def _gone(self, key: NodeKey, treatment: Treatment) -> Outcome:
         """The machine is gone, and its NodeRepair with it: replaced by us, or deleted by somebody else."""
         self._ward.close(key)
-        replaced = case.progress.action is Action.REPLACE
+        replaced = treatment.progress.action is Action.REPLACE
         end = Finish(key, healed=replaced, message="replaced" if replaced else "deleted by somebody else")
         now = self._clock.now()
-        self._metrics.ended(case.progress, records.over(case.progress, now, healed=replaced), end, now)
-        return Outcome(changed=True, cluster=case.cluster)
+        self._metrics.ended(treatment.progress, records.over(treatment.progress, now, healed=replaced), end, now)
+        return Outcome(changed=True, cluster=treatment.cluster)
 
     async def _annotate(self, machine: Object, notes: Mapping[str, str | None]) -> None:
         """Set annotations of a Machine; None takes one away."""
@@ -290,7 +303,7 @@ class Carrier:
         await self._events.emit(machine, reason, message, event_type=event_type)
 
 
-def _body(case: Treatment, patient: Patient) -> Object:
+def _body(treatment: Treatment, patient: Patient) -> Object:
     """What a ticket says. No time of sending in it: the same ticket sent twice is one."""
     machine = patient.machine
     return {
@@ -301,9 +314,9 @@ def _body(case: Treatment, patient: Patient) -> Object:
         "node": machine.node,
         "machine": machine.key[1],
         "server": machine.server,
-        "began": stamp(case.progress.began),
-        "cause": case.progress.cause,
+        "began": stamp(treatment.progress.began),
+        "cause": treatment.progress.cause,
         "findings": [f"{f.signal}: {f.message}" for f in patient.findings],
-        "tried": [f"{t.action}: {t.outcome} {t.message}".rstrip() for t in case.progress.tried],
+        "tried": [f"{t.action}: {t.outcome} {t.message}".rstrip() for t in treatment.progress.tried],
         "release": f"kaas repair release {machine.node or machine.key[1]} --namespace {machine.cluster[0]}",
     }

@@ -236,7 +236,7 @@ class RepairReconciler:
             if progress is None or node in self._ward.treatments:
                 continue
             spec = RepairPolicy.model_validate(repair["spec"])
-            self._ward.treatments[node] = Treatment(key, spec, progress, written=progress)
+            self._ward.treatments[node] = Treatment(key, spec, progress, progress, touched=progress.started)
             self._add(("node", *node))
 
     async def _site(self, name: str) -> float | None:
@@ -303,8 +303,8 @@ class RepairReconciler:
         self._ward.decisions[decision.node] = decision
         if isinstance(decision, Act):
             self._ward.begin(decision, now)
-        elif isinstance(decision, Finish) and (case := self._ward.treatments.get(decision.node)):
-            case.over = decision
+        elif isinstance(decision, Finish) and (treatment := self._ward.treatments.get(decision.node)):
+            treatment.over = decision
         elif decision == before:
             return
         self._add(("node", *decision.node))

@@ -43,6 +43,7 @@ class Treatment:
 
     progress: as it is meant to be. written: as its NodeRepair says, None when there is none yet. policy: of the pool,
     when the repair began. reason: why the present step is done, for people. over: set when only tidying up is left.
+    touched: start of the last step of which a pass was done.
     """
 
     cluster: ClusterKey
@@ -51,6 +52,7 @@ class Treatment:
     written: Progress | None = None
     reason: str = ""
     over: Finish | None = None
+    touched: datetime | None = None
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Ward:
     def forget(self, key: ClusterKey) -> bool:
         """Drop a Cluster that is gone, with its treatments; whether there was one."""
         before = self._observed.pop(key, None)
-        for node in [n for n, case in self.treatments.items() if case.cluster == key]:
+        for node in [n for n, treatment in self.treatments.items() if treatment.cluster == key]:
             del self.treatments[node]
         self.traces.pop(key, None)
         self.cluster_sights.pop(key, None)
@@ -143,7 +145,7 @@ class Ward:
 
     def progress_of(self, key: ClusterKey) -> dict[NodeKey, Progress]:
         """How far the repairs of a Cluster are."""
-        return {node: case.progress for node, case in self.treatments.items() if case.cluster == key}
+        return {node: treatment.progress for node, treatment in self.treatments.items() if treatment.cluster == key}
 
     def fleet(self, sites: Mapping[str, Site], now: datetime) -> Fleet:
         """Everything at this moment. sites: by name; what is on a Site that is not among them waits."""
@@ -199,28 +201,28 @@ class Ward:
         ]
 
     def close(self, node: NodeKey) -> None:
-        """Forget a case that is over."""
+        """Forget a treatment that is over."""
         self.treatments.pop(node, None)
         self.decisions.pop(node, None)
 
     def begin(self, act: Act, now: datetime) -> Treatment | None:
-        """The case of a node for which a step begins, not written down yet; None when the node is gone meanwhile."""
+        """The treatment of a node for which a step begins, not written down yet; None when the node is gone meanwhile."""
         patient = self._patients.get(act.node)
         if patient is None:
             return None
-        case = self.treatments.get(act.node)
-        progress = records.begun(case.progress if case else None, act, now, patient.boot_id)
-        if case is None:
-            policy = self._pools[patient.machine.pool].policy
-            case = self.treatments[act.node] = Treatment(patient.machine.cluster, policy, progress)
-        case.progress, case.reason, case.over = progress, act.message, None
+        treatment = self.treatments.get(act.node)
+        progress = records.begun(treatment.progress if treatment else None, act, now, patient.boot_id)
+        policy = self._pools[patient.machine.pool].policy
+        if treatment is None:
+            treatment = self.treatments[act.node] = Treatment(patient.machine.cluster, policy, progress)
+        treatment.policy, treatment.progress, treatment.reason, treatment.over = policy, progress, act.message, None
         self.note(act.node, progress)
-        return case
+        return treatment
 
     def note(self, node: NodeKey, progress: Progress) -> None:
         """How far a repair is now, for the next plan."""
-        case = self.treatments[node]
-        case.progress = progress
+        treatment = self.treatments[node]
+        treatment.progress = progress
         if patient := self._patients.get(node):
             self._patients[node] = replace(patient, progress=progress)
 

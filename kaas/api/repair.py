@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from kaas.api.actions import Action as Action  # noqa: PLC0414 - for those who need the models too
+from kaas.api.actions import Mode as Mode  # noqa: PLC0414 - as above
 from kaas.api.fields import ObjectName, pattern_rule
 from kaas.api.model import Atomic, IntOrString, ListMap, Model
 from kaas.api.rules import Rule
@@ -23,30 +24,7 @@ _IS_PERCENT: Final = (
 )
 
 
-class Action(StrEnum):
-    """A step of a ladder, from the mildest to the hardest."""
-
-    WAIT = "Wait"
-    RESTART_DEVICE_PLUGIN = "RestartDevicePlugin"
-    DRAIN = "Drain"
-    SOFT_REBOOT = "SoftReboot"
-    HARD_REBOOT = "HardReboot"
-    REBUILD = "Rebuild"
-    POWER_CYCLE = "PowerCycle"
-    REPLACE = "Replace"
-    QUARANTINE = "Quarantine"
-
-
-class Mode(StrEnum):
-    """What may be done. DryRun: decisions are shown, nothing is done. Off: nodes are not even looked at."""
-
-    AUTOMATIC = "Automatic"
-    DRY_RUN = "DryRun"
-    OFF = "Off"
-
-
 WEEK: Final = 604800
-
 _BY_STRICTNESS: Final = (Mode.AUTOMATIC, Mode.DRY_RUN, Mode.OFF)
 
 

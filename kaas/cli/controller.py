@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from kaas.api.repair import Limits, Mode
 from kaas.cli.clouds import directory
-from kaas.cli.exits import CliError
+from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.session import run
 from kaas.cli.settings import Settings
 from kaas.clusters.clouds import SiteClouds
 from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.watched import interests
 from kaas.openstack.clouds import CloudDirectory
+from kaas.repairs.settings import FleetSettings
 from kaas.runtime import logs
 from kaas.runtime.controller import ControllerSettings, Feature, Services, run_controller
 from kaas.runtime.leader import LeaseLost
@@ -26,7 +29,10 @@ CLOUD_PATIENCE = 5.0  # seconds that a Cluster waits for its cloud, which is the
 
 @dataclass(frozen=True)
 class Options:
-    """How the controller runs. namespaces: those that it watches, none means all. workers: Clusters at once."""
+    """How the controller runs. namespaces: those that it watches, none means all. workers: Clusters at once.
+
+    repairs: what holds for the whole fleet.
+    """
 
     namespaces: tuple[str, ...]
     metrics_host: str
@@ -34,6 +40,21 @@ class Options:
     leader_elect: bool
     log_format: Literal["json", "human"]
     workers: int
+    repairs: FleetSettings = field(default_factory=FleetSettings)
+
+
+def fleet_settings(mode: Mode, in_flight: str, unhealthy: str, ticket_url: str | None) -> FleetSettings:
+    """What the options say of repairs. CliError for what is no number, percentage or address."""
+    options = {"--repair-max-in-flight": in_flight, "--repair-max-unhealthy": unhealthy}
+    for option, value in options.items():
+        if not re.fullmatch(r"[0-9]{1,6}|(100|[1-9]?[0-9])%", value):
+            words = f"{option}: {value!r} is neither a number of nodes nor a percentage, as 20 or 30%"
+            raise CliError(words, ExitCode.WRONG_INPUT)
+    if ticket_url and not re.match(r"https?://", ticket_url):
+        words = f"--repair-ticket-url: {ticket_url!r} must begin with https:// or http://"
+        raise CliError(words, ExitCode.WRONG_INPUT)
+    found, sick = (int(v) if v.isdigit() else v for v in options.values())
+    return FleetSettings(mode, Limits(max_in_flight=found, max_unhealthy=sick), ticket_url)
 
 
 def controller(settings: Settings, options: Options) -> None:

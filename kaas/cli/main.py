@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from kaas.cli import credential_webhook, credentials, options
+from kaas.api.actions import Mode
+from kaas.cli import credential_webhook, credentials, options, repair
 from kaas.cli.command import callback, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
@@ -105,7 +106,7 @@ def crds(settings: Settings, install: options.Install = False) -> None:
 
 @app.command()
 @command
-def controller(
+def controller(  # noqa: PLR0913, PLR0917 - one an option
     settings: Settings,
     namespace: options.WatchNamespaces = None,
     metrics_host: options.MetricsHost = "127.0.0.1",
@@ -113,12 +114,18 @@ def controller(
     leader_elect: options.LeaderElect = True,
     log_format: options.Format = LogFormat.HUMAN,
     workers: options.Workers = 8,
+    repair_mode: options.RepairMode = Mode.AUTOMATIC,
+    repair_max_in_flight: options.RepairMaxInFlight = "20",
+    repair_max_unhealthy: options.RepairMaxUnhealthy = "30%",
+    repair_ticket_url: options.RepairTicketUrl = None,
 ) -> None:
     """Run the controller until SIGTERM or Ctrl-C."""
-    from kaas.cli.controller import Options
+    from kaas.cli.controller import Options, fleet_settings
     from kaas.cli.controller import controller as run
 
-    run(settings, Options(tuple(namespace or ()), metrics_host, metrics_port, leader_elect, log_format.value, workers))
+    repairs = fleet_settings(repair_mode, repair_max_in_flight, repair_max_unhealthy, repair_ticket_url)
+    watched = tuple(namespace or ())
+    run(settings, Options(watched, metrics_host, metrics_port, leader_elect, log_format.value, workers, repairs))
 
 
 @app.command()
@@ -135,6 +142,7 @@ def version(settings: Settings) -> None:
     emit({"version": of("kaas")}, Output(settings.output))
 
 
+app.add_typer(repair.app, name="repair")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(credential_webhook.app, name="credential-webhook")
 app.add_typer(typer.Typer(name="lab", cls=LabGroup, help="A management cluster and OpenStack as local processes."))

@@ -24,7 +24,8 @@ STDIN = Path("-")
 SUFFIXES = (".yaml", ".yml", ".json")
 # What may stand beside our own kinds, in the order in which all of them can be applied.
 OTHERS = {("v1", "Namespace"): 0, ("v1", "Secret"): 1}
-ORDER = {**OTHERS, (API_VERSION, "Site"): 2, (API_VERSION, "Release"): 3, (API_VERSION, "Cluster"): 4}
+_OURS = ("Site", "Release", "NodeRepairTemplate", "Cluster")
+ORDER = {**OTHERS, **{(API_VERSION, kind): place for place, kind in enumerate(_OURS, start=len(OTHERS))}}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kaas.api.actions import Mode
 from kaas.cli.completion import cluster_names
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -82,3 +83,27 @@ WatchNamespaces = Annotated[
 ]
 Format = Annotated[LogFormat, typer.Option(help="How the log is written.")]
 Workers = Annotated[int, typer.Option(min=1, help="Clusters that are worked on at once.")]
+
+REPAIRS = "Repairs"
+RepairMode = Annotated[
+    Mode, typer.Option(help="What may be done to sick nodes of the whole fleet.", rich_help_panel=REPAIRS)
+]
+RepairMaxInFlight = Annotated[
+    str,
+    typer.Option(metavar="NUMBER|PERCENT", help="Nodes of the fleet under repair at once.", rich_help_panel=REPAIRS),
+]
+RepairMaxUnhealthy = Annotated[
+    str,
+    typer.Option(
+        metavar="NUMBER|PERCENT", help="Sick nodes of the fleet above which nothing is done.", rich_help_panel=REPAIRS
+    ),
+]
+RepairTicketUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Gets a POST when a node needs a person and its Site says nowhere else.",
+        show_default=False,
+        rich_help_panel=REPAIRS,
+    ),
+]

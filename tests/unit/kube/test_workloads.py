@@ -78,7 +78,7 @@ async def server() -> AsyncIterator[NodeServer]:
 
 @pytest.fixture
 async def fleet(server: NodeServer) -> AsyncIterator[Fleet]:
-    made = Fleet(patience=Patience(silence=30.0, probe=0.3, page=0.3))
+    made = Fleet(patience=Patience(silence=30.0))
     made.kubeconfigs[ONE] = kubeconfig(server.url)
     yield made
     await made.workloads.close()
@@ -142,9 +142,9 @@ async def test_an_expired_version_is_listed_anew(fleet: Fleet, server: NodeServe
     gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
     await server.say("ERROR", gone)
     await until("what is gone is gone", lambda: fleet.names() == ["c"])
+    await until("watched again", lambda: len(server.watches) == 2 and server.open == 1)
     assert fleet.clear()
     server.watch_fault = lambda _: status(410, "Expired")
-    await until("watched again", lambda: server.open == 1)
     lists = len(server.lists)
     await server.end()
     await until("listed again", lambda: len(server.lists) > lists + 3)

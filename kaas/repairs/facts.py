@@ -141,7 +141,8 @@ class Progress:
 
     step: index in the policy's ladder, None before the first. acted: when the step's act was done, None while it is
     under way. boot_id: the Node's before the step. number: which try of this step, from 1.
-    failed: why the act could not be done, "" when it was or is under way. not_before: end of the pause between tries.
+    failed: why the act could not be done, "" when it was or is under way. not_before: when it failed: the pause before the
+    next try counts from then.
     cordoned: whether the repair cordoned the node. quarantined: since when it is kept for a person.
     """
 
@@ -216,7 +217,8 @@ class ClusterFacts:
     """One Cluster. away: why nothing may be done to it (paused, deleting), "" when something may.
 
     control_plane: why the control plane counts as not healthy, "" when it is. sight: of its API server.
-    masters: machines of the control plane; healthy_masters: those that work, with a healthy etcd member.
+    masters: machines of the control plane; healthy_masters: those that work, with a healthy etcd member, and are no
+    patients.
     """
 
     key: ClusterKey

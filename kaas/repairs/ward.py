@@ -5,6 +5,7 @@ Everything in it can be read again: from the watches, the clouds, and the NodeRe
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,13 @@ from kaas.api.site import Site
 from kaas.repairs import records
 from kaas.repairs.blindness import LONG_AGO
 from kaas.repairs.decisions import Act, Breaker, Decision, Finish
+from kaas.repairs.evaluate import evaluate
 from kaas.repairs.facts import (
     ClusterFacts,
     ClusterKey,
     Fleet,
     NodeKey,
+    NodeView,
     Patient,
     PoolFacts,
     PoolKey,
@@ -33,6 +36,7 @@ from kaas.repairs.incidents import incidents, remember
 from kaas.repairs.observe import Observed
 from kaas.repairs.pauses import confirmed, paused
 from kaas.repairs.settings import FleetSettings, limits_of_site, zone_limits_of_site
+from kaas.repairs.subject import Past
 from kaas.repairs.times import stamp
 from kaas.repairs.traces import Trace
 
@@ -138,6 +142,16 @@ class Ward:
         """A node that is not well, or under repair."""
         return self._patients.get(key)
 
+    def is_sick(self, patient: Patient, node: NodeView | None) -> bool:
+        """Whether a machine is sick still, now that its Node was looked at; None when it has none."""
+        machine = patient.machine
+        pool, trace = self._pools.get(machine.pool), self.traces[machine.cluster].get(machine.key)
+        if pool is None or trace is None:
+            return False
+        now = max((f.due for f in patient.findings), default=LONG_AGO)
+        past = Past(patient.progress, patient.history)
+        return bool(evaluate(machine, node, patient.server, pool, copy.copy(trace), now, past))
+
     @property
     def patients(self) -> Mapping[NodeKey, Patient]:
         """All of them."""
@@ -206,7 +220,7 @@ class Ward:
         self.decisions.pop(node, None)
 
     def begin(self, act: Act, now: datetime) -> Treatment | None:
-        """The treatment of a node for which a step begins, not written down yet; None when the node is gone meanwhile."""
+        """The treatment of a node for which a step begins, not written down yet; None when the node is gone."""
         patient = self._patients.get(act.node)
         if patient is None:
             return None

@@ -1,0 +1,161 @@
+"""What is done about every sick node of the fleet, decided together: one decision a patient. Pure.
+
+The rules, in the order in which they count, are told in docs/repairs.md; each has a module of its own: what is believed
+(`blindness`, `incidents`), how far a step is (`flight`), which step is next (`climbing`), and whether it may begin
+(`gates`, with `quorum` and `budget`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from kaas.api.repair import Action, Mode
+from kaas.repairs.actions import DISRUPTIVE, NEEDS_CLOUD
+from kaas.repairs.budget import Ledger, replacements
+from kaas.repairs.cases import Case, Register
+from kaas.repairs.climbing import Rung, climb
+from kaas.repairs.decisions import Act, Decision, Finish, Hold, Plan, Wait, Watch
+from kaas.repairs.facts import Fleet, Patient, Progress
+from kaas.repairs.flight import FIRST, Next, judge
+from kaas.repairs.gates import Gates, away
+from kaas.repairs.incidents import incidents
+from kaas.repairs.quorum import Objection
+from kaas.repairs.reasons import Reason
+
+LOOK_AGAIN: Final = timedelta(seconds=30)
+"""When what is held back by others is looked at again at the latest: news of them come earlier."""
+
+LOOK_AT_PEOPLE: Final = timedelta(minutes=10)
+"""The same for what waits for a person."""
+
+_FOR_PEOPLE: Final = frozenset({Reason.QUARANTINED, Reason.LADDER_ENDED, Reason.NOT_ON_LADDER})
+
+
+def plan(fleet: Fleet, now: datetime) -> Plan:
+    """One decision a patient, the most urgent first, and the open breakers. now: UTC.
+
+    In flight first, then what a person asks for, then what is due longest; masters before workers. A patient whose mode
+    is Off, or with nothing wrong and nothing begun, has no decision.
+    """
+    round_ = _Round(fleet, now)
+    decisions = tuple(d for c in round_.cases if (d := round_.decide(c)) is not None) + round_.unplaced
+    again = min((d.until for d in decisions if not isinstance(d, Act | Finish)), default=None)
+    return Plan(decisions, round_.breakers, again)
+
+
+class _Round:
+    """One run of the planner. What is begun counts for those that come later."""
+
+    def __init__(self, fleet: Fleet, now: datetime) -> None:
+        self._now = now
+        ledger = Ledger(fleet)
+        register = Register(fleet, ledger, now)
+        made = [(patient, register.case(patient)) for patient in fleet.patients.values()]
+        self.cases = sorted((c for _, c in made if c is not None), key=_urgency)
+        self.unplaced = tuple(_unplaced(p, now) for p, c in made if c is None)
+        hopeless = dict(replacements(fleet))
+        self.breakers = (*ledger.breakers(), *(hopeless[k] for k in sorted(hopeless)))
+        self._gates = Gates(fleet, incidents(fleet.patients.values(), fleet.sites), hopeless, now)
+        for case in self.cases:
+            if case.in_flight:
+                self._gates.count(case)
+
+    def decide(self, case: Case) -> Decision | None:
+        """What is done about one patient."""
+        progress = case.patient.progress
+        if case.place.mode is Mode.OFF or (progress is None and not case.patient.findings):
+            return None
+        if case.quarantined:
+            return self._hold(case, _KEPT, None)
+        if case.patient.machine.deleting and progress is not None and progress.action is Action.REPLACE:
+            return Wait(case.patient.machine.key, "the Machine is being replaced", self._now + LOOK_AGAIN)
+        if (closed := away(case) or self._out_of_cloud(case, progress)) is not None:
+            return self._hold(case, closed, self._meant(case))
+        verdict = FIRST if progress is None else judge(case, progress, self._now)
+        return self._next(case, verdict) if isinstance(verdict, Next) else verdict
+
+    def _out_of_cloud(self, case: Case, progress: Progress | None) -> Objection | None:
+        """While the cloud cannot be seen, the clock of a step that needs it stands still; a healed node is let go."""
+        site = case.place.site
+        if site.sight.clear or progress is None or progress.action not in NEEDS_CLOUD or not case.findings:
+            return None
+        return Reason.BLIND_TO_CLOUD, f"the cloud of Site {site.name} cannot be seen: {site.sight.problem}"
+
+    def _next(self, case: Case, verdict: Next) -> Decision:
+        """The next step, if one is due, there is one, and no gate is closed to it."""
+        if not case.due:
+            return self._tolerate(case)
+        patient, policy = case.patient, case.place.pool.policy
+        began = patient.progress.began if patient.progress else self._now
+        rung = climb(policy, patient, case.due, verdict.after, began)
+        if not isinstance(rung, Rung):
+            return self._hold(case, _ended(case, rung), None)
+        number = verdict.number if rung.index == verdict.retry else 1
+        if number > 1 and verdict.not_before is not None and self._now < verdict.not_before:
+            message = f"{rung.action} did not help; try {number} begins at {verdict.not_before:%H:%M:%S} UTC"
+            return Hold(patient.machine.key, Reason.BACK_OFF, message, verdict.not_before, rung.index, rung.action)
+        if (closed := self._gates.closed(case, rung)) is not None:
+            return self._hold(case, closed, rung)
+        return self._act(case, rung, number)
+
+    def _act(self, case: Case, rung: Rung, number: int) -> Act:
+        patient = case.patient
+        if rung.action in DISRUPTIVE and not case.in_flight:
+            case.in_flight = True
+            self._gates.count(case)
+            for scope in case.place.scopes:
+                scope.take(patient.machine)
+        why = "; ".join(f.message for f in case.due if f.signal == rung.cause)
+        message = f"{rung.action}, because of {rung.cause}: {why}"
+        return Act(patient.machine.key, rung.index, rung.action, number, rung.cause, message, rung.skipped)
+
+    def _tolerate(self, case: Case) -> Decision:
+        """Nothing is due. What the cloud said does not become due while it cannot be seen."""
+        if case.due_at <= self._now:
+            sight = case.place.site.sight
+            return self._hold(case, (Reason.BLIND_TO_CLOUD, f"the cloud cannot be seen: {sight.problem}"), None)
+        said = case.findings[0].message
+        message = f"{said}; tolerated until {case.due_at:%H:%M:%S} UTC"
+        return Watch(case.patient.machine.key, Reason.TOLERATED, message, case.due_at)
+
+    def _meant(self, case: Case) -> Rung | None:
+        """The step that would be next, as far as can be said of what is not judged."""
+        if case.patient.progress is not None or not case.findings:
+            return None
+        rung = climb(case.place.pool.policy, case.patient, case.findings, -1, self._now)
+        return rung if isinstance(rung, Rung) else None
+
+    def _hold(self, case: Case, closed: Objection, rung: Rung | None) -> Hold:
+        """rung: None for the present step, or the last of the ladder when none has begun."""
+        reason, message = closed
+        progress, steps = case.patient.progress, case.place.pool.policy.steps
+        step, action = len(steps) - 1, steps[-1].action
+        if rung is not None:
+            step, action = rung.index, rung.action
+        elif progress is not None and progress.step is not None and progress.action is not None:
+            step, action = progress.step, progress.action
+        until = self._now + (LOOK_AT_PEOPLE if reason in _FOR_PEOPLE else LOOK_AGAIN)
+        return Hold(case.patient.machine.key, reason, message, until, step, action)
+
+
+_KEPT: Final = (Reason.QUARANTINED, "it is kept for a person; give it back with: kaas repair release NODE")
+
+
+def _urgency(case: Case) -> tuple[int, bool, datetime, tuple[str, str]]:
+    return case.urgency
+
+
+def _ended(case: Case, why: Reason) -> Objection:
+    ladder = ", ".join(s.action for s in case.place.pool.policy.steps)
+    if why is Reason.NOT_ON_LADDER:
+        asked = next(f.entry for f in case.due if f.asked)
+        return why, f"a person asks for {asked}, and the pool's ladder has only {ladder}; ask for one of these"
+    worst = ", ".join(sorted({f.signal for f in case.due}))
+    return why, f"nothing on the ladder ({ladder}) is left that can help against {worst}; a person has to look at it"
+
+
+def _unplaced(patient: Patient, now: datetime) -> Decision:
+    machine = patient.machine
+    message = f"pool {'/'.join(machine.pool)} or Site {machine.site} is not known yet"
+    return Hold(machine.key, Reason.FACTS_MISSING, message, now + LOOK_AGAIN, 0, Action.WAIT)

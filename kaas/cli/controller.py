@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Literal
 
 from kaas.api.repair import Limits, Mode
 from kaas.cli.clouds import directory
 from kaas.cli.exits import CliError, ExitCode
+from kaas.cli.repairing import repairs
 from kaas.cli.session import run
 from kaas.cli.settings import Settings
 from kaas.clusters.clouds import SiteClouds
@@ -70,7 +72,9 @@ def controller(settings: Settings, options: Options) -> None:
 
 async def _controller(settings: Settings, options: Options) -> None:
     with directory() as clouds:
-        await run_controller(_settings(settings, options), [clusters(clouds, options.workers)])
+        async with AsyncExitStack() as ending:
+            features = [clusters(clouds, options.workers), repairs(clouds, options.repairs, ending)]
+            await run_controller(_settings(settings, options), features)
 
 
 def _settings(settings: Settings, options: Options) -> ControllerSettings:

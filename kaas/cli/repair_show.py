@@ -13,6 +13,7 @@ from kaas.cli.repair_view import BreakerView, FleetView, NodeView, RungView, Sto
 from kaas.cli.table import age
 from kaas.cli.tree import MARKS
 from kaas.cli.view import Mark
+from kaas.repairs import pauses
 
 HEADERS = ("NODE", "CLUSTER", "POOL", "WRONG", "SINCE", "STATE", "STEP", "TRIED", "NEXT LOOK", "WHY")
 _MARK_OF_STATE = {"Healed": Mark.WELL, "Held": Mark.SICK, "Quarantined": Mark.SICK, "DryRun": Mark.SICK}
@@ -64,7 +65,9 @@ def _obstacles(breakers: Iterable[BreakerView], paused: Iterable[tuple[str, str]
         since = f" for {age(b.since, now)}" if b.since else ""
         lines.append(Text.assemble(("open", "red"), f"  {b.scope}{since}  {b.reason}: {b.message}"))
     for what, said in paused:
-        lines.append(Text.assemble(("paused", "yellow"), f"  {what}{f': {said}' if said else ''}"))
+        if words := pauses.paused(said, now):
+            why = words.removeprefix("paused").lstrip(":, ")
+            lines.append(Text.assemble(("paused", "yellow"), f"  {what}{f': {why}' if why else ''}"))
     return lines
 
 

@@ -164,14 +164,14 @@ class Carrier:
         if patient is None or treatment.progress.action is None or treatment.progress.started is None:
             return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
         action = treatment.progress.action
-        if action in COMMITTED and treatment.touched == treatment.progress.started:
+        if action in COMMITTED and treatment.touched == treatment.progress.attempt:
             node = self._hands.nodes.nodes(treatment.cluster).get(patient.machine.node or "")
         else:
             node = await self._fresh(treatment, patient)
             if not self._hands.sick(patient, node):
                 treatment.over = Finish(key, healed=True, message="well at the last look before the step")
                 return Outcome(changed=True, again=0.0, cluster=treatment.cluster)
-        treatment.touched = treatment.progress.started
+        treatment.touched = treatment.progress.attempt
         step = next((s for s in treatment.policy.steps if s.action is action), Step(action=action))
         task = Task(
             patient, node, step, treatment.progress.started, treatment.reason or f"repair of {treatment.progress.cause}"
@@ -234,7 +234,7 @@ class Carrier:
                 await self._writer.create(records.node_repair(machine, treatment.policy))
             except Conflict:
                 log.debug("NodeRepair %s/%s is there already", *key)
-        is_new = treatment.written is None or treatment.written.started != treatment.progress.started
+        is_new = treatment.written is None or treatment.written.attempt != treatment.progress.attempt
         progress = treatment.progress
         await self._write_status(key, records.status_of(progress) | self._words(key))
         treatment.written = progress
@@ -300,6 +300,9 @@ class Carrier:
         await self._writer.patch(ref, {"metadata": {"uid": uid(machine), "annotations": dict(notes)}})
 
     async def _say(self, machine: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> None:
+        """Tell people, in an Event about the Machine and in the log."""
+        where = {"namespace": metadata(machine)["namespace"], "machine": metadata(machine)["name"], "step": reason}
+        log.info("%s", message, extra={"fields": where})
         await self._events.emit(machine, reason, message, event_type=event_type)
 
 

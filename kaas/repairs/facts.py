@@ -160,6 +160,11 @@ class Progress:
     quarantined: datetime | None = None
     tried: tuple[Try, ...] = ()
 
+    @property
+    def attempt(self) -> tuple[int | None, int, datetime | None]:
+        """What tells this try from all others: two steps may begin in the same second."""
+        return self.step, self.number, self.started
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:

@@ -236,7 +236,7 @@ class RepairReconciler:
             if progress is None or node in self._ward.treatments:
                 continue
             spec = RepairPolicy.model_validate(repair["spec"])
-            self._ward.treatments[node] = Treatment(key, spec, progress, progress, touched=progress.started)
+            self._ward.treatments[node] = Treatment(key, spec, progress, progress, touched=progress.attempt)
             self._add(("node", *node))
 
     async def _site(self, name: str) -> float | None:

@@ -47,7 +47,7 @@ class Treatment:
 
     progress: as it is meant to be. written: as its NodeRepair says, None when there is none yet. policy: of the pool,
     when the repair began. reason: why the present step is done, for people. over: set when only tidying up is left.
-    touched: start of the last step of which a pass was done.
+    touched: the last try of which a pass was done.
     """
 
     cluster: ClusterKey
@@ -56,7 +56,7 @@ class Treatment:
     written: Progress | None = None
     reason: str = ""
     over: Finish | None = None
-    touched: datetime | None = None
+    touched: tuple[int | None, int, datetime | None] | None = None
 
 
 @dataclass

@@ -26,7 +26,7 @@ CalledBy = Annotated[
     typer.Option(
         "--name",
         help="Name or address by which API servers call it. May be repeated.",
-        show_default="kaas-credentials.NAMESPACE.svc",
+        show_default="kaas-credentials.NAMESPACE.svc, and -a, -b",
     ),
 ]
 Drain = Annotated[float, typer.Option(min=0.0, help="Seconds that it serves on after SIGTERM.")]

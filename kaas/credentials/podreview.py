@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kaas.credentials.pods.facts import SecretFacts
 from kaas.credentials.pods.mutation import Outcome, mutate
+from kaas.credentials.pods.seen import mark
 from kaas.credentials.pods.wanted import Where, account_of, wanted
 
 LONGEST_WARNING: Final = 256
@@ -64,19 +65,21 @@ def answer(
 ) -> Answer:
     """The answer to a review, with what was looked up (see `mutate`). Never raises, whatever JSON the review is.
 
-    What is not the creation of a Pod is allowed as it is.
+    What is not the creation of a Pod is allowed as it is. A Pod is marked as seen, also when it is given nothing.
     """
     request = _request(review)
     pod = _pod(request)
     outcome = mutate(pod, service_account, secrets) if pod is not None else Outcome()
+    patch = [*outcome.patch, *mark(pod, outcome.patch)] if pod is not None else []
     warnings = tuple(map(_shown, outcome.warnings[:MOST_WARNINGS]))
     response: dict[str, Any] = {"uid": _text(request.get("uid")), "allowed": outcome.denied is None}
     if outcome.denied is not None:
+        patch = []
         code = HTTPStatus.UNPROCESSABLE_ENTITY
         response["status"] = {"code": code.value, "reason": "Invalid", "message": outcome.denied}
-    if outcome.patch:
+    if patch:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(outcome.patch, separators=(",", ":")).encode()).decode()
+        response["patch"] = base64.b64encode(json.dumps(patch, separators=(",", ":")).encode()).decode()
     if warnings:
         response["warnings"] = list(warnings)
     sent = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}

@@ -19,6 +19,8 @@ SKIP_CONTAINERS_ANNOTATION: Final = f"{GROUP}/skip-containers"
 """All but these containers, separated by commas."""
 INJECTED_ANNOTATION: Final = f"{GROUP}/injected"
 """Marker on a Pod that was changed: which Secrets, by provider. Never a value."""
+SEEN_ANNOTATION: Final = f"{GROUP}/containers-seen"
+"""Mark on every Pod that the webhook has answered: for how many containers, init containers included."""
 NONE: Final = "none"
 
 # Keys of the Secrets: spelled as the environment variables that they become, so that plain envFrom works as well.

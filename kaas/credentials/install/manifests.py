@@ -31,8 +31,9 @@ def render(values: Values) -> str:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, autoescape=False
     )
-    context = {**values.model_dump(by_alias=True), "excluded": values.excluded, "annotations": ASKING}
-    parts = [environment.get_template(name).render(context, types=terms.TYPES).strip() for name in FILES]
+    facts = {"excluded": values.excluded, "annotations": ASKING, "seen": terms.SEEN_ANNOTATION, "types": terms.TYPES}
+    context = {**values.model_dump(by_alias=True), **facts}
+    parts = [environment.get_template(name).render(context).strip() for name in FILES]
     return "\n---\n".join(part for part in parts if part) + "\n"
 
 

@@ -36,13 +36,18 @@ class Values(_Model):
     namespace: Label = Field("kaas-credentials", description="Where the webhook runs and keeps its certificates.")
     image: str = Field("kaas:0.1.0", min_length=1, description="Image with the command kaas.")
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
-    replicas: int = Field(2, ge=1, le=10, description="Two keep serving while one is updated or its node is drained.")
+    replicas: int = Field(
+        2, ge=1, le=10, description="In two halves: a Pod whose call to one is lost is brought to the other."
+    )
     failure_policy: Literal["Fail", "Ignore"] = Field(
         "Fail",
         description="When no replica answers: Fail refuses Pods that ask for credentials, Ignore runs them without.",
     )
     timeout_seconds: int = Field(
-        5, ge=5, le=30, description="How long API servers wait. The webhook itself gives up after four seconds."
+        5,
+        ge=5,
+        le=30,
+        description="How long API servers wait in all: two seconds for a Pod's first try, the rest for its second.",
     )
     excluded_namespaces: list[Label] = Field(
         ["kube-system", "kube-public", "kube-node-lease"],
@@ -52,6 +57,11 @@ class Values(_Model):
         "",
         pattern=r"^(https://[^/?#@\s]+)?$",
         description="Where the webhook listens when it runs outside of the cluster; then no Deployment is made.",
+    )
+    second_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#@\s]+)?$",
+        description="Where a second one does, which is asked when a call to the first is lost; the same if empty.",
     )
     policy: PolicyValues = PolicyValues()
     log_format: Literal["json", "human"] = "json"

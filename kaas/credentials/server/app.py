@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 
 LARGEST = 3 * 1024 * 1024  # bytes: what an API server takes (its --max-request-body-bytes is 3 MiB)
 DEADLINE = 4.0  # seconds, of the five that an API server waits: it is to hear our reason, not its own time-out
+MARGIN = 0.5  # seconds, of the ones that it says it waits
+FAILED = "failed"  # result of a review that was not answered, whoever's fault that is
+
+_SECONDS = re.compile(r"([1-9][0-9]?)s")  # the parameter `timeout` of a call, as client-go writes it
 
 Review = dict[str, Any]
 Response = dict[str, Any]
@@ -29,10 +34,15 @@ Answer = Callable[[Review], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Webhook:
-    """One path. name: its label in metrics."""
+    """One path. name: its label in metrics.
+
+    again: whether the API server asks a second time, by another path, when it gets no review. So what fails is not
+    refused here yet.
+    """
 
     name: str
     answer: Answer
+    again: bool = False
 
 
 class State:
@@ -118,7 +128,9 @@ class Endpoint:
         except Malformed as problem:
             self._count("malformed")
             return web.Response(text=f"{problem}\n", status=HTTPStatus.BAD_REQUEST)
-        response = await self._reviewed(review)
+        response = await self._reviewed(review, self.patience(request))
+        if self._webhook.again and _result(response) == FAILED:
+            return web.Response(text=f"{response['status']['message']}\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
         answer = {
             "apiVersion": review.get("apiVersion"),
             "kind": "AdmissionReview",
@@ -126,15 +138,20 @@ class Endpoint:
         }
         return web.Response(body=json.dumps(answer).encode(), content_type="application/json")
 
-    async def _reviewed(self, review: Review) -> Response:
+    def patience(self, request: web.Request) -> float:
+        """Seconds until somebody has to be told why there is no answer: API servers say how long they wait."""
+        told = _SECONDS.fullmatch(request.query.get("timeout", ""))
+        return min(self._deadline, int(told[1]) - MARGIN) if told else self._deadline
+
+    async def _reviewed(self, review: Review, patience: float) -> Response:
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(patience):
                 response = await self._webhook.answer(review)
         except TimeoutError:
-            self._count("failed")
+            self._count(FAILED)
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no answer in time; try again")
         except Exception as error:
-            self._count("failed")
+            self._count(FAILED)
             log.error("a review failed: %s", _where(error))
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"an error of the webhook ({type(error).__name__})")
         self._count(_result(response))
@@ -167,7 +184,7 @@ def refusal(code: HTTPStatus, message: str) -> Response:
 def _result(response: Response) -> str:
     if not response.get("allowed"):
         code = (response.get("status") or {}).get("code", 0)
-        return "failed" if code >= HTTPStatus.INTERNAL_SERVER_ERROR else "denied"
+        return FAILED if code >= HTTPStatus.INTERNAL_SERVER_ERROR else "denied"
     return "patched" if response.get("patch") else "allowed"
 
 

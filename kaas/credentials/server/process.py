@@ -28,7 +28,8 @@ from kaas.credentials.server.tls import Tls
 log = logging.getLogger(__name__)
 
 NAMESPACE = "kaas-credentials"
-SERVICE = "kaas-credentials"
+SERVICES = ("kaas-credentials", "kaas-credentials-a", "kaas-credentials-b")
+"""Of all replicas, and of each half of them."""
 ANSWERING = 6.0  # seconds that a stop waits for answers under way: more than any review takes
 
 
@@ -36,7 +37,7 @@ ANSWERING = 6.0  # seconds that a stop waits for answers under way: more than an
 class Options:
     """How the webhook runs.
 
-    kubeconfig: None for the account of the Pod we run in. names: that API servers call it by; none means its Service.
+    kubeconfig: None for the account of the Pod we run in. names: that API servers call it by; none means its Services.
     metrics_port: None serves no metrics. drain: seconds between SIGTERM and the end of listening, in which the cluster
     learns that this replica is leaving; it serves all along.
     """
@@ -56,7 +57,8 @@ class Options:
     def keeping(self) -> Keeping:
         """Whose certificates are kept."""
         namespace = self.namespace or access.own_namespace(NAMESPACE)
-        return Keeping(namespace, self.names or (f"{SERVICE}.{namespace}.svc",), self.lives, self.poll)
+        names = self.names or tuple(f"{service}.{namespace}.svc" for service in SERVICES)
+        return Keeping(namespace, names, self.lives, self.poll)
 
 
 def run(options: Options) -> None:

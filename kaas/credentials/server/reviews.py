@@ -11,7 +11,7 @@ from kaas.credentials import podreview
 from kaas.credentials.pods.facts import SecretFacts
 from kaas.credentials.review import secret_response
 from kaas.credentials.secrets.policy import Policy
-from kaas.credentials.server.app import Response, Review, Webhook, refusal
+from kaas.credentials.server.app import Answer, Response, Review, Webhook, refusal
 from kaas.credentials.server.lookups import Lookups
 from kaas.credentials.server.metrics import Metrics
 from kaas.kube.errors import KubeError
@@ -23,6 +23,8 @@ PODS: Final = "/mutate-pods"
 """Pods of namespaces that have opted in: annotations of their ServiceAccounts count too."""
 ANNOTATED_PODS: Final = "/mutate-annotated-pods"
 SECRETS: Final = "/validate-secrets"
+FIRST_TRY: Final = "/first-try"
+"""Behind the path of a webhook for Pods: the API server asks the path itself when this gives no answer."""
 
 # Words of a warning about a Pod, and what it is counted as. The first that is found counts.
 REASONS: Final = {
@@ -43,9 +45,10 @@ class Undecided(Exception):
 def webhooks(lookups: Lookups, metrics: Metrics, policy: Policy) -> dict[str, Webhook]:
     """All webhooks by path."""
     pods = PodReviews(lookups, metrics)
+    answers: dict[str, Answer] = {PODS: pods.answer, ANNOTATED_PODS: partial(pods.answer, accounts=False)}
     return {
-        PODS: Webhook("pods", pods.answer),
-        ANNOTATED_PODS: Webhook("pods", partial(pods.answer, accounts=False)),
+        **{path + FIRST_TRY: Webhook("pods", answer, again=True) for path, answer in answers.items()},
+        **{path: Webhook("pods", answer) for path, answer in answers.items()},
         SECRETS: Webhook("secrets", SecretReviews(metrics, policy).answer),
     }
 

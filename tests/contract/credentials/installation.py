@@ -1,4 +1,4 @@
-"""The webhook as it is installed at a bare API server: two replicas under their own account, behind a Service."""
+"""The webhook as it is installed at a bare API server: two replicas under their own account, behind Services."""
 
 from __future__ import annotations
 
@@ -21,28 +21,36 @@ from tests.contract.credentials.cluster import Cluster, aws_secret, connected
 from tests.contract.credentials.replica import Replica, Service
 
 NAMESPACE = "kaas-credentials"
-SERVICE_PORT, FIRST_PORT = 20, 22  # from the API server's port on
+FIRST_PORT, *SERVICE_PORTS = 22, 20, 21  # from the API server's port on
 ACCOUNT_TOKEN = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/kaas-credentials/token"
 REPLICAS = 2
 
 
 @dataclass
 class Webhook:
-    """The webhook as it is installed. account: its kubeconfig, which may do what the manifests say and nothing else."""
+    """The webhook as it is installed. account: its kubeconfig, which may do what the manifests say and nothing else.
+
+    services: one for each half of the replicas.
+    """
 
     management: Management
     account: Path
-    service: Service
+    services: Sequence[Service]
     options: dict[str, Any]
     replicas: list[Replica] = field(default_factory=list)
 
+    @property
+    def ready(self) -> list[Replica]:
+        """Replicas that the Services lead to."""
+        return [replica for service in self.services for replica in service.endpoints]
+
     def start(self, **options: Any) -> Replica:
-        """One more replica, which the Service takes in when it is ready."""
+        """One more replica, which its half's Service takes in when it is ready: the half that has fewer."""
         port = api_port(self.management) + FIRST_PORT + 2 * len(self.replicas)
         log = self.account.parent / f"replica-{len(self.replicas)}.log"
         found = replica.start(self.account, port, log, **{**self.options, **options})
         self.replicas.append(found)
-        self.service.replicas.append(found)
+        min(self.services, key=Service.size).replicas.append(found)
         return found
 
     def total(self, name: str, **labels: str) -> float:
@@ -58,14 +66,20 @@ class Webhook:
 
 @contextmanager
 def installed(management: Management, directory: Path, replicas: int = REPLICAS, **options: Any) -> Iterator[Webhook]:
-    """The webhook as users find it: replicas behind a Service, trusted by the API server. options: of every replica."""
+    """The webhook as users find it: replicas behind Services, trusted by the API server.
+
+    replicas: one is behind both. options: of every replica.
+    """
     account = directory / "account"
     account.write_text(asyncio.run(_install(management)))
-    with replica.service(api_port(management) + SERVICE_PORT) as service:
-        found = Webhook(management, account, service, options)
+    first, second = (api_port(management) + port for port in SERVICE_PORTS)
+    with replica.service(first) as a, replica.service(second) as b:
+        found = Webhook(management, account, (a, b), options)
         try:
             for _ in range(replicas):
                 found.start()
+            if replicas == 1:
+                b.replicas = a.replicas
             asyncio.run(_answering(management, found.replicas))
             yield found
         finally:
@@ -78,8 +92,8 @@ def api_port(management: Management) -> int:
 
 
 def _manifests(management: Management, settings: Sequence[str] = ()) -> list[dict[str, Any]]:
-    url = f"https://{replica.HOST}:{api_port(management) + SERVICE_PORT}"
-    return list(yaml.safe_load_all(manifests.render(manifests.values({"url": url}, settings))))
+    url, second = (f"https://{replica.HOST}:{api_port(management) + port}" for port in SERVICE_PORTS)
+    return list(yaml.safe_load_all(manifests.render(manifests.values({"url": url, "secondUrl": second}, settings))))
 
 
 async def _install(management: Management) -> str:
@@ -110,6 +124,6 @@ async def _answering(management: Management, replicas: Sequence[Replica]) -> Non
 async def _remove(management: Management) -> None:
     async with connected(management.kubeconfig) as cluster:
         for obj in _manifests(management):
-            if obj["kind"].endswith("WebhookConfiguration"):
+            if obj["apiVersion"].startswith("admissionregistration"):
                 await cluster.delete(obj)
         await cluster.call("DELETE", f"/api/v1/namespaces/{NAMESPACE}/secrets/kaas-credentials-tls")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.contract.credentials.cluster import Answer, Cluster, pod, variables
+from tests.contract.credentials.cluster import Answer, Cluster, manifest, pod, variables
 from tests.contract.credentials.replica import until
 
 AT_ONCE = 8
@@ -31,13 +31,17 @@ class Load:
 
 
 @asynccontextmanager
-async def load(cluster: Cluster) -> AsyncIterator[Load]:
-    """Create Pods until the end of the block; nothing is stored."""
-    namespace, found = await cluster.namespace(), Load()
+async def load(cluster: Cluster, *, account: bool = False) -> AsyncIterator[Load]:
+    """Create Pods until the end of the block; nothing is stored. account: it is their ServiceAccount that asks."""
+    namespace, found = await cluster.namespace(**({"inject": "enabled"} if account else {})), Load()
+    if account:
+        annotations = {"kaas.internal/aws-credentials": "s3"}
+        await cluster.create(manifest("ServiceAccount", "default", namespace, annotations=annotations))
+    asking = pod(namespace) if account else pod(namespace, aws_credentials="s3")
 
     async def create() -> None:
         while True:
-            answer = await cluster.create(pod(namespace, aws_credentials="s3"), dryRun="All")
+            answer = await cluster.create(asking, dryRun="All")
             if answer.status == 201 and variables(answer.body):
                 found.good += 1
             else:

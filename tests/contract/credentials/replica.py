@@ -122,6 +122,10 @@ class Service:
         self.endpoints: list[Replica] = []
         self._turn = 0
 
+    def size(self) -> int:
+        """How many of its replicas live."""
+        return sum(replica.process.poll() is None for replica in self.replicas)
+
     async def look(self) -> None:
         """Find the endpoints, again and again."""
         while True:

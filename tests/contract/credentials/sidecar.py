@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -15,17 +15,25 @@ from kaas.credentials.server.tls import Tls
 from tests.contract.credentials.cluster import Cluster, Object
 
 HOST = "127.0.0.1"
+SIDECAR_PORT = 80  # from the API server's port on
 NAME = "z-sidecar"  # configurations are asked in the order of their names
 
 
 @asynccontextmanager
-async def sidecar(cluster: Cluster, namespace: str, port: int) -> AsyncIterator[None]:
-    """The webhook for one namespace, at a port."""
+async def sidecar(
+    cluster: Cluster, namespace: str, port: int, before: Callable[[], None] = lambda: None
+) -> AsyncIterator[None]:
+    """The webhook for one namespace, at a port. before: called before each answer."""
     now, tls = datetime.now(UTC), Tls()
     ca = new_ca(now, timedelta(days=1))
     tls.load(new_leaf(ca, [HOST], now, timedelta(days=1)))
+
+    async def asked(request: web.Request) -> web.Response:
+        before()
+        return await answer(request)
+
     app = web.Application()
-    app.router.add_post("/", answer)
+    app.router.add_post("/", asked)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port, ssl_context=tls.context).start()

@@ -7,9 +7,8 @@ import asyncio
 from tests.contract.credentials.cluster import Answer, Cluster, aws_secret, manifest, pod, variables
 from tests.contract.credentials.installation import Webhook, api_port
 from tests.contract.credentials.replica import until
-from tests.contract.credentials.sidecar import sidecar
+from tests.contract.credentials.sidecar import SIDECAR_PORT, sidecar
 
-SIDECAR_PORT = 80  # from the API server's port on
 KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 

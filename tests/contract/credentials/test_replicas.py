@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests import metrics
 from tests.contract.credentials.cluster import AWS, Cluster, Object, aws_secret, manifest, pod, variables
-from tests.contract.credentials.installation import Webhook
-from tests.contract.credentials.load import AT_ONCE, load
+from tests.contract.credentials.installation import Webhook, api_port
+from tests.contract.credentials.load import load
 from tests.contract.credentials.replica import until
+from tests.contract.credentials.sidecar import SIDECAR_PORT, sidecar
 
 
 async def test_a_replica_that_is_stopped_under_load_costs_no_pod(cluster: Cluster, webhook: Webhook) -> None:
     async with load(cluster) as found:
         await found.more(50)
         for _ in range(2):
-            leaving = webhook.service.endpoints[0]
+            leaving = webhook.ready[0]
             coming = webhook.start()
             await until(coming.is_ready)
             leaving.terminate()
@@ -25,22 +28,59 @@ async def test_a_replica_that_is_stopped_under_load_costs_no_pod(cluster: Cluste
     assert found.bad == []
 
 
-async def test_a_replica_that_is_killed_loses_no_more_than_it_was_answering(cluster: Cluster, webhook: Webhook) -> None:
-    """What it had taken dies with it, and the API server says so; from the next request on the others answer."""
-    async with load(cluster) as found:
+def failed_open(webhook: Webhook) -> float:
+    """Calls that the API server has lost, and went on without an answer."""
+    api = webhook.management
+    found = metrics.scrape_api_server(api.api.url, api.kubeconfig.parent / "certs")
+    return metrics.total(found, "apiserver_admission_webhook_fail_open_count")
+
+
+@pytest.mark.parametrize("account", [False, True], ids=["annotated Pods", "annotated ServiceAccount"])
+async def test_a_replica_that_is_killed_under_load_costs_no_pod(
+    cluster: Cluster, webhook: Webhook, account: bool
+) -> None:
+    """What it had taken dies with it, and the API server asks the other."""
+    before = failed_open(webhook)
+    async with load(cluster, account=account) as found:
         await found.more(50)
-        webhook.service.endpoints[0].kill()
-        await found.more(200)
-        lost = len(found.bad)
-        await found.more(100)
-    assert len(found.bad) == lost <= AT_ONCE
-    await until(webhook.start().is_ready)
+        for service in (*webhook.services, *webhook.services):
+            service.endpoints[0].kill()
+            await found.more(100)
+            await until(webhook.start().is_ready)
+            await found.more(50)
+    assert found.bad == []
+    assert failed_open(webhook) > before, "no call was lost, so nothing was tried"
+
+
+async def test_a_pod_is_not_taken_when_nobody_answers_for_what_was_added_to_it(
+    cluster: Cluster, webhook: Webhook
+) -> None:
+    """All replicas die after they have answered, and before they are asked about another webhook's container."""
+    namespace, dying = await cluster.namespace(), asyncio.Event()
+
+    def before() -> None:
+        for replica in webhook.replicas if dying.is_set() else ():
+            replica.kill()
+
+    async def has_sidecar() -> bool:
+        answer = await cluster.create(pod(namespace, aws_credentials="s3"), dryRun="All")
+        return len(answer.body["spec"]["containers"]) > 1
+
+    async with sidecar(cluster, namespace, api_port(webhook.management) + SIDECAR_PORT, before):
+        await until(has_sidecar)
+        dying.set()
+        refused = await cluster.create(pod(namespace, aws_credentials="s3"), dryRun="All")
+        dying.clear()
+    assert refused.status == 403
+    assert "containers were added, and the webhook did not answer for them; try again" in refused.message
+    for _ in webhook.services:
+        await until(webhook.start().is_ready)
 
 
 async def test_a_replica_takes_little_memory(cluster: Cluster, webhook: Webhook) -> None:
     async with load(cluster) as found:
         await found.more(500)
-    assert all(replica.memory <= 60 for replica in webhook.service.endpoints)
+    assert all(replica.memory <= 60 for replica in webhook.ready)
 
 
 async def test_no_value_of_a_secret_is_in_a_log(cluster: Cluster, webhook: Webhook) -> None:

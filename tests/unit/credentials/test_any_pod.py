@@ -14,19 +14,21 @@ from hypothesis import strategies as st
 from kaas.credentials import podreview
 from kaas.credentials.pods.facts import SecretFacts, facts_of
 from kaas.credentials.pods.mutation import LISTS, Outcome, mutate
+from kaas.credentials.pods.seen import mark
 from kaas.credentials.terms import (
     AWS_CONFIG_ANNOTATION,
     AWS_PROCESS_ANNOTATION,
     AWS_VOLUME,
     GCP_VOLUME,
     INJECTED_ANNOTATION,
+    SEEN_ANNOTATION,
     TOKEN_VOLUME,
 )
 from tests.unit.credentials import pod_strategies as strategies
 from tests.unit.credentials.pod_shapes import Object, patched
 
 OUR_VOLUMES = {AWS_VOLUME, GCP_VOLUME, TOKEN_VOLUME}
-OUR_ANNOTATIONS = {INJECTED_ANNOTATION, AWS_CONFIG_ANNOTATION, AWS_PROCESS_ANNOTATION}
+OUR_ANNOTATIONS = {INJECTED_ANNOTATION, SEEN_ANNOTATION, AWS_CONFIG_ANNOTATION, AWS_PROCESS_ANNOTATION}
 OUR_VARIABLES = ("AWS_", "GOOGLE_", "CLOUDSDK_", "NO_GCE_CHECK")
 
 Facts = Mapping[str, SecretFacts | None]
@@ -51,6 +53,9 @@ def holds(pod: Object, account: Object | None, secrets: Facts) -> Outcome:
     found = patched(pod, outcome)
     assert (found != pod) == bool(outcome.patch)
     only_ours_is_new(pod, found)
+    whole = patched(pod, Outcome([*outcome.patch, *mark(pod, outcome.patch)]))
+    only_ours_is_new(pod, whole)
+    assert mark(whole, []) == []
     again = mutate(found, account, secrets)
     assert (again.patch, again.denied) == ([], None)
     assert again.given == outcome.given

@@ -10,7 +10,7 @@ import pytest
 
 from kaas.credentials.podreview import MOST_WARNINGS, Needs, answer, needs, respond
 from kaas.credentials.pods.facts import SecretFacts, facts_of
-from kaas.credentials.terms import AWS_ANNOTATION, GCP_ANNOTATION, GCP_FILE, GCP_TYPE, TOKEN_MOUNT
+from kaas.credentials.terms import AWS_ANNOTATION, GCP_ANNOTATION, GCP_FILE, GCP_TYPE, SEEN_ANNOTATION, TOKEN_MOUNT
 from tests.unit.credentials.pod_shapes import (
     AUDIENCE,
     AWS,
@@ -74,9 +74,13 @@ def test_a_refusal() -> None:
     assert "patch" not in response
 
 
-def test_nothing_to_do() -> None:
-    response = respond(review(pod(container())), None, {})["response"]
-    assert response == {"uid": "1-2", "allowed": True}
+def test_nothing_to_give() -> None:
+    raw = pod(container())
+    response = respond(review(raw), None, {})["response"]
+    mark = {"op": "add", "path": "/metadata/annotations", "value": {SEEN_ANNOTATION: "1"}}
+    assert json.loads(base64.b64decode(response["patch"])) == [mark]
+    raw["metadata"]["annotations"] = mark["value"]
+    assert respond(review(raw), None, {})["response"] == {"uid": "1-2", "allowed": True}
 
 
 @pytest.mark.parametrize(

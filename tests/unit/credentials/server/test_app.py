@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
-from kaas.credentials.server.app import LARGEST, State, Webhook, application, observation
+from kaas.credentials.server.app import LARGEST, Endpoint, State, Webhook, application, observation
 from kaas.credentials.server.metrics import Metrics
 from tests import metrics as read
 
@@ -38,7 +38,8 @@ async def serve(state: State, metrics: Metrics) -> AsyncIterator[Serve]:
     clients = []
 
     async def started(answer: Any) -> TestClient[Any, Any]:
-        app = application({"/it": Webhook("pods", answer)}, state, metrics, deadline=0.05)
+        paths = {"/it": Webhook("pods", answer), "/first": Webhook("pods", answer, again=True)}
+        app = application(paths, state, metrics, deadline=0.05)
         client = TestClient(TestServer(app))
         clients.append(client)
         await client.start_server()
@@ -97,6 +98,32 @@ async def test_what_takes_too_long_is_refused_with_the_way_out(serve: Serve) -> 
     body = await (await (await serve(never)).post("/it", json=REVIEW)).json()
     assert body["response"]["status"]["code"] == 503
     assert "try again" in body["response"]["status"]["message"]
+
+
+@pytest.mark.parametrize("code", [503, 500])
+async def test_what_fails_at_the_first_try_is_no_refusal_yet(serve: Serve, metrics: Metrics, code: int) -> None:
+    async def answer(_: dict[str, Any]) -> dict[str, Any]:
+        return {"allowed": False, "status": {"code": code, "message": "no luck"}}
+
+    found = await (await serve(answer)).post("/first", json=REVIEW)
+    assert (found.status, await found.text()) == (503, "no luck\n")
+    assert count(metrics, result="failed") == 1
+
+
+async def test_what_is_wrong_is_refused_at_the_first_try(serve: Serve) -> None:
+    async def answer(_: dict[str, Any]) -> dict[str, Any]:
+        return {"allowed": False, "status": {"code": 422, "message": "wrong"}}
+
+    found = await (await serve(answer)).post("/first", json=REVIEW)
+    assert (await found.json())["response"]["allowed"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"), [("timeout=2s", 1.5), ("timeout=30s", 4.0), ("timeout=1m0s", 4.0), ("", 4.0)]
+)
+def test_who_asks_says_how_long_it_waits(metrics: Metrics, state: State, query: str, seconds: float) -> None:
+    endpoint = Endpoint(Webhook("pods", allowed), state, metrics, 4.0)
+    assert endpoint.patience(make_mocked_request("POST", f"/it?{query}")) == seconds
 
 
 async def test_an_error_says_where_and_never_what(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,8 @@ import yaml
 from kaas.credentials import terms
 from kaas.credentials.install import manifests
 from kaas.credentials.install.values import Values, schema
+from kaas.credentials.server import process
+from kaas.credentials.server.reviews import FIRST_TRY
 
 DEPLOY = Path(__file__).parents[4] / "deploy"
 
@@ -55,13 +57,55 @@ def test_conditions_name_what_users_write() -> None:
 
 def test_outside_of_the_cluster_nothing_is_deployed() -> None:
     found = objects("url=https://10.0.0.1:8443")
-    assert "Deployment/kaas-credentials" not in found
+    assert not [name for name in found if name.startswith(("Deployment", "Service/"))]
     (secrets,) = found["ValidatingWebhookConfiguration/kaas-credentials"]["webhooks"]
     assert secrets["clientConfig"] == {"url": "https://10.0.0.1:8443/validate-secrets"}
 
 
+def pods(*settings: str) -> dict[str, Any]:
+    webhooks = objects(*settings)["MutatingWebhookConfiguration/kaas-credentials"]["webhooks"]
+    return {webhook["name"].removesuffix(".credentials.kaas.internal"): webhook for webhook in webhooks}
+
+
+def test_a_second_try_goes_to_the_other_half_and_all_ends_in_time() -> None:
+    found = pods("timeoutSeconds=7", "failurePolicy=Fail")
+    for name in ("annotated-pods", "pods"):
+        first, second = found[name], found[f"again.{name}"]
+        assert (first["failurePolicy"], second["failurePolicy"]) == ("Ignore", "Fail")
+        assert first["timeoutSeconds"] + second["timeoutSeconds"] == 7
+        halves = {webhook["clientConfig"]["service"]["name"] for webhook in (first, second)}
+        assert halves == {"kaas-credentials-a", "kaas-credentials-b"}
+        assert second["matchConditions"][:-1] == first["matchConditions"]
+        assert second["namespaceSelector"] == first["namespaceSelector"]
+        assert first["clientConfig"]["service"]["path"] == second["clientConfig"]["service"]["path"] + FIRST_TRY
+    assert pods("failurePolicy=Ignore")["again.pods"]["failurePolicy"] == "Ignore"
+
+
+def test_outside_of_the_cluster_the_second_try_may_go_elsewhere() -> None:
+    urls = "url=https://10.0.0.1:8443", "secondUrl=https://10.0.0.2:8443"
+    assert pods(*urls)["again.annotated-pods"]["clientConfig"]["url"].startswith("https://10.0.0.2:8443/")
+    assert pods(urls[0])["again.annotated-pods"]["clientConfig"]["url"].startswith("https://10.0.0.1:8443/")
+
+
+@pytest.mark.parametrize(("replicas", "halves"), [(1, {"a": 1}), (2, {"a": 1, "b": 1}), (5, {"a": 3, "b": 2})])
+def test_every_service_has_somebody_behind_it(replicas: int, halves: dict[str, int]) -> None:
+    found = objects(f"replicas={replicas}")
+    deployments = {name[-1]: obj for name, obj in found.items() if name.startswith("Deployment/")}
+    assert {half: obj["spec"]["replicas"] for half, obj in deployments.items()} == halves
+    labels = [obj["spec"]["template"]["metadata"]["labels"] for obj in deployments.values()]
+    for name in process.SERVICES:
+        selector = found[f"Service/{name}"]["spec"]["selector"]
+        assert any(selector.items() <= having.items() for having in labels)
+
+
+def test_pods_with_half_of_their_credentials_are_refused_or_only_said() -> None:
+    for policy, action in (("Fail", "Deny"), ("Ignore", "Warn")):
+        binding = objects(f"failurePolicy={policy}")["ValidatingAdmissionPolicyBinding/kaas-credentials"]
+        assert binding["spec"]["validationActions"] == [action]
+
+
 def test_nested_values_are_changed_one_by_one() -> None:
-    (container,) = objects("resources.limits.memory=1Gi")["Deployment/kaas-credentials"]["spec"]["template"]["spec"][
+    (container,) = objects("resources.limits.memory=1Gi")["Deployment/kaas-credentials-b"]["spec"]["template"]["spec"][
         "containers"
     ]
     assert container["resources"]["limits"] == {"memory": "1Gi"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kaas_lab.layout import Layout
+from kaas_lab.openstack.faults import dark_hosts
 from kaas_lab.programs import binary
 
 from . import decisions, faults, loadbalancer
@@ -21,7 +22,7 @@ from .disk import Disk, Record
 from .host import SUPER_ADMIN, Surroundings
 from .loadbalancer import Balancer, Objects
 from .machine import Machine
-from .nova import Cloud, CloudError, Port, Server
+from .nova import Cloud, CloudError, Port, Restart, Server
 from .supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
@@ -60,11 +61,13 @@ class Agent:
         self._machines: dict[str, Machine] = {}
         self._records: dict[str, Record] = {}
         self._last_poll: dt.datetime | None = None
+        self._dark: frozenset[str] = frozenset()
         self._looked = asyncio.Event()
         self._moved = time.monotonic()
         self._network = NetworkView(cloud)
         self._balancer = Balancer()
         self._around = Surroundings(
+            state=settings.state,
             supervisor=Supervisor(settings.layout.state, settings.site),
             binary=binary,
             consoles=settings.state / "consoles",
@@ -78,6 +81,7 @@ class Agent:
         """Adopt what runs already, then follow the cloud until cancelled."""
         self._load()
         self._around.faults[:] = faults.load(self._settings.state)
+        self._dark = dark_hosts(self._settings.state)
         loops = [
             self._repeat("servers", lambda: SERVER_POLL_SECONDS, self._follow_servers),
             self._repeat("network", self._network_seconds, self._follow_network),
@@ -118,7 +122,7 @@ class Agent:
             self._looked.set()
         self._last_poll = now
         known = {key: record for key, record in self._records.items() if key not in self._retry}
-        for key, action in decisions.decide(self._servers, known).items():
+        for key, action in decisions.decide(self._servers, known, self._dark).items():
             await self._try(action, key)
 
     async def _look_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:
@@ -150,6 +154,7 @@ class Agent:
             return
         server = self._servers[key]
         fresh = await self._fresh_record(server) if action is Action.INSTALL else None
+        restart = decisions.restarted(server, self._records.get(key))
         if key in self._machines:
             await self._machines.pop(key).stop()
         if action is Action.HALT:
@@ -159,7 +164,17 @@ class Agent:
             self._disk(key).format(fresh)
             self._records[key] = fresh
         self._save(key, running=True, booted=server.booted)
+        self._end_faults(server, restart)
         self._power_on(server)
+
+    def _end_faults(self, server: Server, restart: Restart) -> None:
+        """What a restart of this kind heals, is healed before the machine boots."""
+        names = (self._records[server.id].node, server.name, server.id)
+        ended = faults.end_by(self._settings.state, restart, *names)
+        for fault in ended:
+            LOG.info("%s: %s heals %s", server.name, restart.name, fault.kind)
+        if ended:
+            self._around.faults[:] = faults.load(self._settings.state)
 
     async def _fresh_record(self, server: Server) -> Record:
         """What a server with a new disk starts from; one that is rebuilt keeps its address. Raises CloudError."""
@@ -195,7 +210,7 @@ class Agent:
 
     async def _adopt(self) -> None:
         """Take up machines that ran under an agent before this one and need nothing done to them."""
-        pending = decisions.decide(self._servers, self._records)
+        pending = decisions.decide(self._servers, self._records, self._dark)
         for key, record in list(self._records.items()):
             if key in self._servers:
                 self._ports[key] = await asyncio.to_thread(self._cloud.ports, key)
@@ -264,6 +279,7 @@ class Agent:
         return {route.name for (address, _), route in wanted.items() if address in endpoints}
 
     async def _follow_faults(self) -> None:
+        self._dark = dark_hosts(self._settings.state)
         await self._looked.wait()
         found = faults.load(self._settings.state)
         if found == self._around.faults:

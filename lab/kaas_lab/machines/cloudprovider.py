@@ -1,4 +1,7 @@
-"""What the OpenStack cloud controller manager does with a new Node, played: identity, zone and the end of its taint."""
+"""What the OpenStack cloud controller manager does with a new Node, played: identity, zone and the end of its taint.
+
+And the label by which NVIDIA's feature discovery would mark a Node with GPUs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 from typing import Any
 
 from .api import CONFLICT, Api, ApiError
+from .deviceplugin import GPU_LABEL
 from .nodeobject import UNINITIALIZED
 from .nova import Server
 
@@ -42,6 +46,8 @@ def completed(node: dict[str, Any], server: Server, region: str) -> dict[str, An
         "topology.kubernetes.io/region": region,
         "topology.kubernetes.io/zone": server.zone,
     }
+    if server.flavor.gpus:
+        labels[GPU_LABEL] = "true"
     taints = [t for t in node["spec"].get("taints", []) if t["key"] != UNINITIALIZED]
     spec = {**node["spec"], "taints": taints}
     spec.setdefault("providerID", f"openstack:///{server.id}")  # as OCCM without --regional, and CAPO without a region

@@ -9,8 +9,8 @@ import typer
 
 from kaas_lab.layout import Layout, default_state
 
-from . import faults
-from .faults import ApiMode, Fault, Kind
+from . import faults, power
+from .faults import ApiMode, Fault, Kind, Until
 
 app_break = typer.Typer(help="Break a machine of the lab, or a cluster's end point.", no_args_is_help=True)
 app_heal = typer.Typer(help="Heal machines of the lab.", no_args_is_help=True)
@@ -20,6 +20,9 @@ State = Annotated[
 ]
 SiteName = Annotated[str, typer.Option("--site", help="Name of the cloud.")]
 NodeName = Annotated[str, typer.Argument(help="A Node, or a server by name or id.")]
+UntilOption = Annotated[
+    Until, typer.Option("--until", help="What ends it: a restart of that kind or a harder one, or heal alone.")
+]
 ClusterName = Annotated[str, typer.Argument(help="Name of the Cluster.")]
 Pool = Annotated[
     str, typer.Argument(help="How server names begin, such as a Cluster or its pool; or a pattern with *.")
@@ -49,9 +52,9 @@ def _heal(state: Path, site: str, kind: Kind, target: str, condition: str = "") 
 
 
 @app_break.command(name="kubelet")
-def break_kubelet(node: NodeName, state: State, site: SiteName = "lab") -> None:
+def break_kubelet(node: NodeName, state: State, site: SiteName = "lab", until: UntilOption = "heal") -> None:
     """The kubelet dies: no heartbeat, no Pod status; static Pods run on."""
-    _break(state, site, Fault("kubelet", node))
+    _break(state, site, Fault("kubelet", node, until=until))
 
 
 @app_break.command(name="join")
@@ -68,12 +71,14 @@ def break_condition(
     site: SiteName = "lab",
     reason: Annotated[str, typer.Option(help="The condition's reason.")] = "Broken",
     message: Annotated[str, typer.Option(help="The condition's message.")] = "broken on demand",
+    until: UntilOption = "heal",
 ) -> None:
     """Set a condition of a Node, as a problem detector would, until it is healed."""
     kind, _, status = condition.partition("=")
     if not kind or status not in faults.STATUSES:
         raise typer.BadParameter(f"{condition!r} is not TYPE=STATUS with one of {', '.join(faults.STATUSES)}")
-    _break(state, site, Fault("condition", node, condition=kind, status=status, reason=reason, message=message))
+    fault = Fault("condition", node, condition=kind, status=status, reason=reason, message=message, until=until)
+    _break(state, site, fault)
 
 
 @app_break.command(name="gpu")
@@ -82,9 +87,38 @@ def break_gpu(
     state: State,
     site: SiteName = "lab",
     missing: Annotated[int, typer.Option(min=1, help="Devices that are no longer allocatable.")] = 1,
+    until: UntilOption = "heal",
 ) -> None:
     """Take GPUs out of what a Node can allocate; its capacity stays."""
-    _break(state, site, Fault("gpu", node, missing=missing))
+    _break(state, site, Fault("gpu", node, missing=missing, until=until))
+
+
+@app_break.command(name="xid")
+def break_xid(
+    node: NodeName,
+    number: Annotated[int, typer.Argument(min=1, help="The XID, such as 79.")],
+    state: State,
+    site: SiteName = "lab",
+    missing: Annotated[
+        int | None, typer.Option(min=0, help="Devices that are gone: 1, or 0 for an application's XID.")
+    ] = None,
+    until: UntilOption = "heal",
+) -> None:
+    """An error of the NVIDIA driver: condition GPUUnhealthy with the kernel's line, and a GPU less."""
+    _break(state, site, faults.xid(node, number, missing, until))
+
+
+@app_break.command(name="server")
+def break_server(
+    node: NodeName,
+    what: Annotated[power.What, typer.Argument(help="Nova's status is ERROR, or the server is switched off.")],
+    state: State,
+    site: SiteName = "lab",
+) -> None:
+    """Break one server in Nova, until it is healed or rebooted, or started."""
+    _site(state, site)
+    power.break_server(Layout(state.resolve()), site, node, what)
+    typer.echo(f"broken: server {node}: {what}")
 
 
 @app_break.command(name="api")
@@ -125,6 +159,20 @@ def heal_condition(
 def heal_gpu(node: NodeName, state: State, site: SiteName = "lab") -> None:
     """Give a Node its GPUs back."""
     _heal(state, site, "gpu", node)
+
+
+@app_heal.command(name="xid")
+def heal_xid(node: NodeName, state: State, site: SiteName = "lab") -> None:
+    """Give the Node its GPU back; the condition is reported the other way around."""
+    _heal(state, site, "xid", node)
+
+
+@app_heal.command(name="server")
+def heal_server(node: NodeName, state: State, site: SiteName = "lab") -> None:
+    """Set a server in ERROR to ACTIVE, and switch on one that is off."""
+    _site(state, site)
+    before = power.heal_server(Layout(state.resolve()), site, node)
+    typer.echo(f"healed: server {node}, which was {before}")
 
 
 @app_heal.command(name="api")

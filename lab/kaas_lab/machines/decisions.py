@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any
 
 from .disk import Record
-from .nova import Server
+from .nova import Restart, Server
 
 RUNNING = frozenset({"ACTIVE"})
 OFF = frozenset({"SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "ERROR", "RESCUE"})
@@ -25,17 +25,24 @@ class Action(Enum):
     DESTROY = "a machine and its disk go"
 
 
-def decide(servers: Mapping[str, Server], records: Mapping[str, Record]) -> dict[str, Action]:
-    """Actions by server id. A server in a passing state (BUILD, REBOOT, REBUILD and such) is left as it is."""
+def decide(
+    servers: Mapping[str, Server], records: Mapping[str, Record], dark: Collection[str] = ()
+) -> dict[str, Action]:
+    """Actions by server id. A server in a passing state (BUILD, REBOOT, REBUILD and such) is left as it is.
+
+    dark: hypervisors without power.
+    """
     found = {gone: Action.DESTROY for gone in records if gone not in servers}
     for key, server in servers.items():
-        if action := _one(server, records.get(key)):
+        if action := _one(server, records.get(key), dark=server.host in dark):
             found[key] = action
     return found
 
 
-def _one(server: Server, record: Record | None) -> Action | None:
-    if server.status in OFF:
+def _one(server: Server, record: Record | None, *, dark: bool) -> Action | None:
+    if server.status == "ERROR" and server.powered and not dark:
+        return None
+    if server.status in OFF or dark:
         return Action.HALT if record and record.running else None
     if server.status not in RUNNING or not server.fixed_ip or not server.installed:
         return None
@@ -44,6 +51,16 @@ def _one(server: Server, record: Record | None) -> Action | None:
     if not record.running:
         return Action.BOOT
     return Action.REBOOT if record.booted != server.booted else None
+
+
+def restarted(server: Server, record: Record | None) -> Restart:
+    """The hardest restart of a server since its machine booted last."""
+    kinds = [Restart.NONE]
+    for request, kind in server.boots:
+        if record is None or request == record.booted:
+            break
+        kinds.append(kind)
+    return max(kinds)
 
 
 def is_gone(raw: Mapping[str, Any]) -> bool:

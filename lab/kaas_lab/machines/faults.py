@@ -1,6 +1,7 @@
 """Faults of machines on demand: one small file a fault below the site's state, which the agent watches.
 
-A fault stays until it is healed; the agent may be restarted in between. Nothing here needs the agent to run.
+A fault stays until it is healed, or until its machine is restarted in the way that heals it; the agent may be restarted
+in between. Nothing here needs the agent to run, which alone ends faults by restarts.
 """
 
 from __future__ import annotations
@@ -8,14 +9,27 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["kubelet", "join", "condition", "gpu", "api"]
+from . import xids
+from .nova import Restart
+
+Kind = Literal["kubelet", "join", "condition", "gpu", "xid", "api"]
+Until = Literal["heal", "plugin", "reboot", "hard-reboot", "power-cycle", "rebuild"]
 ApiMode = Literal["hang", "refuse"]
-KINDS: tuple[Kind, ...] = ("kubelet", "join", "condition", "gpu", "api")
+KINDS: tuple[Kind, ...] = ("kubelet", "join", "condition", "gpu", "xid", "api")
+# The mildest restart that heals. One of the device plugin is no restart of the machine, and each of those includes it.
+HEALED_BY: dict[Until, Restart] = {
+    "plugin": Restart.SOFT,
+    "reboot": Restart.SOFT,
+    "hard-reboot": Restart.HARD,
+    "power-cycle": Restart.POWER_CYCLE,
+    "rebuild": Restart.REBUILD,
+}
 STATUSES = ("True", "False", "Unknown")
 KUBELET_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
@@ -29,11 +43,13 @@ class Fault:
     """One fault.
 
     kind: `kubelet` (dies), `join` (a machine that boots never joins), `condition` (of the Node), `gpu` (devices missing
-      from allocatable), `api` (the end point of a cluster).
+      from allocatable), `xid` (both, as the NVIDIA driver and a problem detector have it), `api` (the end point of a
+      cluster).
     target: a Node or server by name or id; for `join` the start of server names or a pattern with `*`; for `api` the
       name of the Cluster API cluster.
     healed: a condition whose problem has gone. A detector keeps reporting it, with the opposite status, and so do we.
-    condition, status, reason, message: of a `condition`. missing: devices of `gpu`. mode: of `api`.
+    condition, status, reason, message: of a `condition` or `xid`. missing: devices of `gpu` or `xid`. mode: of `api`.
+    until: what ends it; `heal` is the command, which ends any. began: when it was put in force, in seconds (UTC).
     """
 
     kind: Kind
@@ -45,15 +61,28 @@ class Fault:
     missing: int = 0
     mode: ApiMode = "hang"
     healed: bool = False
+    until: Until = "heal"
+    began: float = field(default=0.0, compare=False)
+
+
+def xid(target: str, number: int, missing: int | None = None, until: Until = "heal") -> Fault:
+    """An XID on the first GPU of a machine. missing: by default 1, and 0 for what an application did."""
+    lost = missing if missing is not None else int(number not in xids.APPLICATIONS)
+    reason, message = xids.reason(number), xids.message(number)
+    return Fault("xid", target, xids.CONDITION, "True", reason, message, missing=lost, until=until)
 
 
 @dataclass(frozen=True)
 class NodeFaults:
-    """What is wrong with one machine now."""
+    """What is wrong with one machine now.
+
+    plugin: since when (UTC, in seconds) something is wrong that a restart of the device plugin ends; None: nothing is.
+    """
 
     kubelet_dead: bool = False
     conditions: tuple[Fault, ...] = ()
     missing_gpus: int = 0
+    plugin: float | None = field(default=None, compare=False)
 
 
 def directory(site_state: Path) -> Path:
@@ -63,7 +92,7 @@ def directory(site_state: Path) -> Path:
 
 def break_machine(site_state: Path, fault: Fault) -> None:
     """Put a fault in force within about a second. The same kind on the same target replaces the earlier one."""
-    _write(site_state, fault)
+    _write(site_state, replace(fault, began=time.time()))
 
 
 def _write(site_state: Path, fault: Fault) -> None:
@@ -86,6 +115,22 @@ def heal_machine(site_state: Path, kind: Kind, target: str, condition: str = "")
     return ended
 
 
+def end_by(site_state: Path, restart: Restart, *names: str) -> list[Fault]:
+    """End what a restart of the machine that goes by any of these names heals, and return it."""
+    mine = (f for f in in_force(site_state) if f.target in names)
+    ended = [f for f in mine if f.until in HEALED_BY and HEALED_BY[f.until] <= restart]
+    for fault in ended:
+        _end(site_state, fault)
+    return ended
+
+
+def end_by_plugin(site_state: Path, *names: str) -> None:
+    """End what a restart of the device plugin on that machine heals."""
+    for fault in in_force(site_state):
+        if fault.target in names and fault.until == "plugin":
+            _end(site_state, fault)
+
+
 def heal_all(site_state: Path) -> list[Fault]:
     """End every fault of a site."""
     ended = in_force(site_state)
@@ -95,9 +140,10 @@ def heal_all(site_state: Path) -> list[Fault]:
 
 
 def _end(site_state: Path, fault: Fault) -> None:
-    if fault.kind == "condition" and fault.condition not in KUBELET_CONDITIONS:
+    if fault.condition and fault.condition not in KUBELET_CONDITIONS:
         opposite = "True" if fault.status == "False" else "False"
-        _write(site_state, replace(fault, status=opposite, reason="Healed", message="no problem", healed=True))
+        well = replace(fault, status=opposite, reason="Healed", message="no problem", missing=0, healed=True)
+        _write(site_state, well)
         return
     (directory(site_state) / f"{_name(fault)}.json").unlink(missing_ok=True)
 
@@ -123,8 +169,9 @@ def of_node(faults: Iterable[Fault], *names: str) -> NodeFaults:
     mine = [f for f in faults if f.target in names]
     return NodeFaults(
         kubelet_dead=any(f.kind == "kubelet" for f in mine),
-        conditions=tuple(f for f in mine if f.kind == "condition"),
-        missing_gpus=sum(f.missing for f in mine if f.kind == "gpu"),
+        conditions=tuple(f for f in mine if f.condition),
+        missing_gpus=sum(f.missing for f in mine),
+        plugin=max((f.began for f in mine if f.until == "plugin" and not f.healed), default=None),
     )
 
 

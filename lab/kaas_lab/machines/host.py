@@ -38,10 +38,12 @@ HEALTH_PORTS = {"etcd": ETCD_CLIENT, "kube-controller-manager": 10257, "kube-sch
 class Surroundings:
     """What all machines of a site share.
 
+    state: directory of the site.
     administrator: kubeconfig of an administrator of the cluster with that CA, None while no control plane runs.
     resolve: loopback address of the machine that owns an address in the network of the server asking.
     """
 
+    state: Path
     supervisor: Supervisor
     binary: Callable[[str], Path]
     consoles: Path
@@ -201,7 +203,7 @@ class Host:
         if self._api is None:
             self._api = open_kubeconfig(self.disk.path(KUBELET_CONFIG))
         url = f"https://{self.record.address}:{ETCD_CLIENT}"
-        return Kubelet(
+        kubelet = Kubelet(
             self._api,
             self._facts(),
             faults=self.faults,
@@ -210,6 +212,12 @@ class Host:
             say=self.say,
             starting=starting,
         )
+        kubelet.plugin_restarted = self._plugin_restarted
+        return kubelet
+
+    def _plugin_restarted(self) -> None:
+        self.say("device plugin: started again, registers all devices")
+        faults.end_by_plugin(self.around.state, self.record.node, self.server.name, self.server.id)
 
     def prepare_kwok(self) -> None:
         """Write what kwok is told, and a serving certificate such as a kubelet signs for itself."""

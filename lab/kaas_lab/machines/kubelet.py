@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 
-from . import nodeobject
+from . import deviceplugin, nodeobject
 from .api import CONFLICT, NOT_FOUND, Api, ApiError, Object
 from .faults import NodeFaults
 from .nodeobject import NodeFacts
@@ -34,6 +34,7 @@ class Kubelet:
 
     faults: what is wrong with the machine now. components: static Pods and whether each is ready.
     annotations: of the static Pods, by component. registered: set once the API server has the Node.
+    plugin_restarted: called when the device plugin has been restarted since it failed.
     starting: whether the machine has just booted, so that its Node is not ready for a moment.
     """
 
@@ -50,6 +51,7 @@ class Kubelet:
     ) -> None:
         self._api, self._facts, self._faults, self._components = api, facts, faults, components
         self._annotations, self._say, self._starting = annotations, say, starting
+        self.plugin_restarted: Callable[[], None] = lambda: None
         self.registered = asyncio.Event()
         self._uid = ""
         self._posted: object = None
@@ -105,6 +107,14 @@ class Kubelet:
             await self._renew()
             self._due["lease"] = now + RENEW_SECONDS
         await self._show_static_pods()
+        if faults.plugin is not None and await self._plugin_is_new(faults.plugin):
+            self.plugin_restarted()
+
+    async def _plugin_is_new(self, since: float) -> bool:
+        """Whether the device plugin's Pod was made after that, and none from before is left."""
+        pods = await self._api.get(PODS, fieldSelector=f"spec.nodeName={self._facts.name}")
+        mine = [p for p in pods["items"] if deviceplugin.is_plugin(p)]
+        return bool(mine) and all(deviceplugin.is_running(p) and deviceplugin.made(p) > since for p in mine)
 
     async def _report(self, faults: NodeFaults, *, ready: bool) -> None:
         now = _now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from . import cloudinit, cloudprovider, faults
+from . import cloudinit, cloudprovider, deviceplugin, faults
 from .api import ApiError, open_kubeconfig
 from .disk import Disk, Record
 from .host import Host, Surroundings
@@ -146,6 +146,8 @@ class Machine:
             async with open_kubeconfig(administrator) as api:
                 if await cloudprovider.initialise(api, host.record.node, host.server, self._around.region):
                     host.say("cloud-controller-manager: initialised this node")
+                if host.server.flavor.gpus:
+                    await deviceplugin.install(api)
             return True
         except ApiError as error:
             LOG.debug("%s: cloud controller manager: %s", host.server.name, error)

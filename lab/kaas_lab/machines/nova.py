@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,29 @@ import openstack.config
 MICROVERSION = "2.90"  # flavors embedded (2.47), user data and hostname for administrators (2.3, 2.90)
 CALL_SECONDS = 20
 BOOT_ACTIONS = ("create", "rebuild", "reboot", "start", "unrescue", "unshelve", "resume", "unpause")
+RUNNING = 1  # Nova's power state
 INSTALL_ACTIONS = ("create", "rebuild")
 GPU_ALIAS = "pci_passthrough:alias"
 VERSION_PROPERTY = "kube_version"
+
+
+class Restart(IntEnum):
+    """How a machine was started anew, from the mildest to the hardest: each does what those before it do."""
+
+    NONE = 0
+    SOFT = 1
+    HARD = 2
+    POWER_CYCLE = 3
+    REBUILD = 4
+
+
+RESTARTS = {
+    "start": Restart.POWER_CYCLE,
+    "unshelve": Restart.POWER_CYCLE,
+    "unrescue": Restart.HARD,
+    "rebuild": Restart.REBUILD,
+}
+Boots = tuple[tuple[str, Restart], ...]
 
 
 class CloudError(Exception):
@@ -39,7 +60,11 @@ class Flavor:
 
 @dataclass(frozen=True)
 class Server:
-    """One server as Nova shows it. `installed` and `booted` are ids of the actions that did so last."""
+    """One server as Nova shows it.
+
+    installed, booted: ids of the actions that did so last. boots: all that booted it, the newest first.
+    powered: whether it runs, whatever its status: one whose status was set to ERROR does. host: its hypervisor.
+    """
 
     id: str
     name: str
@@ -53,6 +78,9 @@ class Server:
     image: str = ""
     volume: str = ""
     fixed_ip: str = ""
+    boots: Boots = ()
+    powered: bool = False
+    host: str = ""
     flavor: Flavor = field(default_factory=lambda: Flavor("", 1, 1024, 10))
 
 
@@ -75,9 +103,10 @@ class Image:
 
 
 class Cloud:
-    """An administrator's view of one cloud."""
+    """An administrator's view of one cloud, and what its hypervisors noted of reboots."""
 
     def __init__(self, clouds_yaml: Path, name: str = "admin") -> None:
+        self._restarts = clouds_yaml.parent / "restarts"
         config = openstack.config.OpenStackConfig(config_files=[str(clouds_yaml)])
         self._cloud = openstack.connection.Connection(config=config.get_one(name))
 
@@ -101,9 +130,9 @@ class Cloud:
     def server(self, raw: Mapping[str, Any]) -> Server:
         """A server with what its actions tell. Raises CloudError."""
         actions = self._get("compute", f"/servers/{raw['id']}/os-instance-actions")["instanceActions"]
-        done = [a for a in actions if a["action"] in BOOT_ACTIONS]  # newest first
-        installs = [a for a in done if a["action"] in INSTALL_ACTIONS]
-        return parse_server(raw, _request(installs), _request(done))
+        installs = [a for a in actions if a["action"] in INSTALL_ACTIONS]  # newest first
+        boots = parse_boots(actions, noted_reboots(self._restarts / raw["id"]))
+        return parse_server(raw, _request(installs), boots)
 
     def ports(self, server: str) -> list[Port]:
         """Ports of a server, in the order in which they were made."""
@@ -155,7 +184,26 @@ class Cloud:
         return parsed
 
 
-def parse_server(raw: Mapping[str, Any], installed: str, booted: str) -> Server:
+def noted_reboots(notes: Path) -> dict[str, Restart]:
+    """What the hypervisor did of the reboots that were asked for, by request: one that failed is not among them."""
+    try:
+        lines = [line.split() for line in notes.read_text().splitlines()]
+    except FileNotFoundError:
+        return {}
+    return {request: Restart[kind] for request, kind in lines}
+
+
+def parse_boots(actions: list[dict[str, Any]], reboots: Mapping[str, Restart]) -> Boots:
+    """Actions that booted a server, in their order; reboots that the hypervisor did not do are left out."""
+    done = [(a["request_id"], a["action"]) for a in actions if a["action"] in BOOT_ACTIONS]
+    return tuple(
+        (request, reboots.get(request, Restart.NONE) if action == "reboot" else RESTARTS.get(action, Restart.NONE))
+        for request, action in done
+        if action != "reboot" or request in reboots
+    )
+
+
+def parse_server(raw: Mapping[str, Any], installed: str, boots: Boots) -> Server:
     """A server from Nova's answer."""
     volumes = raw.get("os-extended-volumes:volumes_attached") or [{}]
     image = raw.get("image") or {}
@@ -165,7 +213,10 @@ def parse_server(raw: Mapping[str, Any], installed: str, booted: str) -> Server:
         status=raw["status"],
         user_data=raw.get("OS-EXT-SRV-ATTR:user_data"),
         installed=installed,
-        booted=booted,
+        booted=boots[0][0] if boots else "",
+        boots=boots,
+        powered=raw.get("OS-EXT-STS:power_state") == RUNNING,
+        host=raw.get("OS-EXT-SRV-ATTR:host") or "",
         hostname=raw.get("OS-EXT-SRV-ATTR:hostname") or raw["name"],
         project=raw.get("tenant_id", ""),
         zone=raw.get("OS-EXT-AZ:availability_zone") or "",

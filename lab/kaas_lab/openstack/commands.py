@@ -46,6 +46,12 @@ def server(
     faults.break_servers(_layout(state), site, action, reason)
 
 
+@app_break.command()
+def host(name: Annotated[str, typer.Argument(help="cpu-0, gpu-1, ...")], state: State, site: SiteName = "lab") -> None:
+    """Take the power of a compute host: its machines are off, and Nova says that it is down."""
+    faults.break_host(_layout(state), site, name)
+
+
 @app_break.command(name="load-balancer")
 def load_balancer(state: State, site: SiteName = "lab") -> None:
     """Let load balancers end in ERROR."""

@@ -15,6 +15,8 @@ Sections: TypeAlias = Mapping[str, Options]
 GPU_VENDOR, GPU_PRODUCT = "10de", "20b2"  # A100 SXM4 80GB, https://pci-ids.ucw.cz
 GPU_ALIAS = "a100"
 VOLUME_DRIVER = "kaas_cloud.cinder_driver.RowsOnlyDriver"
+# Projects see whether the host of a server is up, as in many private clouds; Nova's default shows it to administrators.
+NOVA_POLICY = {"os_compute_api:servers:show:host_status": "rule:project_reader_or_admin"}
 NO_NOTIFICATIONS = {"driver": "noop"}
 
 
@@ -206,6 +208,7 @@ class Configuration:
             "vnc": {"enabled": "false"},
             "oslo_concurrency": self._lock(),
             "oslo_messaging_notifications": NO_NOTIFICATIONS,
+            "oslo_policy": {"policy_file": self.site.state / "etc/nova/policy.yaml"},
             **self._nova_scheduling(),
         }
 
@@ -310,7 +313,7 @@ def clouds(site: Site) -> dict[str, object]:
 
 def directories(site: Site) -> list[Path]:
     """Directories that have to exist before a service starts."""
-    names = ["db", "run", "lock", "consoles", "glance/staging", "glance/tasks", "glance/images"]
+    names = ["db", "run", "lock", "consoles", "restarts", "glance/staging", "glance/tasks", "glance/images"]
     return [site.state / name for name in (*names, *(service.name for service in SERVICES))]
 
 
@@ -324,6 +327,7 @@ def write(site: Site, environment: Path) -> None:
         file.write_text(ini(sections))
     paste = (environment / "etc/nova/api-paste.ini").read_text()
     (site.state / "etc/nova/api-paste.ini").write_text(paste)
+    (site.state / "etc/nova/policy.yaml").write_text(json.dumps(NOVA_POLICY))
     # nova-compute looks for this file when it starts again; the identity of a host is the driver's word, not this.
     (site.state / "nova/compute_id").write_text("00000000-0000-4000-8000-0000000000ff")
     # JSON is YAML

@@ -10,13 +10,14 @@ import json
 import os
 import signal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from kaas_lab.layout import Layout
 from kaas_lab.openstack import quotas
 from kaas_lab.openstack.cloud import running, start_service, stop_service
 from kaas_lab.openstack.connection import connect, identity
-from kaas_lab.openstack.site import PASSWORD, USER, Site, load, service_named
+from kaas_lab.openstack.site import FAULTS_FILE, PASSWORD, USER, Site, load, service_named
 
 SERVICE_UNAVAILABLE = 503
 
@@ -37,6 +38,8 @@ class Action(StrEnum):
     SPAWN = "spawn"  # the host, after scheduling: "Build of instance ... aborted: ..."
     START = "start"
     REBOOT = "reboot"  # the server is left in ERROR, power state crashed
+    SOFT_REBOOT = "soft-reboot"  # the server runs on and stays ACTIVE
+    HARD_REBOOT = "hard-reboot"  # the same
     DELETE = "delete"  # the server is left in ERROR
 
 
@@ -52,9 +55,12 @@ REASONS = {
     Action.SPAWN: "broken on purpose",
     Action.START: "broken on purpose",
     Action.REBOOT: "broken on purpose",
+    Action.SOFT_REBOOT: "broken on purpose",
+    Action.HARD_REBOOT: "broken on purpose",
     Action.DELETE: "broken on purpose",
 }
 LOAD_BALANCERS = "load-balancers"
+HOST = "host"
 Faults = dict[str, dict[str, Any]]
 
 
@@ -103,6 +109,30 @@ def break_load_balancers(layout: Layout, site: str) -> None:
     _note(load(layout, site), "servers", LOAD_BALANCERS, "broken on purpose")
 
 
+def break_host(layout: Layout, site: str, host: str) -> None:
+    """Take the power of a compute host: Nova calls its service down, its machines are off. Raises ValueError."""
+    cloud = load(layout, site)
+    known = [h.name for h in cloud.hosts]
+    if host not in known:
+        raise ValueError(f"no compute host {host!r}: use one of {', '.join(known)}")
+    _note(cloud, HOST, host, 1)
+    _force_down(cloud, host, down=True)
+
+
+def _force_down(site: Site, host: str, *, down: bool) -> None:
+    nova = connect(site).compute
+    for service in nova.services(host=host, binary="nova-compute"):
+        nova.update_service_forced_down(service.id, host, "nova-compute", down)
+
+
+def dark_hosts(site_state: Path) -> frozenset[str]:
+    """Compute hosts of the site in that directory that have no power."""
+    try:
+        return frozenset(json.loads((site_state / FAULTS_FILE).read_text()).get(HOST, {}))
+    except FileNotFoundError:
+        return frozenset()
+
+
 def break_login(layout: Layout, site: str, how: Login = Login.PASSWORD) -> None:
     """Make the credential of the tenant wrong."""
     cloud = load(layout, site)
@@ -130,7 +160,7 @@ def heal(layout: Layout, site: str) -> Faults:
     for service in faults.get(How.HANG, {}):
         if service in alive:
             os.kill(alive[service], signal.SIGCONT)
-    _write(cloud, {kind: about for kind, about in faults.items() if kind in ("login", "quota", How.DOWN)})
+    _write(cloud, {kind: about for kind, about in faults.items() if kind in ("login", "quota", HOST, How.DOWN)})
     for service in faults.get(How.DOWN, {}):
         start_service(cloud, service_named(service))
     if faults.get("login"):
@@ -139,5 +169,7 @@ def heal(layout: Layout, site: str) -> Faults:
         keystone.update_user(user, password=PASSWORD, is_enabled=True)
     if limits := faults.get("quota"):
         quotas.restore(connect(cloud), limits)
+    for host in faults.get(HOST, {}):
+        _force_down(cloud, host, down=False)
     cloud.faults_file.unlink(missing_ok=True)
     return faults

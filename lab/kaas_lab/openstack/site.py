@@ -14,6 +14,7 @@ ADDRESS = "127.0.0.1"
 REGIONS = ("RegionOne", "RegionTwo")
 PASSWORD = "kaas-lab"  # noqa: S105 - of clouds that listen on loopback and hold nothing
 PROJECT = USER = "kaas"
+FAULTS_FILE = "faults.json"
 GPUS_PER_DGX = 8
 ZONES = ("az-1", "az-2", "az-3")
 
@@ -97,7 +98,7 @@ class Site:
     @property
     def faults_file(self) -> Path:
         """What is broken at the moment; the services look at it with each request."""
-        return self.state / "faults.json"
+        return self.state / FAULTS_FILE
 
     @property
     def consoles(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from kaas_lab.layout import Layout
+from kaas_lab.machines import faults
 from kaas_lab.machines.agent import Agent, Settings
 from kaas_lab.machines.disk import Disk, Record
-from kaas_lab.machines.nova import Cloud, CloudError, Image, Port, Server, parse_server
+from kaas_lab.machines.faults import Fault
+from kaas_lab.machines.nova import Boots, Cloud, CloudError, Image, Port, Restart, Server, parse_server
 
 from tests.unit.lab.machines.api_stub import until
 
@@ -25,20 +28,29 @@ class FakeCloud:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
-        self.actions: dict[str, tuple[str, str]] = {}
+        self.actions: dict[str, tuple[str, Boots]] = {}
         self.away: set[str] = set()
         self.refused: Counter[str] = Counter()
 
-    def put(self, key: str, status: str = "ACTIVE", installed: str = "i1", booted: str = "i1") -> None:
+    def put(
+        self,
+        key: str,
+        status: str = "ACTIVE",
+        installed: str = "i1",
+        booted: str = "i1",
+        restart: Restart = Restart.NONE,
+        host: str = "cpu-0",
+    ) -> None:
         address = [{"addr": "10.6.0.5", "OS-EXT-IPS:type": "fixed"}]
         updated = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.actions[key] = (installed, booted)
+        self.actions[key] = (installed, ((booted, restart),))
         self.rows[key] = {
             "id": key,
             "name": f"name-{key}",
             "status": status,
             "updated": updated,
             "addresses": {"net": address},
+            "OS-EXT-SRV-ATTR:host": host,
         }
 
     def _check(self, what: str) -> None:
@@ -179,3 +191,32 @@ async def test_who_cannot_be_asked_about_is_not_taken_for_gone(tmp_path: Path) -
     async with following(cloud, tmp_path) as site:
         await until(lambda: cloud.refused["s1"] > 1)
         assert record(site, "s1") is not None
+
+
+async def test_a_restart_ends_the_faults_that_it_heals(tmp_path: Path) -> None:
+    cloud = FakeCloud()
+    cloud.put("s1")
+    async with following(cloud, tmp_path) as site:
+        await until(lambda: failed(site, "s1"))
+        faults.break_machine(site, Fault("kubelet", "name-s1", until="reboot"))
+        faults.break_machine(site, Fault("gpu", "s1", missing=1, until="power-cycle"))
+        cloud.put("s1", booted="r1", restart=Restart.HARD)
+        await until(lambda: (found := record(site, "s1")) and found.booted == "r1")
+        await until(lambda: [f.kind for f in faults.in_force(site)] == ["gpu"])
+        cloud.put("s1", booted="r2", restart=Restart.POWER_CYCLE)
+        await until(lambda: not faults.in_force(site))
+
+
+async def test_a_host_without_power(tmp_path: Path) -> None:
+    cloud = FakeCloud()
+    cloud.put("s1", host="cpu-0")
+    cloud.put("s2", host="cpu-1")
+    async with following(cloud, tmp_path) as site:
+        await until(lambda: failed(site, "s1") and failed(site, "s2"))
+        (site / "faults.json").write_text(json.dumps({"host": {"cpu-0": 1}}))
+        await until(lambda: (found := record(site, "s1")) and not found.running)
+        other = record(site, "s2")
+        assert other is not None
+        assert other.running
+        (site / "faults.json").unlink()
+        await until(lambda: (found := record(site, "s1")) and found.running)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kaas_lab.machines import cloudprovider, nova
 from kaas_lab.machines.nodeobject import UNINITIALIZED
-from kaas_lab.machines.nova import Flavor, Image
+from kaas_lab.machines.nova import Flavor, Image, Restart
 
 RAW: dict[str, Any] = {
     "id": "s1",
@@ -36,21 +37,37 @@ RAW: dict[str, Any] = {
 
 
 def test_a_server() -> None:
-    found = nova.parse_server(RAW, "req-1", "req-2")
+    found = nova.parse_server(RAW, "req-1", (("req-2", Restart.SOFT), ("req-1", Restart.NONE)))
     assert (found.fixed_ip, found.zone, found.image, found.volume) == ("10.6.0.5", "az-2", "i1", "")
     assert (found.installed, found.booted) == ("req-1", "req-2")
     assert found.flavor == Flavor("g1.a100x8", 128, 1048576, 1000, 8)
     assert "eA==" not in repr(found)
 
 
+def test_how_a_server_was_booted(tmp_path: Path) -> None:
+    """The newest first; a reboot that the hypervisor did not do is none."""
+    notes = tmp_path / "s1"
+    assert nova.noted_reboots(notes) == {}
+    notes.write_text("r1 SOFT\nr3 HARD\n")
+    named = ("r4", "reboot"), ("r3", "reboot"), ("b", "rebuild"), ("x", "lock"), ("on", "start"), ("r1", "reboot")
+    actions = [{"request_id": request, "action": action} for request, action in (*named, ("c", "create"))]
+    assert nova.parse_boots(actions, nova.noted_reboots(notes)) == (
+        ("r3", Restart.HARD),
+        ("b", Restart.REBUILD),
+        ("on", Restart.POWER_CYCLE),
+        ("r1", Restart.SOFT),
+        ("c", Restart.NONE),
+    )
+
+
 def test_a_server_from_a_volume() -> None:
     raw = {**RAW, "image": "", "os-extended-volumes:volumes_attached": [{"id": "v1"}]}
-    found = nova.parse_server(raw, "", "")
+    found = nova.parse_server(raw, "", ())
     assert (found.image, found.volume) == ("", "v1")
 
 
 def test_a_server_that_is_being_built() -> None:
-    assert nova.parse_server({"id": "s", "name": "n", "status": "BUILD"}, "", "").fixed_ip == ""
+    assert nova.parse_server({"id": "s", "name": "n", "status": "BUILD"}, "", ()).fixed_ip == ""
 
 
 @pytest.mark.parametrize(("alias", "gpus"), [("", 0), ("a100:1", 1), ("a100", 1), ("a100:8", 8), ("a100:4,h100:2", 6)])
@@ -78,7 +95,7 @@ def node(**spec: Any) -> dict[str, Any]:
 
 
 def test_the_cloud_completes_a_node() -> None:
-    server = nova.parse_server(RAW, "", "")
+    server = nova.parse_server(RAW, "", ())
     found = cloudprovider.completed(node(), server, "RegionOne")
     assert found["spec"] == {"taints": [{"key": "x", "effect": "NoSchedule"}], "providerID": "openstack:///s1"}
     assert found["metadata"]["labels"] == {
@@ -87,12 +104,13 @@ def test_the_cloud_completes_a_node() -> None:
         "beta.kubernetes.io/instance-type": "g1.a100x8",
         "topology.kubernetes.io/region": "RegionOne",
         "topology.kubernetes.io/zone": "az-2",
+        "nvidia.com/gpu.present": "true",
     }
     assert not cloudprovider.is_waiting(found)
 
 
 def test_a_provider_id_of_the_kubelet_stays() -> None:
-    server = nova.parse_server(RAW, "", "")
+    server = nova.parse_server(RAW, "", ())
     assert cloudprovider.completed(node(providerID="openstack:///x"), server, "r")["spec"]["providerID"] == (
         "openstack:///x"
     )

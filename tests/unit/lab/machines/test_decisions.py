@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from kaas_lab.machines import decisions
 from kaas_lab.machines.decisions import Action
 from kaas_lab.machines.disk import Record
-from kaas_lab.machines.nova import Server
+from kaas_lab.machines.nova import Restart, Server
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
-def server(status: str = "ACTIVE", installed: str = "i1", booted: str = "i1", ip: str = "10.6.0.5") -> Server:
-    return Server("s", "name", status, installed=installed, booted=booted, fixed_ip=ip)
+def server(
+    status: str = "ACTIVE", installed: str = "i1", booted: str = "i1", ip: str = "10.6.0.5", *, powered: bool = False
+) -> Server:
+    return Server("s", "name", status, installed=installed, booted=booted, fixed_ip=ip, powered=powered, host="cpu-0")
 
 
 def machine(installed: str = "i1", booted: str = "i1", *, running: bool = True) -> Record:
@@ -38,6 +40,7 @@ def machine(installed: str = "i1", booted: str = "i1", *, running: bool = True) 
         (server("SHUTOFF"), machine(), Action.HALT),
         (server("SUSPENDED"), machine(), Action.HALT),
         (server("ERROR"), machine(), Action.HALT),
+        (server("ERROR", powered=True), machine(), None),
         (server("SHUTOFF"), machine(running=False), None),
         (server(booted="s1"), machine(running=False), Action.BOOT),
         (server("REBUILD", installed="b1", booted="b1"), machine(), None),
@@ -103,3 +106,18 @@ def test_a_server_is_looked_at_when_it_differs_or_is_young() -> None:
 @pytest.mark.parametrize(("status", "gone"), [("DELETED", True), ("SOFT_DELETED", True), ("ACTIVE", False)])
 def test_deleted_servers(status: str, gone: bool) -> None:
     assert decisions.is_gone(raw("2026-01-01T11:00:00Z", status)) is gone
+
+
+def test_a_host_without_power() -> None:
+    seen = {"s": server("ACTIVE", powered=True)}
+    assert decisions.decide(seen, {"s": machine()}, {"cpu-0"}) == {"s": Action.HALT}
+    assert decisions.decide(seen, {"s": machine(running=False)}, {"cpu-0"}) == {}
+    assert decisions.decide(seen, {"s": machine(running=False)}, {"cpu-1"}) == {"s": Action.BOOT}
+
+
+def test_the_hardest_restart_since_the_last_boot_counts() -> None:
+    boots = (("r3", Restart.SOFT), ("r2", Restart.HARD), ("r1", Restart.POWER_CYCLE), ("c", Restart.NONE))
+    seen = Server("s", "name", "ACTIVE", booted="r3", boots=boots)
+    assert decisions.restarted(seen, machine(booted="r1")) is Restart.HARD
+    assert decisions.restarted(seen, machine(booted="r3")) is Restart.NONE
+    assert decisions.restarted(seen, None) is Restart.NONE

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from kaas_lab.machines import faults
-from kaas_lab.machines.faults import Fault, NodeFaults, UnknownFault
+from kaas_lab.machines.faults import Fault, NodeFaults, UnknownFault, Until
+from kaas_lab.machines.nova import Restart
 
 XID = Fault("condition", "gpu-1", condition="GPUHealthy", status="False", reason="XID79", message="fell off the bus")
 
@@ -72,3 +73,50 @@ def test_broken_clusters() -> None:
     found = [Fault("api", "a", mode="hang"), Fault("api", "b", mode="refuse"), Fault("kubelet", "c")]
     assert faults.broken_clusters(found, "hang") == {"a"}
     assert faults.broken_clusters(found, "refuse") == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("restart", "left"),
+    [
+        (Restart.NONE, {"plugin", "reboot", "hard-reboot", "power-cycle", "rebuild", "heal"}),
+        (Restart.SOFT, {"hard-reboot", "power-cycle", "rebuild", "heal"}),
+        (Restart.HARD, {"power-cycle", "rebuild", "heal"}),
+        (Restart.POWER_CYCLE, {"rebuild", "heal"}),
+        (Restart.REBUILD, {"heal"}),
+    ],
+)
+def test_what_a_restart_ends(tmp_path: Path, restart: Restart, left: set[str]) -> None:
+    untils: tuple[Until, ...] = ("plugin", "reboot", "hard-reboot", "power-cycle", "rebuild", "heal")
+    for until in untils:
+        for target in ("a", "another"):
+            faults.break_machine(tmp_path, Fault("condition", target, condition=f"X{until}", until=until))
+    faults.end_by(tmp_path, restart, "a", "server-id")
+    assert {f.until for f in faults.in_force(tmp_path) if f.target == "a"} == left
+    assert {f.until for f in faults.in_force(tmp_path) if f.target == "another"} == set(untils)
+
+
+def test_an_xid_is_a_condition_and_a_gpu_less(tmp_path: Path) -> None:
+    faults.break_machine(tmp_path, faults.xid("a", 79, until="power-cycle"))
+    found = faults.of_node(faults.load(tmp_path), "a")
+    (condition,) = found.conditions
+    assert (condition.condition, condition.status, condition.reason) == ("GPUUnhealthy", "True", "NvidiaXID79")
+    assert condition.message == "NVRM: Xid (PCI:0000:07:00): 79, GPU has fallen off the bus."
+    assert found.missing_gpus == 1
+    faults.end_by(tmp_path, Restart.POWER_CYCLE, "a")
+    found = faults.of_node(faults.load(tmp_path), "a")
+    assert [(c.status, c.reason) for c in found.conditions] == [("False", "Healed")]
+    assert found.missing_gpus == 0
+
+
+def test_an_applications_xid_takes_no_gpu() -> None:
+    assert (faults.xid("a", 31).missing, faults.xid("a", 31, 2).missing) == (0, 2)
+
+
+def test_a_restart_of_the_device_plugin(tmp_path: Path) -> None:
+    faults.break_machine(tmp_path, Fault("gpu", "a", missing=2, until="plugin"))
+    faults.break_machine(tmp_path, Fault("kubelet", "a", until="reboot"))
+    since = faults.of_node(faults.load(tmp_path), "a").plugin
+    assert since is not None
+    faults.end_by_plugin(tmp_path, "a")
+    assert [f.kind for f in faults.in_force(tmp_path)] == ["kubelet"]
+    assert faults.of_node(faults.load(tmp_path), "a").plugin is None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
+import pytest
+from kaas_lab.machines import deviceplugin
 from kaas_lab.machines import kubelet as kubelets
 from kaas_lab.machines.faults import Fault, NodeFaults
 from kaas_lab.machines.kubelet import Kubelet
@@ -28,6 +32,10 @@ class Running:
         self.faults = NodeFaults()
         self.components: dict[str, bool] = {}
         self.said: list[str] = []
+        self.plugins = 0
+
+    def plugin_restarted(self) -> None:
+        self.plugins += 1
 
     async def readiness(self) -> Mapping[str, bool]:
         return dict(self.components)
@@ -50,6 +58,7 @@ async def running(stub: Stub, *, starting: bool = False) -> AsyncIterator[Runnin
             say=around.said.append,
             starting=starting,
         )
+        kubelet.plugin_restarted = around.plugin_restarted
         task = asyncio.create_task(kubelet.run())
         try:
             yield around
@@ -144,3 +153,27 @@ async def test_after_a_failure_everything_is_posted_again() -> None:
         stub.objects[ETCD]["status"] = {}
         stub.refuse.clear()
         await until(lambda: around.conditions().get("Ready") == "True" and stub.objects[ETCD]["status"])
+
+
+def plugin(made: str, phase: str = "Running", **metadata: str) -> dict[str, Any]:
+    meta = {"name": "p", "labels": dict(deviceplugin.LABELS), "creationTimestamp": made, **metadata}
+    return {"metadata": meta, "status": {"phase": phase}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "restarted"),
+    [
+        ([], False),
+        ([plugin("2026-01-01T11:00:00Z")], False),
+        ([plugin("2026-01-01T12:00:05Z")], True),
+        ([plugin("2026-01-01T12:00:05Z", "Pending")], False),
+        ([plugin("2026-01-01T12:00:05Z"), plugin("2026-01-01T11:00:00Z", deletionTimestamp="now")], False),
+    ],
+)
+async def test_the_device_plugin_was_restarted(pods: list[dict[str, Any]], *, restarted: bool) -> None:
+    stub = Stub()
+    stub.objects[kubelets.PODS] = {"items": [*pods, {"metadata": {"name": "of another kind"}}]}
+    async with running(stub) as around:
+        around.faults = NodeFaults(plugin=dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC).timestamp())
+        await until(lambda: stub.calls.count(("GET", kubelets.PODS)) >= 2)
+        assert bool(around.plugins) is restarted

@@ -82,6 +82,15 @@ def test_the_services_read_what_is_broken(site: Site, inside: Any) -> None:
     assert faults.in_force(site.layout, "lab") == {}
 
 
+def test_hosts_without_power(site: Site, inside: Any) -> None:
+    assert faults.dark_hosts(site.state) == frozenset()
+    site.faults_file.write_text('{"host": {"cpu-0": 1}}')
+    assert faults.dark_hosts(site.state) == {"cpu-0"}
+    assert (inside.host_is_down("cpu-0"), inside.host_is_down("cpu-1")) == (True, False)
+    with pytest.raises(ValueError, match="no compute host 'moon': use one of cpu-0"):
+        faults.break_host(site.layout, "lab", "moon")
+
+
 def test_a_service_refuses_and_then_answers(site: Site, inside: Any) -> None:
     said: list[str] = []
     app = inside.Faulty(lambda _environ, _start: [b"fine"], "glance")

@@ -54,6 +54,11 @@ def server_fault(action: str) -> str | None:
     return None if reason is None else str(reason)
 
 
+def host_is_down(host: str) -> bool:
+    """Whether a compute host has lost its power."""
+    return bool(_watched.get("host", host))
+
+
 class Faulty:
     """A WSGI application in front of a service's own, that is slow or refuses as the file says."""
 

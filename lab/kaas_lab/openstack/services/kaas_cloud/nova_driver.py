@@ -12,7 +12,7 @@ from nova import exception
 from nova.compute import power_state, vm_states
 from nova.virt import fake, hardware
 
-from .faults import server_fault
+from .faults import host_is_down, server_fault
 from .place import Place
 
 GPU_TRAIT = "CUSTOM_DGX_A100"
@@ -28,6 +28,7 @@ def use(site: Place) -> None:
     """Make `compute_driver = kaas_lab.LabDriver` find the driver: Nova looks below `nova.virt` only."""
     LabDriver.gpus = {name: int(host["gpus"]) for name, host in site.hosts.items()}
     LabDriver.consoles = site.state / "consoles"
+    LabDriver.restarts = site.state / "restarts"
     sys.modules["nova.virt.kaas_lab"] = sys.modules[__name__]
 
 
@@ -41,6 +42,7 @@ class LabDriver(fake.FakeDriver):
 
     gpus: ClassVar[dict[str, int]] = {}
     consoles = Path("/nonexistent")
+    restarts = Path("/nonexistent")
 
     vcpus = 2048
     memory_mb = 8 * 1024 * 1024
@@ -64,7 +66,7 @@ class LabDriver(fake.FakeDriver):
     def power_on(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Start, or fail as asked."""
         self._remember(instance)
-        if reason := server_fault("start"):
+        if reason := self._host_fault() or server_fault("start"):
             raise exception.InstancePowerOnFailure(reason=reason)
         super().power_on(context, instance, *args, **kwargs)
 
@@ -79,13 +81,30 @@ class LabDriver(fake.FakeDriver):
             raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)
         super().spawn(context, instance, *args, **kwargs)
 
-    def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Reboot, or fail as asked: then the server is left crashed, as when libvirt cannot start a domain again."""
+    def reboot(
+        self, context: Any, instance: Any, network_info: Any, reboot_type: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Reboot, or fail as asked.
+
+        Then the server is left crashed, as when libvirt cannot start a domain again; or, when only one kind of reboot
+        fails, it runs on and Nova calls it ACTIVE.
+        """
         self._remember(instance)
         if reason := server_fault("reboot"):
             self.instances[instance.uuid].state = power_state.CRASHED
             raise exception.InstanceRebootFailure(reason=reason)
-        super().reboot(context, instance, *args, **kwargs)
+        if reason := self._host_fault() or server_fault(f"{reboot_type.lower()}-reboot"):
+            raise exception.InstanceRebootFailure(reason=reason)
+        super().reboot(context, instance, network_info, reboot_type, *args, **kwargs)
+        self._note(instance, context.request_id, reboot_type)
+
+    def _note(self, instance: Any, request: str, kind: str) -> None:
+        """Nova's list of actions does not tell how a server was rebooted, nor whether it was."""
+        with (self.restarts / instance.uuid).open("a") as notes:
+            notes.write(f"{request} {kind}\n")
+
+    def _host_fault(self) -> str | None:
+        return f"host {self._host} is down" if host_is_down(self._host or "") else None
 
     def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Delete, or fail as asked."""

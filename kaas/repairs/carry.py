@@ -240,7 +240,7 @@ class Carrier:
         treatment.written = progress
         if is_new:
             self._metrics.began(treatment.progress, self._ward.patient(key), self._clock.now())
-            await self._say(machine, "NodeRepairStep", f"{progress.action} begins: {treatment.reason}")
+            await self._say(machine, "NodeRepairStep", treatment.reason or f"{progress.action} goes on")
 
     async def _tell(self, key: NodeKey, treatment: Treatment | None) -> None:
         """Write what holds a repair back, where there is a NodeRepair to write it in, and it says something else."""

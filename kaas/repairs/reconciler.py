@@ -148,12 +148,13 @@ class RepairReconciler:
     async def _cluster(self, key: ClusterKey) -> float | None:
         """Look at one Cluster; plan when something that counts has changed."""
         cluster, site = self._models(key)
-        if cluster is None or site is None or self._ward.settings.mode is Mode.OFF:
+        off = self._ward.settings.mode is Mode.OFF
+        if cluster is None or site is None or off or cluster.metadata.deletion_timestamp is not None:
             self._forget(key)
             return None
         capi = self._store.get(resources.CAPI_CLUSTER, *key)
         wanted = policies(cluster, site, self._own_templates(cluster))
-        if cluster.metadata.deletion_timestamp is None and capi is not None:
+        if capi is not None:
             await self._apply_templates(cluster, wanted)
             self._nodes.follow(key)
         observed = self._look(key, cluster, site, capi, wanted)

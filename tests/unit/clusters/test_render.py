@@ -17,7 +17,7 @@ from kaas.clusters import render
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Live, Snapshot
 from tests import golden_files
-from tests.unit.clusters.builders import aim, cluster, dev_site, pool, settled, site, snapshot
+from tests.unit.clusters.builders import Object, aim, cluster, dev_site, pool, settled, site, snapshot
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -151,3 +151,41 @@ def test_variables_that_the_class_does_not_know_are_left_out() -> None:
     assert "dnsNameservers" not in variables(rendered)
     (deployment,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
     assert [v["name"] for v in deployment["variables"]["overrides"]] == ["workerFlavor", "nodeLabels"]
+
+
+def health_checks(**more: Any) -> list[Object]:
+    """Of the control plane and of two pools."""
+    said = {"nodePools": [pool(), pool("box", flavor="dgx")], **more.pop("cluster", {})}
+    found, place = snapshot(cluster(**said), site(**more)), site(**more)
+    topology = render.cluster(found.cluster, place, aim(found), found.live)["spec"]["topology"]
+    return [part["healthCheck"] for part in (topology["controlPlane"], *topology["workers"]["machineDeployments"])]
+
+
+def test_sick_machines_become_requests_and_nothing_more() -> None:
+    """Cluster API replaces none by itself: it holds none back either, for that is decided elsewhere."""
+    found = [check["remediation"] for check in health_checks()]
+    assert [r["templateRef"]["name"] for r in found] == ["team.control-plane", "team.pool.cpu", "team.pool.box"]
+    assert {r["triggerIf"]["unhealthyLessThanOrEqualTo"] for r in found} == {"100%"}
+    assert ["maxInFlight" in r for r in found] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("said", "watched"),
+    [
+        ({"repair": {"mode": "Off"}}, [False, False, False]),
+        ({"cluster": {"repair": {"mode": "Off"}}}, [False, False, False]),
+        ({"cluster": {"nodePools": [pool(repair={"mode": "Off"}), pool("box")]}}, [True, False, True]),
+        ({"repair": {"mode": "DryRun"}}, [True, True, True]),
+    ],
+)
+def test_without_repairs_there_is_no_health_check(said: dict[str, Any], watched: list[bool]) -> None:
+    """With checks and no template, Cluster API would replace machines by itself."""
+    found = health_checks(**said)
+    assert [check["enabled"] for check in found] == watched
+    assert all(check == {"enabled": False} for check in found if not check["enabled"])
+
+
+def test_whole_computers_are_given_more_time() -> None:
+    flavors = [{"name": "cpu-2"}, {"name": "cpu-4", "bareMetal": True}, {"name": "dgx"}]
+    seconds = [check["checks"]["nodeStartupTimeoutSeconds"] for check in health_checks(flavors=flavors)]
+    assert seconds == [1800, 3600, 1800]

@@ -41,7 +41,8 @@ class Seen:
     servers: what Nova has, by id; None when it was not asked (yet), or there is none, as with the dev provider.
     created: OpenStackServers by name, that of the Machine's infrastructure: ids before a Machine has one.
     policies: by pool; those of pools that left the spec too, as long as they have machines.
-    paused: why a person has repairs of the Cluster wait, "" when they do not.
+    paused: why a person has repairs of the Cluster wait, "" when they do not. missing: templates that are named and not
+    there, for a person.
     """
 
     cluster: Cluster
@@ -56,6 +57,7 @@ class Seen:
     policies: Mapping[str, RepairPolicy]
     progress: Mapping[NodeKey, Progress]
     paused: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Observed:
     patients: Mapping[NodeKey, Patient]
     zones: Mapping[str, int] = field(default_factory=dict)
     hosts: Mapping[str, int] = field(default_factory=dict)
+    missing: str = ""
+    """What a pool names that is not there, for a person."""
 
 
 def observe(seen: Seen, traces: dict[NodeKey, Trace], now: datetime) -> Observed:
@@ -91,6 +95,7 @@ def observe(seen: Seen, traces: dict[NodeKey, Trace], now: datetime) -> Observed
         patients=patients,
         zones=Counter(v.zone for v in views),
         hosts=Counter(s.host for s in found if s.host),
+        missing=seen.missing,
     )
 
 

@@ -31,7 +31,7 @@ from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.observe import Observed, Seen, observe, pause_of
 from kaas.repairs.planner import plan
-from kaas.repairs.policy import policies
+from kaas.repairs.policy import missing_templates, policies
 from kaas.repairs.report import Report
 from kaas.repairs.templates import templates
 from kaas.repairs.ward import Treatment, Ward
@@ -213,6 +213,7 @@ class RepairReconciler:
             policies=wanted,
             progress=self._ward.progress_of(key),
             paused=pause_of(cluster, now),
+            missing="; ".join(missing_templates(cluster, self._own_templates(cluster))),
         )
         observed = observe(seen, self._ward.traces[key], now)
         return self._believed(observed, now)

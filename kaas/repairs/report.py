@@ -64,7 +64,8 @@ class Report:
         said = self._said.get(key)
         if said is None:
             return True
-        if key not in self._ward.sick_clusters and not said[0].get("repair"):
+        quiet = not said[0].get("repair") and said[0]["conditions"][0]["status"] == "True"
+        if quiet and key not in self._ward.sick_clusters and not self._ward.missing_of(key):
             return False
         new = summary(self._ward, key, said[0], now)
         if without_times(new) != without_times(said[0]):
@@ -175,6 +176,8 @@ def _obstacle(
     ward: Ward, key: ClusterKey, patients: Iterable[Patient], said: Mapping[tuple[str, str], Words]
 ) -> tuple[str, str]:
     """What holds the repairs of a Cluster back: a breaker before all else, then what holds most nodes."""
+    if missing := ward.missing_of(key):
+        return "TemplateMissing", missing
     if breakers := ward.breakers_of(key):
         return breakers[0]["reason"], breakers[0]["message"]
     holds = [d for p in patients if isinstance(d := ward.decisions.get(p.machine.key), Hold)]

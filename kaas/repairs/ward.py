@@ -214,6 +214,10 @@ class Ward:
             {"scope": b.scope, "reason": b.reason, "message": b.message, "since": stamp(since)} for b, since in found
         ]
 
+    def missing_of(self, key: ClusterKey) -> str:
+        """Templates that pools of a Cluster name and that are not there, for a person."""
+        return self._observed[key].missing if key in self._observed else ""
+
     def close(self, node: NodeKey) -> None:
         """Forget a treatment that is over."""
         self.treatments.pop(node, None)

@@ -47,6 +47,35 @@ async def test_an_account_is_asked_for_each_time() -> None:
     assert reader.asked == ["/api/v1/namespaces/a/serviceaccounts/job"] * 2
 
 
+async def test_accounts_at_once_share_a_question_that_was_asked_after_them() -> None:
+    """The first one's answer may be of before the others' Pods: they wait, and share the next."""
+    reader = Reader({"metadata": {"uid": "old"}}, {"metadata": {"uid": "new"}})
+    reader.gate.clear()
+    lookups = Lookups(reader)
+    first = asyncio.create_task(lookups.service_account("a", "job"))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(lookups.service_account("a", "job")) for _ in range(50)]
+    await asyncio.sleep(0)
+    reader.gate.set()
+    assert await first == {"metadata": {"uid": "old"}}
+    assert await asyncio.gather(*others) == [{"metadata": {"uid": "new"}}] * 50
+    assert len(reader.asked) == 2
+
+
+async def test_a_failed_question_is_asked_anew_for_those_who_came_later() -> None:
+    reader = Reader(Unavailable("GET", "no answer"), {"metadata": {}})
+    reader.gate.clear()
+    lookups = Lookups(reader)
+    first = asyncio.create_task(lookups.service_account("a", "job"))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(lookups.service_account("a", "job"))
+    await asyncio.sleep(0)
+    reader.gate.set()
+    with pytest.raises(Unavailable):
+        await first
+    assert await second == {"metadata": {}}
+
+
 async def test_facts_are_good_for_two_seconds() -> None:
     reader, clock = Reader(), Time()
     lookups = Lookups(reader, clock)

@@ -22,7 +22,7 @@ from kaas.kube.resources import NODE
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAGE = 100  # Nodes a page of a list: decoding one holds up the loop, for some 5 ms
+PAGE = 50  # Nodes a page of a list: decoding one holds up the loop, for some 10 ms with Nodes that have many images
 
 
 class Clock(Protocol):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
+from kaas.api.repair import Action
 from kaas.openstack.errors import CloudError, Kind
 from kaas.openstack.facts import ServerAction, ServerFacts
 from kaas.repairs.acts.task import ActFailed, Result, Task
@@ -14,6 +16,9 @@ SKEW: Final = timedelta(seconds=5)
 
 OFF_SECONDS: Final = timedelta(seconds=10)
 """How long a machine stays without power, for its GPUs to lose it too."""
+
+REMEMBERED: Final = 10_000
+"""Requests whose try is remembered."""
 
 ACTIVE: Final = "ACTIVE"
 ERROR: Final = "ERROR"
@@ -44,17 +49,39 @@ class Power(Protocol):
         """Begin to write its disk anew."""
 
 
+Try = tuple[Action, datetime]
+
+
 class _Asked:
-    """What this process has asked of Nova in each try, for clouds whose clock is behind by more than `SKEW`."""
+    """What this process has asked of one Nova in each try.
+
+    For clouds whose clock is behind by more than `SKEW`; and for a try that follows another by less than that, for Nova
+    does not tell a hard reboot from the soft one before it.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], datetime] = {}
+        self._known: dict[tuple[str, str], Try] = {}
+        self._requests: dict[str, Try] = {}
 
-    def note(self, action: str, task: Task, server: str) -> None:
-        self._known[action, server] = task.started
+    def note(self, action: str, task: Task, server: str, request: str) -> None:
+        self._known[action, server] = _try(task)
+        self._requests[request] = _try(task)
+        while len(self._requests) > REMEMBERED:
+            del self._requests[next(iter(self._requests))]
 
     def has(self, action: str, task: Task, server: str) -> bool:
-        return self._known.get((action, server)) == task.started
+        return self._known.get((action, server)) == _try(task)
+
+    def in_another(self, request: str, task: Task) -> bool:
+        """Whether it was asked in another try."""
+        return self._requests.get(request, _try(task)) != _try(task)
+
+
+_ASKED: WeakKeyDictionary[Power, _Asked] = WeakKeyDictionary()
+
+
+def _try(task: Task) -> Try:
+    return task.step.action, task.started
 
 
 class PowerAct:
@@ -62,7 +89,7 @@ class PowerAct:
 
     def __init__(self, power: Power) -> None:
         self._power = power
-        self._asked = _Asked()
+        self._asked = _ASKED.setdefault(power, _Asked())
 
     async def _server(self, task: Task) -> ServerFacts:
         """The server of a task as it is now. ActFailed when there is none."""
@@ -76,14 +103,14 @@ class PowerAct:
         """When this try began an action, None when it has not: told by Nova, so that a crash asks nothing twice."""
         site, name = _place(task)
         since = task.started - SKEW
-        times = [a.started for a in await self._power.server_actions(site, name) if a.action == action]
-        mine = [t for t in times if t >= since]
+        found = [a for a in await self._power.server_actions(site, name) if a.action == action and a.started >= since]
+        mine = [a.started for a in found if not self._asked.in_another(a.request_id, task)]
         if mine:
             return mine[-1]
         return task.started if self._asked.has(action, task, name) else None
 
     async def _ask(self, task: Task, action: str, *, hard: bool = False) -> None:
-        """Begin an action. ActFailed with Nova's words when it says no."""
+        """Begin an action. ActFailed with Nova's words when it says no; CloudError when it is only busy."""
         site, name = _place(task)
         calls = {
             "reboot": lambda: self._power.reboot(site, name, hard=hard),
@@ -92,12 +119,12 @@ class PowerAct:
             "rebuild": lambda: self._power.rebuild(site, name),
         }
         try:
-            await calls[action]()
+            request = await calls[action]()
         except CloudError as error:
-            if error.problem.kind in FINAL:
+            if error.problem.kind in FINAL and not _is_busy(error):
                 raise ActFailed(str(error)) from error
             raise
-        self._asked.note(action, task, name)
+        self._asked.note(action, task, name, request)
 
 
 class Reboot(PowerAct):
@@ -140,6 +167,11 @@ class PowerCycle(PowerAct):
             return Result(False, "the server is off")
         await self._ask(task, "start")
         return Result(False, "Nova was asked to switch the server on")
+
+
+def _is_busy(error: CloudError) -> bool:
+    """`Cannot 'reboot' instance … while it is in task_state powering-off`: it began since we looked."""
+    return error.problem.kind is Kind.CONFLICT and "task_state" in error.problem.message
 
 
 def _how_far(server: ServerFacts, what: str, wanted: str = ACTIVE) -> Result:

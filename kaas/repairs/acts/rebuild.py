@@ -2,6 +2,9 @@
 
 Its user data stays, and in it the bootstrap token with which kubeadm joins; that has expired long since. So the same
 token is made valid in the workload cluster again before the disk is written.
+
+kubeadm refuses to join under the name of a Node that is Ready. A machine that is back within the forty seconds after
+which a silent Node stops being Ready would stay outside for ever, so the Node is said not to be Ready before.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from kaas.kube import resources
-from kaas.kube.objects import Object, Ref
+from kaas.kube.client import KubeClient
+from kaas.kube.errors import Conflict
+from kaas.kube.objects import Object, Ref, is_true, ref_of
 from kaas.kube.resources import Resource
-from kaas.repairs.acts.cordon import Clients
+from kaas.repairs.acts.cordon import Clients, node_name, node_ref
 from kaas.repairs.acts.power import ACTIVE, OFF, Power, PowerAct
 from kaas.repairs.acts.task import ActFailed, Result, Task
 from kaas.repairs.times import stamp
@@ -54,7 +59,10 @@ class Rebuild(PowerAct):
         if server.task:
             return Result(False, f"Nova is {server.task} the server")
         if await self._begun(task, "rebuild") is None:
-            await self._renew_token(task, now)
+            client = await self._clients.client(task.patient.machine.cluster)
+            await client.apply(bootstrap_token(*await self._token(task), now + TOKEN_LIFE))
+            if not await _not_ready(client, node_name(task), now):
+                return Result(False, "the Node changed meanwhile")
             await self._ask(task, "rebuild")
             return Result(False, "Nova was asked to write the disk anew")
         if server.status in OFF:
@@ -66,11 +74,6 @@ class Rebuild(PowerAct):
         if server.status == "ERROR":
             raise ActFailed(f"writing the disk failed: {server.fault or 'Nova gives no reason'}")
         return Result(False, f"the server is {server.status}")
-
-    async def _renew_token(self, task: Task, now: datetime) -> None:
-        token = await self._token(task)
-        client = await self._clients.client(task.patient.machine.cluster)
-        await client.apply(bootstrap_token(*token, now + TOKEN_LIFE))
 
     async def _token(self, task: Task) -> tuple[str, str]:
         """The token in the machine's bootstrap data. ActFailed when there is none: the machine could not join again."""
@@ -85,6 +88,25 @@ class Rebuild(PowerAct):
         if match is None:
             raise ActFailed(f"Secret {namespace}/{secret} has no bootstrap token, so the machine could not join again")
         return match[1], match[2]
+
+
+async def _not_ready(client: KubeClient, name: str | None, now: datetime) -> bool:
+    """Say of a Node that it is not known to be Ready; False when it changed meanwhile, and is to be read again."""
+    node = await client.get(node_ref(name)) if name else None
+    if node is None or not is_true(node, "Ready"):
+        return True
+    said = {"status": "Unknown", "reason": "Rebuild", "message": "its disk is written anew"}
+    said["lastTransitionTime"] = stamp(now)
+    conditions = [{**c, **said} if c["type"] == "Ready" else c for c in node["status"]["conditions"]]
+    patch = {
+        "metadata": {"resourceVersion": node["metadata"]["resourceVersion"]},
+        "status": {"conditions": conditions},
+    }
+    try:
+        await client.patch(ref_of(node), patch, subresource="status")
+    except Conflict:
+        return False
+    return True
 
 
 def bootstrap_token(token_id: str, secret: str, expires: datetime) -> Object:

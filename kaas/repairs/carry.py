@@ -278,7 +278,7 @@ class Carrier:
         gone += [SKIP] if treatment.progress.quarantined else []
         await self._annotate(machine, {**notes, **dict.fromkeys(gone)})
         await self._writer.delete(Ref(resources.NODE_REPAIR.api_version, resources.NODE_REPAIR.kind, *key))
-        self._ward.close(key)
+        self._ward.close(key, uid(self._store.get(resources.NODE_REPAIR, *key) or {}))
         self._metrics.ended(treatment.progress, tried, end, now)
         kind: EventType = "Normal" if end.healed else "Warning"
         await self._say(machine, "NodeRepaired" if end.healed else "NodeRepairEnded", end.message, event_type=kind)

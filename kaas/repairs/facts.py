@@ -141,8 +141,8 @@ class Progress:
 
     step: index in the policy's ladder, None before the first. acted: when the step's act was done, None while it is
     under way. boot_id: the Node's before the step. number: which try of this step, from 1.
-    failed: why the act could not be done, "" when it was or is under way. not_before: when it failed: the pause before the
-    next try counts from then.
+    failed: why the act could not be done, "" when it was or is under way. not_before: when it failed: the pause before
+    the next try counts from then.
     cordoned: whether the repair cordoned the node. quarantined: since when it is kept for a person.
     """
 

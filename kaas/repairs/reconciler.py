@@ -20,7 +20,7 @@ from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import Site
 from kaas.kube import resources
 from kaas.kube.difference import differs, with_applied_hash
-from kaas.kube.objects import Object, metadata
+from kaas.kube.objects import Object, metadata, uid
 from kaas.kube.resources import Resource
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
@@ -235,7 +235,8 @@ class RepairReconciler:
         for repair in repairs:
             node = _name(repair)
             progress = records.progress_of(repair)
-            if progress is None or node in self._ward.treatments:
+            over = self._ward.closed.get(node) == uid(repair)
+            if progress is None or over or node in self._ward.treatments:
                 continue
             spec = RepairPolicy.model_validate(repair["spec"])
             self._ward.treatments[node] = Treatment(key, spec, progress, progress, touched=progress.attempt)

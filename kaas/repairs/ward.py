@@ -71,6 +71,7 @@ class Ward:
     site_sights: dict[str, Sight] = field(default_factory=dict)
     decisions: dict[NodeKey, Decision] = field(default_factory=dict)
     breakers: dict[tuple[str, str], tuple[Breaker, datetime]] = field(default_factory=dict)
+    closed: dict[NodeKey, str] = field(default_factory=dict)
     _observed: dict[ClusterKey, Observed] = field(default_factory=dict)
     _clusters: dict[ClusterKey, ClusterFacts] = field(default_factory=dict)
     _pools: dict[PoolKey, PoolFacts] = field(default_factory=dict)
@@ -218,8 +219,10 @@ class Ward:
         """Templates that pools of a Cluster name and that are not there, for a person."""
         return self._observed[key].missing if key in self._observed else ""
 
-    def close(self, node: NodeKey) -> None:
-        """Forget a treatment that is over."""
+    def close(self, node: NodeKey, repair: str = "") -> None:
+        """Forget a treatment that is over. repair: uid of its NodeRepair, which may still be seen for a moment."""
+        if repair:
+            self.closed[node] = repair
         self.treatments.pop(node, None)
         self.decisions.pop(node, None)
 

@@ -15,13 +15,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import aiohttp
 
 from kaas.kube.client import KubeClient
-from kaas.kube.errors import Forbidden, KubeError, Unavailable
+from kaas.kube.errors import Forbidden, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Object
 from kaas.kube.resources import NODE
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+DOUBTED = 10  # failures from one reading of the kubeconfig to the next: each is a request to the management cluster
 PAGE = 50  # Nodes a page of a list: decoding one holds up the loop, for some 10 ms with Nodes that have many images
 
 
@@ -65,6 +66,7 @@ class Patience:
     silence: without an event or bookmark, of which API servers send one a minute, before the server is asked.
     probe: that it has to answer then. page: for a part of the list. watch: after which a watch is begun anew.
     quick: before a first failure is tried again, which alone does not count. longest: between tries.
+    missing: the same while there is no kubeconfig, for which the management cluster is asked.
     """
 
     silence: float = 75.0
@@ -73,6 +75,7 @@ class Patience:
     watch: float = 300.0
     quick: float = 1.0
     longest: float = 30.0
+    missing: float = 300.0
 
 
 class NodeWatch(Generic[T]):
@@ -190,7 +193,8 @@ class NodeWatch(Generic[T]):
     def _not_seen(self, failure: Exception) -> float:
         """A list or probe failed: once may be chance, twice in a row is blindness."""
         self._unseen += 1
-        self._way.doubt()
+        if self._unseen % DOUBTED == 1 or isinstance(failure, Forbidden):
+            self._way.doubt()
         if self._unseen > 1 or not self.sight.clear:
             self._version = ""
             since = self._clock.now() if self.sight.clear else self.sight.since
@@ -198,7 +202,7 @@ class NodeWatch(Generic[T]):
             if lost:
                 log.warning("cluster out of sight: %s", self.sight.problem)
                 self._changed(None)
-        return self._pause(self._unseen - 1)
+        return self._patience.missing if isinstance(failure, NotFound) else self._pause(self._unseen - 1)
 
     def _watch_failed(self, failure: Exception) -> float:
         """Whether the cluster can be seen is found out by asking it; only what the watch missed has to be made up."""

@@ -1,17 +1,25 @@
-"""The Novas of all Sites, by the name of the Site: credentials from the Site's Secret, read when they are used."""
+"""The Novas of all Sites, by the name of the Site, with the credentials of the Site's Secret.
+
+The Secret is read again when the cloud lets nobody in, and every ten minutes: a look at a cloud that is well costs the
+management cluster nothing.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from kaas.api.site import Site
+from kaas.api.site import Credentials as SiteCredentials
+from kaas.api.site import CredentialsSecret, Site
 from kaas.kube.objects import Object, Ref
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.credentials import Credentials, CredentialsInvalid, from_secret
 from kaas.openstack.errors import CloudError, Kind, Problem
 from kaas.openstack.facts import ServerAction, ServerFacts
 from kaas.repairs.facts import ServerView
+
+KEPT_SECONDS = 600.0
 
 
 class Reader(Protocol):
@@ -22,16 +30,31 @@ class Reader(Protocol):
 
 
 class Nova:
-    """What repairs ask of servers. site: gives the Site of a name, None when there is none. All raise CloudError."""
+    """What repairs ask of servers. All raise CloudError.
 
-    def __init__(self, reader: Reader, directory: CloudDirectory, site: Callable[[str], Site | None]) -> None:
+    site: gives the Site of a name, None when there is none. clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        directory: CloudDirectory,
+        site: Callable[[str], Site | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._reader = reader
         self._directory = directory
         self._site = site
+        self._clock = clock
+        self._known: dict[str, tuple[float, CredentialsSecret, Credentials]] = {}
 
     async def servers(self, site: Site) -> Mapping[str, ServerView]:
         """All servers of a Site's project, by id."""
-        found = await self._directory.servers(await self._sign_in(site))
+        try:
+            found = await self._directory.servers(await self._sign_in(site))
+        except CloudError:
+            self._known.pop(site.metadata.name, None)
+            raise
         return {server: view(facts) for server, facts in found.items()}
 
     async def server(self, site: str, server: str) -> ServerFacts | None:
@@ -68,6 +91,14 @@ class Nova:
         told = site.spec.credentials
         if told is None:
             raise _invalid(f"Site {site.metadata.name} has no spec.credentials: add them")
+        known = self._known.get(site.metadata.name)
+        if known and known[1] == told.secret and self._clock() - known[0] < KEPT_SECONDS:
+            return known[2]
+        credentials = await self._read(site, told)
+        self._known[site.metadata.name] = (self._clock(), told.secret, credentials)
+        return credentials
+
+    async def _read(self, site: Site, told: SiteCredentials) -> Credentials:
         where = f"Site {site.metadata.name} spec.credentials.secret {told.secret.namespace}/{told.secret.name}"
         found = await self._reader.get(Ref("v1", "Secret", told.secret.namespace, told.secret.name))
         if found is None:

@@ -20,7 +20,7 @@ from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import Site
 from kaas.kube import resources
 from kaas.kube.difference import differs, with_applied_hash
-from kaas.kube.objects import Object, metadata, uid
+from kaas.kube.objects import Object, is_true, metadata, uid
 from kaas.kube.resources import Resource
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
@@ -42,6 +42,7 @@ Key = tuple[str, ...]
 FLEET: Final[Key] = ("fleet",)
 
 CLOUD_SECONDS = 30.0  # between two looks at a cloud all of whose servers are well
+AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret again
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
 
@@ -156,6 +157,7 @@ class RepairReconciler:
         wanted = policies(cluster, site, self._own_templates(cluster))
         if capi is not None:
             await self._apply_templates(cluster, wanted)
+        if capi is not None and is_true(capi, "ControlPlaneInitialized"):
             self._nodes.follow(key)
         observed = self._look(key, cluster, site, capi, wanted)
         if site.metadata.name not in self._looked_at:
@@ -267,7 +269,9 @@ class RepairReconciler:
             self._add(FLEET)
         if sight.clear:
             await self._revive(servers)
-        return BUSY_CLOUD_SECONDS if self._is_busy(name) or not sight.clear else CLOUD_SECONDS
+        if not sight.clear:
+            return AWAY_CLOUD_SECONDS
+        return BUSY_CLOUD_SECONDS if self._is_busy(name) else CLOUD_SECONDS
 
     async def _revive(self, servers: Mapping[str, ServerView]) -> None:
         """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""

@@ -15,6 +15,7 @@ from tests.bench.figures import Figure
 from tests.bench.lab_starts import run as lab_starts
 from tests.bench.openstack_life import run as openstack_life
 from tests.bench.reconcile import run as reconcile
+from tests.bench.repairs_lab import run as repairs_lab
 from tests.bench.rest import run as rest
 from tests.bench.scale import run as scale
 
@@ -30,4 +31,5 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "rest": rest,
     "dev-fleet": dev_fleet,
     "openstack": openstack_life,
+    "repairs-lab": repairs_lab,
 }

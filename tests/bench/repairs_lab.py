@@ -14,8 +14,8 @@ from kaas_lab.openstack import connect, load
 from tests.bench.bench import Bench
 from tests.bench.controllers import until
 from tests.bench.figures import Figure, Limit
-from tests.e2e.hospital import METAL, NAME, OURS, VM, Hospital, Object, cluster
-from tests.e2e.platform import CRDS, platform
+from tests.e2e.hospital import METAL, NAME, OURS, VM, Hospital, cluster
+from tests.e2e.platform import CRDS, Object, platform
 
 FIRST_ACTION = Limit(10.0)  # seconds beyond the tolerance time
 REBOOT_HEALS = Limit(60.0)

@@ -100,13 +100,18 @@ class PowerAct:
         return found
 
     async def _begun(self, task: Task, action: str) -> datetime | None:
-        """When this try began an action, None when it has not: told by Nova, so that a crash asks nothing twice."""
+        """When this try began an action, None when it has not: told by Nova, so that a crash asks nothing twice.
+
+        ActFailed when Nova could not do it, which it says only there of a server that it left as it was.
+        """
         site, name = _place(task)
         since = task.started - SKEW
         found = [a for a in await self._power.server_actions(site, name) if a.action == action and a.started >= since]
-        mine = [a.started for a in found if not self._asked.in_another(a.request_id, task)]
+        mine = [a for a in found if not self._asked.in_another(a.request_id, task)]
+        if mine and mine[-1].message:
+            raise ActFailed(f"Nova took the {action} and could not do it ({mine[-1].message}): see its log")
         if mine:
-            return mine[-1]
+            return mine[-1].started
         return task.started if self._asked.has(action, task, name) else None
 
     async def _ask(self, task: Task, action: str, *, hard: bool = False) -> None:

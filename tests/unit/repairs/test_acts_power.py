@@ -181,6 +181,16 @@ async def test_what_nova_says_no_to_is_over(nova: FakeNova, kind: Kind, words: s
     assert str(failed.value) == words
 
 
+async def test_a_reboot_that_nova_took_and_could_not_do_is_over(nova: FakeNova) -> None:
+    """The server is ACTIVE as before: only the list of what was begun with it says so."""
+    act = Reboot(nova, hard=False)
+    assert not (await act(task(Action.SOFT_REBOOT), NOW)).done
+    nova.settle()
+    nova.actions[-1] = replace(nova.actions[-1], message="Error")
+    with pytest.raises(ActFailed, match="could not do it"):
+        await act(task(Action.SOFT_REBOOT), NOW)
+
+
 @pytest.mark.parametrize("kind", [Kind.TIMEOUT, Kind.UNREACHABLE, Kind.FAILED, Kind.UNAUTHORIZED])
 async def test_a_cloud_that_does_not_answer_is_asked_again(nova: FakeNova, kind: Kind) -> None:
     nova.refuses = CloudError(Problem(kind, "away"))

@@ -18,9 +18,10 @@ from kaas.api.constants import (
 )
 from kaas.api.repair import Action, Step, Ticket
 from kaas.kube import resources
-from kaas.kube.errors import Conflict
+from kaas.kube.errors import Conflict, Unavailable
 from kaas.kube.objects import Object, Ref, annotation, metadata, uid
 from kaas.kube.resources import Resource
+from kaas.openstack.errors import CloudError
 from kaas.repairs import records
 from kaas.repairs.actions import COMMITTED
 from kaas.repairs.acts.task import Act, ActFailed, Result, Task
@@ -34,6 +35,7 @@ from kaas.repairs.ward import Treatment, Ward
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 10.0  # until something that did not answer is asked again
 PASS_SECONDS = 3.0  # between two passes of an act that is not done
 EventType = Literal["Normal", "Warning"]
 
@@ -134,7 +136,21 @@ class Carrier:
         self._sending: set[asyncio.Task[bool]] = set()
 
     async def carry(self, key: NodeKey) -> Outcome:
-        """Do the next thing about a node. Raises what may go away by itself; then it is called again."""
+        """Do the next thing about a node. What does not answer is asked again soon: a step's time is running."""
+        treatment = self._ward.treatments.get(key)
+        try:
+            outcome = await self._carry(key)
+        except (Unavailable, CloudError) as failure:
+            if treatment is None:
+                raise
+            log.warning("repair of %s/%s has to wait: %s", *key, failure)
+            treatment.trouble = str(failure)
+            return Outcome(again=AGAIN_SECONDS)
+        if treatment is not None:
+            treatment.trouble = ""
+        return outcome
+
+    async def _carry(self, key: NodeKey) -> Outcome:
         treatment, machine = self._ward.treatments.get(key), self._store.get(resources.MACHINE, *key)
         if treatment is None:
             await self._tell(key, None)
@@ -163,24 +179,29 @@ class Carrier:
         patient = self._ward.patient(key)
         if patient is None or treatment.progress.action is None or treatment.progress.started is None:
             return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
-        action = treatment.progress.action
-        if action in COMMITTED and treatment.touched == treatment.progress.attempt:
+        action, attempt = treatment.progress.action, treatment.progress.attempt
+        if action in COMMITTED and treatment.touched == attempt:
             node = self._hands.nodes.nodes(treatment.cluster).get(patient.machine.node or "")
         else:
             node = await self._fresh(treatment, patient)
             if not self._hands.sick(patient, node):
                 treatment.over = Finish(key, healed=True, message="well at the last look before the step")
                 return Outcome(changed=True, again=0.0, cluster=treatment.cluster)
-        treatment.touched = treatment.progress.attempt
+        treatment.touched = attempt
         step = next((s for s in treatment.policy.steps if s.action is action), Step(action=action))
         task = Task(
             patient, node, step, treatment.progress.started, treatment.reason or f"repair of {treatment.progress.cause}"
         )
+        failed, result = "", None
         try:
             result = await self._hands.acts[step.action](task, self._clock.now())
         except ActFailed as failure:
-            return await self._failed(key, treatment, machine, str(failure))
-        if not result.done:
+            failed = str(failure)
+        if treatment.progress.attempt != attempt:
+            return Outcome(again=0.0)  # its time was over meanwhile: what came of it is no news of the next step
+        if failed:
+            return await self._failed(key, treatment, machine, failed)
+        if result is None or not result.done:
             return Outcome(again=PASS_SECONDS)
         return await self._done(key, treatment, machine, result)
 
@@ -256,7 +277,11 @@ class Carrier:
     def _words(self, key: NodeKey) -> Object:
         decision: Decision | None = self._ward.decisions.get(key)
         repair = self._store.get(resources.NODE_REPAIR, *key) or {}
-        return told(decision, self._ward.patient(key), repair.get("status") or {}, self._clock.now())
+        said = told(decision, self._ward.patient(key), repair.get("status") or {}, self._clock.now())
+        treatment = self._ward.treatments.get(key)
+        if treatment and treatment.trouble:
+            said["message"] = f"{said['message']} (waits: {treatment.trouble})"[: records.MOST_WORDS]
+        return said
 
     async def _write_status(self, key: NodeKey, status: Object) -> None:
         kind = resources.NODE_REPAIR

@@ -47,7 +47,7 @@ class Treatment:
 
     progress: as it is meant to be. written: as its NodeRepair says, None when there is none yet. policy: of the pool,
     when the repair began. reason: why the present step is done, for people. over: set when only tidying up is left.
-    touched: the last try of which a pass was done.
+    touched: the last try of which a pass was done. trouble: what did not answer when it was carried out last.
     """
 
     cluster: ClusterKey
@@ -56,6 +56,7 @@ class Treatment:
     written: Progress | None = None
     reason: str = ""
     over: Finish | None = None
+    trouble: str = ""
     touched: tuple[int | None, int, datetime | None] | None = None
 
 

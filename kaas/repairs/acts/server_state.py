@@ -1,7 +1,8 @@
 """Tell CAPO that a server is well again: once it has seen ERROR it never looks at the server any more.
 
 CAPO 0.14: `IsServerTerminalError` in controllers/openstackserver_controller.go ends every reconcile. A server that
-a reboot healed would stay broken for Cluster API for ever.
+a reboot healed would stay broken for Cluster API for ever. Its OpenStackMachine is looked at again only when the server
+becomes ready (`OpenStackServerReconcileComplete`), which CAPO never takes back; else at the resync, ten minutes later.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ class Writer(Protocol):
 
 
 async def revive(writer: Writer, obj: Object, server: ServerView) -> None:
-    """Set the state of an OpenStackServer to what Nova says; CAPO goes on by itself from there."""
+    """Set the state of an OpenStackServer to what Nova says, and not ready; CAPO goes on by itself from there."""
+    status = {"instanceState": server.status, "ready": False}
     try:
-        await writer.patch(ref_of(obj), {"status": {"instanceState": server.status}}, subresource="status")
+        await writer.patch(ref_of(obj), {"status": status}, subresource="status")
     except NotFound:
         log.debug("%s is gone meanwhile", ref_of(obj))
         return

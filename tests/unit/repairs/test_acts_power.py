@@ -391,4 +391,5 @@ async def test_capo_is_told_that_a_server_is_well(*, gone: bool) -> None:
     writer = Writer(gone=gone)
     meta = {"name": "m-1", "namespace": "team"}
     await revive(writer, {"apiVersion": "x/v1", "kind": "OpenStackServer", "metadata": meta}, ServerView("s", "ACTIVE"))
-    assert writer.sent == ([] if gone else [("m-1", {"status": {"instanceState": "ACTIVE"}}, "status")])
+    status = {"instanceState": "ACTIVE", "ready": False}
+    assert writer.sent == ([] if gone else [("m-1", {"status": status}, "status")])

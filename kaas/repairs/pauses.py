@@ -21,7 +21,7 @@ def paused(value: str | None, now: datetime) -> str:
     end, reason = _split(value)
     if end is not None and end <= now:
         return ""
-    told = f"paused{f': {reason}' if reason else ''}"
+    told = reason or "nobody said why"
     return f"{told}, until {end.isoformat()}" if end else told
 
 

@@ -66,8 +66,7 @@ def _obstacles(breakers: Iterable[BreakerView], paused: Iterable[tuple[str, str]
         lines.append(Text.assemble(("open", "red"), f"  {b.scope}{since}  {b.reason}: {b.message}"))
     for what, said in paused:
         if words := pauses.paused(said, now):
-            why = words.removeprefix("paused").lstrip(":, ")
-            lines.append(Text.assemble(("paused", "yellow"), f"  {what}{f': {why}' if why else ''}"))
+            lines.append(Text.assemble(("paused", "yellow"), f"  {what}: {words}"))
     return lines
 
 

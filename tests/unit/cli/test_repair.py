@@ -196,7 +196,7 @@ def test_table_says_what_is_wrong_and_what_holds_it_back() -> None:
         "tenants node-1 team cpu NodeSilent 10m Held HardReboot SoftReboot in 1m the pool is being updated",
         "open site/north for 1h TooManyUnhealthy: 7 of 20 nodes are sick",
         "paused Site north: hall 2",
-        "paused Cluster tenants/team",
+        "paused Cluster tenants/team: nobody said why",
     ]
 
 

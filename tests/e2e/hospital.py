@@ -13,6 +13,7 @@ from kaas_lab.openstack import load
 
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
+from kaas.kube.objects import Ref
 from tests.e2e.platform import Object, Platform, until
 
 NAME = "heal"
@@ -87,6 +88,29 @@ class Hospital:
                 return await client.list(resources.NODE, label_selector=f"kaas.internal/pool={pool}")
 
         return {n["metadata"]["name"]: n for n in asyncio.run(ask())}
+
+    def run_pod(self, name: str, node: str, annotations: dict[str, str]) -> None:
+        """A Pod of nobody on a node."""
+        meta = {"name": name, "namespace": "default", "annotations": annotations}
+        spec = {
+            "nodeName": node,
+            "containers": [{"name": "app", "image": "app"}],
+            "tolerations": [{"operator": "Exists"}],
+        }
+        pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+        async def create() -> None:
+            async with await KubeClient.connect(self.kubeconfig) as client:
+                await client.apply(pod, manager="test")
+
+        asyncio.run(create())
+
+    def remove_pod(self, name: str) -> None:
+        async def delete() -> None:
+            async with await KubeClient.connect(self.kubeconfig) as client:
+                await client.delete(Ref("v1", "Pod", "default", name))
+
+        asyncio.run(delete())
 
     def boots(self) -> dict[str, str]:
         """Boot ID of every worker."""

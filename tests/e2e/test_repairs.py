@@ -112,6 +112,7 @@ def test_what_nova_refuses_is_followed_by_the_next_step(hospital: Hospital) -> N
 def test_a_killed_controller_goes_on(hospital: Hospital, action: str) -> None:
     before, node = hospital.boots(), hospital.node
     acts = hospital.acts(node)
+    hospital.run_pod("in-the-way", node, {"kaas.internal/do-not-disrupt": "true"})  # or a drain is over at once
     hospital.break_(Fault("condition", node, "KernelDeadlock", until="reboot"))
     until(f"{action} has begun", lambda: hospital.repair(node).get("action") == action)
     hospital.platform.stop_controller(hard=True)
@@ -119,6 +120,7 @@ def test_a_killed_controller_goes_on(hospital: Hospital, action: str) -> None:
     hospital.is_well_again()
     assert hospital.acts(node) == [*acts, "reboot"]
     assert hospital.boots()[node] != before[node]
+    hospital.remove_pod("in-the-way")
 
 
 def test_a_controller_killed_in_a_power_cycle_switches_on_again(hospital: Hospital) -> None:

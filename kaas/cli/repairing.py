@@ -128,7 +128,7 @@ def _reconciler(
     index, client, clock = services.index, services.client, services.clock
     ward, metrics, nodes = Ward(settings), RepairMetrics(services.metrics.registry), _Nodes(workloads)
     nova = Nova(client, clouds, partial(_site, index))
-    hands = Hands(nodes, _acts(services, workloads, nova), partial(_give_back, workloads), ward.is_sick)
+    hands = Hands(nodes, _acts(services, workloads, nova), partial(give_back, workloads), ward.is_sick)
     carrier = Carrier(ward, CarrierOffice(index, client, services.events, clock, ticket.send), hands, metrics)
     office = Office(index, client, clock, metrics, services.add)
     eyes = Eyes(nodes, nova, partial(revive, client))
@@ -143,7 +143,7 @@ def _site(index: Index, name: str) -> Site | None:
 def _acts(services: Services, workloads: Workloads[NodeView], nova: Nova) -> dict[Action, Act]:
     index, client = services.index, services.client
     return {
-        Action.WAIT: _wait,
+        Action.WAIT: wait,
         Action.RESTART_DEVICE_PLUGIN: RestartDevicePlugin(workloads),
         Action.DRAIN: Drain(workloads),
         Action.SOFT_REBOOT: Reboot(nova, hard=False),
@@ -155,12 +155,12 @@ def _acts(services: Services, workloads: Workloads[NodeView], nova: Nova) -> dic
     }
 
 
-async def _wait(task: Task, now: datetime) -> Result:
+async def wait(task: Task, now: datetime) -> Result:
     """Nothing is done: the planner watches whether the node gets well by itself."""
     return Result(True, "waits")
 
 
-async def _give_back(workloads: Workloads[NodeView], cluster: ClusterKey, node: str) -> None:
+async def give_back(workloads: Workloads[NodeView], cluster: ClusterKey, node: str) -> None:
     """Undo what a repair did to a Node, and take a request from it that was served."""
     client = await workloads.client(cluster)
     for _ in range(GIVE_BACK_TRIES):

@@ -165,6 +165,8 @@ class Carrier:
             await self._write(key, treatment, machine)
         else:
             await self._tell(key, treatment)
+        if treatment.written != treatment.progress:
+            return Outcome(again=0.0)  # planned anew meanwhile: that is written down before it is begun
         if treatment.progress.acted is None and not treatment.progress.failed:
             return await self._pass(key, treatment, machine)
         return NOTHING
@@ -174,36 +176,47 @@ class Carrier:
     async def _pass(self, key: NodeKey, treatment: Treatment, machine: Object) -> Outcome:
         """One pass of the step that is under way, after a look whether it is still needed.
 
+        While something is waited for, a plan may begin the next step: what comes of this one is no news of that.
+        """
+        patient, progress = self._ward.patient(key), treatment.progress
+        if patient is None or progress.action is None or progress.started is None:
+            return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
+        needed, node = await self._needed(treatment, patient)
+        if not self._is_current(key, treatment, progress):
+            return Outcome(again=0.0)
+        if not needed:
+            treatment.over = Finish(key, healed=True, message="well at the last look before the step")
+            return Outcome(changed=True, again=0.0, cluster=treatment.cluster)
+        treatment.touched = progress.attempt
+        step = next((s for s in treatment.policy.steps if s.action is progress.action), Step(action=progress.action))
+        task = Task(patient, node, step, progress.started, treatment.reason or f"repair of {progress.cause}")
+        result = await self._act(task)
+        if not self._is_current(key, treatment, progress):
+            return Outcome(again=0.0)
+        if isinstance(result, ActFailed):
+            return await self._failed(key, treatment, machine, str(result))
+        return await self._done(key, treatment, machine, result) if result.done else Outcome(again=PASS_SECONDS)
+
+    async def _needed(self, treatment: Treatment, patient: Patient) -> tuple[bool, NodeView | None]:
+        """Whether the node is sick still, and how it is.
+
         What cannot be stopped half way is looked at only before it begins: it may be what keeps us from looking.
         """
-        patient = self._ward.patient(key)
-        if patient is None or treatment.progress.action is None or treatment.progress.started is None:
-            return Outcome(again=PASS_SECONDS)  # just taken up from its NodeRepair: it is looked at first
-        action, attempt = treatment.progress.action, treatment.progress.attempt
-        if action in COMMITTED and treatment.touched == attempt:
-            node = self._hands.nodes.nodes(treatment.cluster).get(patient.machine.node or "")
-        else:
-            node = await self._fresh(treatment, patient)
-            if not self._hands.sick(patient, node):
-                treatment.over = Finish(key, healed=True, message="well at the last look before the step")
-                return Outcome(changed=True, again=0.0, cluster=treatment.cluster)
-        treatment.touched = attempt
-        step = next((s for s in treatment.policy.steps if s.action is action), Step(action=action))
-        task = Task(
-            patient, node, step, treatment.progress.started, treatment.reason or f"repair of {treatment.progress.cause}"
-        )
-        failed, result = "", None
+        progress = treatment.progress
+        if progress.action in COMMITTED and treatment.touched == progress.attempt:
+            return True, self._hands.nodes.nodes(treatment.cluster).get(patient.machine.node or "")
+        node = await self._fresh(treatment, patient)
+        return self._hands.sick(patient, node), node
+
+    async def _act(self, task: Task) -> Result | ActFailed:
         try:
-            result = await self._hands.acts[step.action](task, self._clock.now())
+            return await self._hands.acts[task.step.action](task, self._clock.now())
         except ActFailed as failure:
-            failed = str(failure)
-        if treatment.progress.attempt != attempt:
-            return Outcome(again=0.0)  # its time was over meanwhile: what came of it is no news of the next step
-        if failed:
-            return await self._failed(key, treatment, machine, failed)
-        if result is None or not result.done:
-            return Outcome(again=PASS_SECONDS)
-        return await self._done(key, treatment, machine, result)
+            return failure
+
+    def _is_current(self, key: NodeKey, treatment: Treatment, progress: Progress) -> bool:
+        """Whether the step is still the one that is meant, and the node still treated."""
+        return self._ward.treatments.get(key) is treatment and treatment.progress.attempt == progress.attempt
 
     async def _fresh(self, treatment: Treatment, patient: Patient) -> NodeView | None:
         """The Node as it is now; raises Unavailable when it cannot be seen: then nothing is done to it."""
@@ -221,7 +234,7 @@ class Carrier:
 
     async def _hand_over(self, key: NodeKey, treatment: Treatment, machine: Object) -> None:
         """Have Cluster API leave a machine alone that a person has now, and tell that person."""
-        await self._annotate(machine, {SKIP: ""})
+        await self._annotate(machine, {SKIP: "", ANNOTATION_RELEASED: None})
         if patient := self._ward.patient(key):
             self._ticket(treatment, patient)
 
@@ -293,25 +306,27 @@ class Carrier:
 
     async def _tidy_up(self, key: NodeKey, treatment: Treatment, machine: Object, end: Finish) -> Outcome:
         """Give the node back, remember what was tried, let go of the NodeRepair: in this order, again if cut off."""
-        node = (machine.get("status") or {}).get("nodeRef", {}).get("name")
+        progress, node = treatment.progress, (machine.get("status") or {}).get("nodeRef", {}).get("name")
         if node:
             await self._hands.give_back(treatment.cluster, node)
         now = self._clock.now()
-        tried = records.over(treatment.progress, now, healed=end.healed)
+        tried = records.over(progress, now, healed=end.healed)
         notes = {ANNOTATION_HISTORY: records.with_history(records.history_of(machine), tried)}
-        gone = [REMEDIATE, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON, ANNOTATION_RELEASED]
-        gone += [SKIP] if treatment.progress.quarantined else []
+        gone = [REMEDIATE, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON]
+        gone += [SKIP] if progress.quarantined else []
         await self._annotate(machine, {**notes, **dict.fromkeys(gone)})
         await self._writer.delete(Ref(resources.NODE_REPAIR.api_version, resources.NODE_REPAIR.kind, *key))
+        if annotation(machine, ANNOTATION_RELEASED) is not None:  # last: until then it says why the node is let go
+            await self._annotate(machine, {ANNOTATION_RELEASED: None})
         self._ward.close(key, uid(self._store.get(resources.NODE_REPAIR, *key) or {}))
-        self._metrics.ended(treatment.progress, tried, end, now)
+        self._metrics.ended(progress, tried, end, now)
         kind: EventType = "Normal" if end.healed else "Warning"
         await self._say(machine, "NodeRepaired" if end.healed else "NodeRepairEnded", end.message, event_type=kind)
         return Outcome(changed=True, cluster=treatment.cluster)
 
     async def _gone(self, key: NodeKey, treatment: Treatment) -> Outcome:
         """The machine is gone, and its NodeRepair with it: replaced by us, or deleted by somebody else."""
-        self._ward.close(key)
+        self._ward.close(key, uid(self._store.get(resources.NODE_REPAIR, *key) or {}))
         replaced = treatment.progress.action is Action.REPLACE
         end = Finish(key, healed=replaced, message="replaced" if replaced else "deleted by somebody else")
         now = self._clock.now()

@@ -24,7 +24,7 @@ from kaas.kube.objects import Object, is_true, metadata, uid
 from kaas.kube.resources import Resource
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
-from kaas.repairs.blindness import count_silent, look
+from kaas.repairs.blindness import LONG_AGO, count_silent, look
 from kaas.repairs.carry import Carrier
 from kaas.repairs.decisions import Act, Decision, Finish, Plan
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
@@ -45,6 +45,7 @@ CLOUD_SECONDS = 30.0  # between two looks at a cloud all of whose servers are we
 AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret again
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
+_NOT_YET: Final = Sight(False, LONG_AGO, "it has not been seen yet")
 
 
 class Source(Protocol):
@@ -210,7 +211,7 @@ class RepairReconciler:
             deployments=of(resources.MACHINE_DEPLOYMENT),
             created={metadata(o)["name"]: o for o in of(resources.OPENSTACK_SERVER)},
             nodes=self._nodes.nodes(key),
-            sight=self._ward.cluster_sights.get(key) or Sight(False, now, "it has not been seen yet"),
+            sight=self._ward.cluster_sights.get(key) or _NOT_YET,
             servers=self._ward.servers.get(site.metadata.name),
             policies=wanted,
             progress=self._ward.progress_of(key),
@@ -234,6 +235,7 @@ class RepairReconciler:
 
     def _take_up(self, key: ClusterKey, repairs: Sequence[Object]) -> None:
         """Repairs that another controller, or this one before it was ended, had begun."""
+        self._ward.forget_closed(key[0], {uid(r) for r in self._store.list(resources.NODE_REPAIR, key[0])})
         for repair in repairs:
             node = _name(repair)
             progress = records.progress_of(repair)
@@ -256,21 +258,23 @@ class RepairReconciler:
         self._looked_at.add(name)
         before = self._ward.site_sights.get(name)
         now = self._clock.now()
+        servers: Mapping[str, ServerView] | None
         try:
             servers = await self._servers.servers(site)
         except CloudError as error:
-            api, servers = Sight(False, now, str(error)), self._ward.servers.get(name, {})
+            api, servers = Sight(False, now, str(error)), self._ward.servers.get(name)
         else:
             api = Sight(True, now)
         sight = look(before, api, 0, 0, now)
         if sight != before or servers != self._ward.servers.get(name):
-            self._ward.site_sights[name], self._ward.servers[name] = sight, servers
+            self._ward.site_sights[name] = sight
+            if servers is not None:  # of a cloud that was never seen nothing is known: no server counts as gone
+                self._ward.servers[name] = servers
             self._look_at_clusters_of(name)
             self._add(FLEET)
-        if sight.clear:
-            await self._revive(servers)
         if not sight.clear:
             return AWAY_CLOUD_SECONDS
+        await self._revive(servers or {})
         return BUSY_CLOUD_SECONDS if self._is_busy(name) else CLOUD_SECONDS
 
     async def _revive(self, servers: Mapping[str, ServerView]) -> None:

@@ -32,11 +32,13 @@ TIMED_OUT: Final = "TimedOut"
 SKIPPED: Final = "Skipped"
 CALLED_OFF: Final = "CalledOff"
 
+_CORDONS: Final = frozenset({Action.DRAIN, Action.QUARANTINE})
+
 
 def begun(before: Progress | None, act: Act, now: datetime, boot_id: str) -> Progress:
     """The repair with the next step begun; what was tried before is closed."""
     base = before or Progress(began=whole(now), cause=act.cause)
-    tried = (*_ended(base, now), *(Try(a, act.cause, now, now, SKIPPED, why) for a, why in act.skipped))
+    tried = (*_ended(base, now), *(Try(a, act.cause, whole(now), whole(now), SKIPPED, why) for a, why in act.skipped))
     return replace(
         base,
         step=act.step,
@@ -47,6 +49,7 @@ def begun(before: Progress | None, act: Act, now: datetime, boot_id: str) -> Pro
         failed="",
         not_before=None,
         boot_id=boot_id,
+        cordoned=base.cordoned or act.action in _CORDONS,
         tried=tried[-MOST_TRIED:],
     )
 

@@ -21,7 +21,6 @@ from kaas.repairs.told import Words, words
 from kaas.repairs.ward import Ward
 
 NEVER_JOINED: Final = "NeverJoined"
-TELL_SECONDS: Final = 30.0  # between two writes of which only times differ
 _ORDER: Final = ("Repairing", "Waiting", "Quarantined", "Held", "DryRun", "Healed", "Watching")
 
 
@@ -54,23 +53,21 @@ class Report:
         self._writer = writer
         self._ward = ward
         self._clock = clock
-        self._said: dict[ClusterKey, tuple[Object, datetime]] = {}
+        self._said: dict[ClusterKey, Object] = {}
 
     def outdated(self, now: datetime) -> list[ClusterKey]:
         """Clusters of which something else is to be said than was said last."""
-        return [key for key in self._ward.clusters if self._differs(key, now)]
+        sick = self._ward.sick_clusters
+        return [key for key in self._ward.clusters if self._differs(key, key in sick, now)]
 
-    def _differs(self, key: ClusterKey, now: datetime) -> bool:
+    def _differs(self, key: ClusterKey, sick: bool, now: datetime) -> bool:
         said = self._said.get(key)
         if said is None:
             return True
-        quiet = not said[0].get("repair") and said[0]["conditions"][0]["status"] == "True"
-        if quiet and key not in self._ward.sick_clusters and not self._ward.missing_of(key):
+        quiet = not said.get("repair") and said["conditions"][0]["status"] == "True"
+        if quiet and not sick and not self._ward.missing_of(key):
             return False
-        new = summary(self._ward, key, said[0], now)
-        if without_times(new) != without_times(said[0]):
-            return True
-        return new != said[0] and (now - said[1]).total_seconds() >= TELL_SECONDS
+        return bool(without_times(summary(self._ward, key, said, now)) != without_times(said))
 
     async def write(self, key: ClusterKey) -> float | None:
         """Write it."""
@@ -83,7 +80,7 @@ class Report:
             kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
             obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
             await self._writer.apply_status(obj, manager=REPAIR_STATUS_MANAGER)
-        self._said[key] = (status, now)
+        self._said[key] = status
         return None
 
 

@@ -112,7 +112,6 @@ class Ward:
             self._pools.pop(pool, None)
         for node in observed.patients:
             self._patients.pop(node, None)
-            self.decisions.pop(node, None)
 
     def observed(self, key: ClusterKey) -> Observed | None:
         """How a Cluster was when it was last looked at."""
@@ -227,6 +226,11 @@ class Ward:
         self.treatments.pop(node, None)
         self.decisions.pop(node, None)
 
+    def forget_closed(self, namespace: str, there: Set[str]) -> None:
+        """Forget NodeRepairs that were dealt with and are gone. there: uids of those that are not, in the namespace."""
+        for node in [n for n, repair in self.closed.items() if n[0] == namespace and repair not in there]:
+            del self.closed[node]
+
     def begin(self, act: Act, now: datetime) -> Treatment | None:
         """The treatment of a node for which a step begins, not written down yet; None when the node is gone."""
         patient = self._patients.get(act.node)
@@ -243,8 +247,8 @@ class Ward:
 
     def note(self, node: NodeKey, progress: Progress) -> None:
         """How far a repair is now, for the next plan."""
-        treatment = self.treatments[node]
-        treatment.progress = progress
+        if treatment := self.treatments.get(node):
+            treatment.progress = progress
         if patient := self._patients.get(node):
             self._patients[node] = replace(patient, progress=progress)
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol
 
 from kaas.credentials.pods.facts import SecretFacts, facts_of
 from kaas.kube.objects import Object
-
-T = TypeVar("T")
 
 KEPT_SECONDS = 2.0
 """How long the facts of a Secret that was found are good: a Deployment of a hundred Pods asks once."""
@@ -29,68 +27,47 @@ class Reader(Protocol):
         """Object, or None."""
 
 
-class Questions(Generic[T]):
-    """Questions to the API server that those who ask them at the same time share."""
-
-    def __init__(self, ask: Callable[[str], Awaitable[T]]) -> None:
-        self._ask = ask
-        self._under_way: dict[str, asyncio.Future[T]] = {}
-
-    async def earlier(self, path: str) -> T | None:
-        """What comes of a question that is under way: it may be older than this call. None when there is none."""
-        asked = self._under_way.get(path)
-        return await asyncio.shield(asked) if asked else None
-
-    async def now(self, path: str) -> T:
-        """An answer to a question that was asked after this call, by whomever."""
-        if earlier := self._under_way.get(path):
-            await asyncio.wait([earlier])
-        # Whoever gives up leaves it to the others.
-        return await asyncio.shield(self._under_way.get(path) or self._begun(path))
-
-    def _begun(self, path: str) -> asyncio.Future[T]:
-        asked = self._under_way[path] = asyncio.ensure_future(self._ask(path))
-        asked.add_done_callback(lambda done: self._answered(path, done))
-        return asked
-
-    def _answered(self, path: str, done: asyncio.Future[T]) -> None:
-        del self._under_way[path]
-        if not done.cancelled():
-            done.exception()  # seen by all who waited; when nobody did any more, it is nobody's
-
-
 class Lookups:
     """Answers about ServiceAccounts and Secrets. Every method raises a KubeError when the API server cannot say."""
 
     def __init__(self, reader: Reader, clock: Callable[[], float] = time.monotonic) -> None:
         self._reader = reader
         self._clock = clock
-        self._kept: dict[str, tuple[float, SecretFacts]] = {}
-        self._accounts = Questions(reader.get)
-        self._secrets = Questions(self._facts)
+        self._kept: dict[tuple[str, str], tuple[float, SecretFacts]] = {}
+        self._asked: dict[tuple[str, str], asyncio.Future[SecretFacts | None]] = {}
 
     async def service_account(self, namespace: str, name: str) -> Object | None:
-        """The ServiceAccount as it is now, never an earlier one; None when there is none.
-
-        A hundred Pods of one ServiceAccount at once are some questions, each asked after those that it answers came.
-        """
-        return await self._accounts.now(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
+        """The ServiceAccount as it is now, never an earlier one; None when there is none."""
+        return await self._reader.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
 
     async def secret(self, namespace: str, name: str) -> SecretFacts | None:
         """Facts of a Secret, no older than two seconds; None when there is none now."""
-        path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-        if (kept := self._kept.get(path)) and self._clock() < kept[0]:
+        key = (namespace, name)
+        if (kept := self._kept.get(key)) and self._clock() < kept[0]:
             return kept[1]
         # An answer that was asked for earlier may be of before the Secret's making, so only what it found is believed.
-        return await self._secrets.earlier(path) or await self._secrets.now(path)
+        if (earlier := self._asked.get(key)) and (facts := await asyncio.shield(earlier)):
+            return facts
+        return await asyncio.shield(self._asked.get(key) or self._ask(key))  # who gives up leaves it to the others
 
-    async def _facts(self, path: str) -> SecretFacts | None:
-        found = await self._reader.get(path)
+    def _ask(self, key: tuple[str, str]) -> asyncio.Future[SecretFacts | None]:
+        asked = self._asked[key] = asyncio.ensure_future(self._fetched(key))
+        asked.add_done_callback(lambda done: self._answered(key, done))
+        return asked
+
+    def _answered(self, key: tuple[str, str], done: asyncio.Future[SecretFacts | None]) -> None:
+        del self._asked[key]
+        if not done.cancelled():
+            done.exception()  # seen by all who waited; when nobody did any more, it is nobody's
+
+    async def _fetched(self, key: tuple[str, str]) -> SecretFacts | None:
+        namespace, name = key
+        found = await self._reader.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         if found is None:
-            self._kept.pop(path, None)
+            self._kept.pop(key, None)
             return None
         if len(self._kept) >= KEPT:
             self._kept.clear()
         facts = facts_of(found)
-        self._kept[path] = (self._clock() + KEPT_SECONDS, facts)
+        self._kept[key] = (self._clock() + KEPT_SECONDS, facts)
         return facts

@@ -132,6 +132,36 @@ def test_a_condition_of_a_node(workload: Workload) -> None:
     until("the condition is well", lambda: workload.condition("dgx", "GPUHealthy") == "True", 60)
 
 
+def test_an_xid_that_a_power_cycle_ends(workload: Workload) -> None:
+    name = workload.node("dgx")["metadata"]["name"]
+    kaas_lab(workload.platform, "break", "machine", "xid", name, "79", "--until", "power-cycle")
+    until("it is unhealthy", lambda: workload.condition("dgx", "GPUUnhealthy") == "True", 60)
+    assert workload.gpus() == ("7", "8")
+    cloud: Any = connect(load(workload.platform.layout, "lab"))
+    boot = workload.node("dgx")["status"]["nodeInfo"]["bootID"]
+    kaas_lab(workload.platform, "break", "machine", "server", name, "stop")
+    server = next(s for s in cloud.compute.servers(all_projects=True) if s.name == name)
+    until("it is off", lambda: cloud.compute.get_server(server.id).status == "SHUTOFF", 60)
+    kaas_lab(workload.platform, "heal", "machine", "server", name)
+    until("it has booted", lambda: workload.node("dgx")["status"]["nodeInfo"]["bootID"] != boot, 60)
+    until("all are back", lambda: workload.gpus() == ("8", "8"), 60)
+    assert workload.condition("dgx", "GPUUnhealthy") == "False"
+
+
+def test_a_server_in_error(workload: Workload) -> None:
+    name = workload.node("cpu")["metadata"]["name"]
+    cloud: Any = connect(load(workload.platform.layout, "lab"))
+
+    def status() -> str:
+        return str(next(s for s in cloud.compute.servers(all_projects=True) if s.name == name).status)
+
+    kaas_lab(workload.platform, "break", "machine", "server", name, "error")
+    assert status() == "ERROR"
+    assert "which was ERROR" in kaas_lab(workload.platform, "heal", "machine", "server", name)
+    assert status() == "ACTIVE"
+    assert "no server 'nobody'" in kaas_lab(workload.platform, "break", "machine", "server", "nobody", "stop", code=1)
+
+
 def test_missing_gpus(workload: Workload) -> None:
     name = workload.node("dgx")["metadata"]["name"]
     assert workload.gpus() == ("8", "8")
@@ -227,6 +257,7 @@ def test_a_quota(openstack: Platform, site: Site) -> None:
     [
         (("server", "create"), {"create": "There are not enough hosts available."}),
         (("server", "reboot", "--reason", "no power"), {"reboot": "no power"}),
+        (("server", "soft-reboot"), {"soft-reboot": "broken on purpose"}),
         (("load-balancer",), {"load-balancers": "broken on purpose"}),
     ],
 )
@@ -238,8 +269,23 @@ def test_what_the_services_do_wrong(openstack: Platform, site: Site, words: tupl
     assert faults.in_force(site.layout, site.name) == {}
 
 
+def test_a_host(openstack: Platform, site: Site) -> None:
+    admin: Any = connect(site)
+
+    def state() -> str:
+        (found,) = admin.compute.services(host="gpu-1", binary="nova-compute")
+        return str(found.state)
+
+    kaas_lab(openstack, "break", "cloud", "host", "gpu-1")
+    assert state() == "down"
+    assert "host gpu-1" in kaas_lab(openstack, "heal", "cloud")
+    assert state() == "up"
+
+
 def test_what_there_is_not_cannot_be_broken(openstack: Platform) -> None:
     said = kaas_lab(openstack, "break", "cloud", "service", "swift", "down", code=1)
     assert "no OpenStack service 'swift': use one of keystone" in " ".join(said.split())
     said = kaas_lab(openstack, "break", "cloud", "quota", "luck", code=1)
     assert "no quota 'luck'" in said
+    said = kaas_lab(openstack, "break", "cloud", "host", "moon", code=1)
+    assert "no compute host 'moon': use one of cpu-0" in " ".join(said.split())

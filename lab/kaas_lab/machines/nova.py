@@ -6,7 +6,7 @@ openstacksdk blocks; call from a thread. Every call has a time-out, and CloudErr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ MICROVERSION = "2.90"  # flavors embedded (2.47), user data and hostname for adm
 CALL_SECONDS = 20
 BOOT_ACTIONS = ("create", "rebuild", "reboot", "start", "unrescue", "unshelve", "resume", "unpause")
 RUNNING = 1  # Nova's power state
+CRASHED = "CRASHED"
 INSTALL_ACTIONS = ("create", "rebuild")
 GPU_ALIAS = "pci_passthrough:alias"
 VERSION_PROPERTY = "kube_version"
@@ -131,8 +132,9 @@ class Cloud:
         """A server with what its actions tell. Raises CloudError."""
         actions = self._get("compute", f"/servers/{raw['id']}/os-instance-actions")["instanceActions"]
         installs = [a for a in actions if a["action"] in INSTALL_ACTIONS]  # newest first
-        boots = parse_boots(actions, noted_reboots(self._restarts / raw["id"]))
-        return parse_server(raw, _request(installs), boots)
+        notes = self._restarts / raw["id"]
+        server = parse_server(raw, _request(installs), parse_boots(actions, noted_reboots(notes)))
+        return replace(server, powered=server.powered and not has_crashed(notes))
 
     def ports(self, server: str) -> list[Port]:
         """Ports of a server, in the order in which they were made."""
@@ -186,11 +188,20 @@ class Cloud:
 
 def noted_reboots(notes: Path) -> dict[str, Restart]:
     """What the hypervisor did of the reboots that were asked for, by request: one that failed is not among them."""
+    return {request: Restart[kind] for request, kind in _noted(notes) if kind != CRASHED}
+
+
+def has_crashed(notes: Path) -> bool:
+    """Whether the last reboot left the machine without power, which Nova does not tell."""
+    return [kind for _, kind in _noted(notes)][-1:] == [CRASHED]
+
+
+def _noted(notes: Path) -> list[tuple[str, str]]:
     try:
         lines = [line.split() for line in notes.read_text().splitlines()]
     except FileNotFoundError:
-        return {}
-    return {request: Restart[kind] for request, kind in lines}
+        return []
+    return [(request, kind) for request, kind in lines]
 
 
 def parse_boots(actions: list[dict[str, Any]], reboots: Mapping[str, Restart]) -> Boots:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kaas_lab import openstack
 from kaas_lab.api_server import Document
 from kaas_lab.layout import Layout
@@ -16,10 +19,18 @@ from kaas_lab.machines import deviceplugin, faults, power
 from kaas_lab.machines.faults import Fault, Until
 from kaas_lab.openstack import faults as cloud_faults
 
+from kaas.api.repair import Action, Step
 from kaas.kube.client import KubeClient
 from kaas.kube.objects import ref_of
+from kaas.kube.resources import Resource
+from kaas.openstack.clouds import CloudDirectory
+from kaas.openstack.credentials import Credentials
+from kaas.openstack.facts import ServerAction, ServerFacts
+from kaas.repairs.acts.power import PowerCycle, Reboot
+from kaas.repairs.acts.rebuild import Rebuild
 from kaas.repairs.acts.server_state import revive
-from kaas.repairs.facts import ServerView
+from kaas.repairs.acts.task import Act, Task
+from kaas.repairs.facts import ClusterKey, MachineView, NodeView, Patient, ServerView
 from tests.e2e.machines.by_hand import NAMESPACE, SITE, ByHand, condition, eventually, is_ready
 from tests.e2e.machines.conftest import MakeCluster
 
@@ -57,6 +68,11 @@ class Ward:
     def boot(self, pool: str) -> str:
         return str(self.node(pool)["status"]["nodeInfo"]["bootID"])
 
+    def actions(self, pool: str) -> list[str]:
+        """What was begun with a server, the oldest first."""
+        found = sorted(self.cloud.compute.server_actions(self.server(pool)), key=lambda a: str(a.start_time))
+        return [a.action for a in found]
+
     def gpus(self) -> str:
         return str(self.node("gpu")["status"]["allocatable"][GPU])
 
@@ -91,9 +107,10 @@ class Ward:
         else:
             self.cloud.compute.reboot_server(server, "SOFT" if how == "reboot" else "HARD")
         if not faults.of_node(faults.load(self.state), name).kubelet_dead:
-            eventually("a new boot ID, and Ready", lambda: self._is_new(pool, before), 180)
+            eventually("a new boot ID, and Ready", lambda: self.is_new(pool, before), 180)
 
-    def _is_new(self, pool: str, before: str) -> bool:
+    def is_new(self, pool: str, before: str) -> bool:
+        """Whether its Node is Ready with another boot ID."""
         found = self.cluster.nodes().get(pool)
         return found is not None and is_ready(found) and found["status"]["nodeInfo"]["bootID"] != before
 
@@ -242,3 +259,83 @@ def test_capo_goes_on_after_a_server_was_in_error(ward: Ward) -> None:
     assert state() == "ERROR"
     ward.tell(lambda client: revive(client, api.request("GET", path), ServerView(server.id, "ACTIVE")))
     eventually("CAPO goes on", lambda: state() == "ACTIVE" and ready() == "True", 120)
+
+
+@dataclass
+class OneSite:
+    """Nova as acts have it, with the credentials of the lab's tenant; and the management cluster's Machines."""
+
+    ward: Ward
+    directory: CloudDirectory
+    __hash__ = object.__hash__
+
+    def __post_init__(self) -> None:
+        site = openstack.load(self.ward.layout, SITE)
+        entry = yaml.safe_load(site.clouds_file.read_text())["clouds"]["kaas"]
+        self.mine = Credentials(entry, region=site.region)
+
+    async def server(self, _site: str, server: str) -> ServerFacts | None:
+        return await self.directory.server(self.mine, server)
+
+    async def server_actions(self, _site: str, server: str) -> tuple[ServerAction, ...]:
+        return await self.directory.server_actions(self.mine, server)
+
+    async def reboot(self, _site: str, server: str, *, hard: bool) -> str:
+        return await self.directory.reboot(self.mine, server, hard=hard)
+
+    async def stop(self, _site: str, server: str) -> str:
+        return await self.directory.stop(self.mine, server)
+
+    async def start(self, _site: str, server: str) -> str:
+        return await self.directory.start(self.mine, server)
+
+    async def rebuild(self, _site: str, server: str) -> str:
+        return await self.directory.rebuild(self.mine, server)
+
+    def get(self, _resource: Resource, _namespace: str | None, name: str) -> Document | None:
+        return next(m for m in self.ward.cluster.machines() if m["metadata"]["name"] == name)
+
+
+async def carried_out(ward: Ward, action: Action, pool: str, kubeconfig: Path) -> None:
+    """Pass after pass of an act, until it is done."""
+    name, server, now = ward.name(pool), ward.server(pool).id, datetime.now(UTC)
+    key = (NAMESPACE, name)
+    mine = MachineView(key, "u", (NAMESPACE, "ward"), (NAMESPACE, "ward", pool), SITE, "", now, name, server)
+    task = Task(Patient(mine), NodeView(name), Step(action=action), now, "a test")
+    directory = CloudDirectory()
+    nova = OneSite(ward, directory)
+    async with (
+        await KubeClient.connect(ward.layout.kubeconfig) as management,
+        await KubeClient.connect(kubeconfig) as workload,
+    ):
+
+        class Clients:
+            async def client(self, _cluster: ClusterKey) -> KubeClient:
+                return workload
+
+        acts: dict[Action, Act] = {
+            Action.REBUILD: Rebuild(nova, nova, management, Clients()),
+            Action.POWER_CYCLE: PowerCycle(nova),
+            Action.SOFT_REBOOT: Reboot(nova, hard=False),
+        }
+        async with asyncio.timeout(120):
+            while not (await acts[action](task, datetime.now(UTC))).done:  # noqa: ASYNC110 - each pass asks Nova
+                await asyncio.sleep(0.5)
+    directory.close()
+
+
+@pytest.mark.parametrize("action", [Action.SOFT_REBOOT, Action.POWER_CYCLE, Action.REBUILD])
+def test_acts(ward: Ward, tmp_path: Path, action: Action) -> None:
+    """Each begins one thing of its kind. A rebuilt machine joins although its token is gone and its Node Ready."""
+    workload, kubeconfig = ward.cluster.workload(), tmp_path / "kubeconfig"
+    secret = ward.cluster.api.request("GET", f"api/v1/namespaces/{NAMESPACE}/secrets/ward-kubeconfig")
+    kubeconfig.write_bytes(base64.b64decode(secret["data"]["value"]))
+    tokens = "api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io/token"
+    for token in workload.request("GET", tokens)["items"]:
+        workload.request("DELETE", f"api/v1/namespaces/kube-system/secrets/{token['metadata']['name']}")
+    boot, before = ward.boot("cpu"), ward.actions("cpu")
+    assert is_ready(ward.node("cpu"))
+    asyncio.run(carried_out(ward, action, "cpu", kubeconfig))
+    eventually("a new boot ID, and Ready", lambda: ward.is_new("cpu", boot), 120)
+    begun = {Action.SOFT_REBOOT: ["reboot"], Action.POWER_CYCLE: ["stop", "start"], Action.REBUILD: ["rebuild"]}
+    assert ward.actions("cpu")[len(before) :] == begun[action]

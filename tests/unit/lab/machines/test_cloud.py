@@ -49,6 +49,9 @@ def test_how_a_server_was_booted(tmp_path: Path) -> None:
     notes = tmp_path / "s1"
     assert nova.noted_reboots(notes) == {}
     notes.write_text("r1 SOFT\nr3 HARD\n")
+    assert not nova.has_crashed(notes)
+    notes.write_text(f"{notes.read_text()}r4 CRASHED\n")
+    assert nova.has_crashed(notes)
     named = ("r4", "reboot"), ("r3", "reboot"), ("b", "rebuild"), ("x", "lock"), ("on", "start"), ("r1", "reboot")
     actions = [{"request_id": request, "action": action} for request, action in (*named, ("c", "create"))]
     assert nova.parse_boots(actions, nova.noted_reboots(notes)) == (

@@ -92,6 +92,7 @@ class LabDriver(fake.FakeDriver):
         self._remember(instance)
         if reason := server_fault("reboot"):
             self.instances[instance.uuid].state = power_state.CRASHED
+            self._note(instance, context.request_id, "CRASHED")  # Nova goes on to show the power state of before
             raise exception.InstanceRebootFailure(reason=reason)
         if reason := self._host_fault() or server_fault(f"{reboot_type.lower()}-reboot"):
             raise exception.InstanceRebootFailure(reason=reason)

@@ -39,7 +39,7 @@ class Lookups:
     async def service_account(self, namespace: str, name: str) -> Object | None:
         """The ServiceAccount as it is now, never an earlier one; None when there is none.
 
-        Pods at once share no answer: it would have to be one that was asked for after all of them came. Waiting for that
+        Pods at once share no answer: it would have to be one that was asked for after all of them came. Waiting for it
         was measured to take longer than asking (of 8 ms, nearly all is etcd's), for a third of the requests.
         """
         return await self._reader.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")

@@ -20,9 +20,13 @@ class _Plain(yaml.SafeDumper):
 
 def check(name: str, *documents: Any) -> None:
     """Compare with `tests/golden/<name>.yaml`."""
-    path = FOLDER / f"{name}.yaml"
-    text = yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=120)
+    check_text(f"{name}.yaml", yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=120))
+
+
+def check_text(name: str, text: str) -> None:
+    """Compare with `tests/golden/<name>`."""
+    path = FOLDER / name
     if os.environ.get("KAAS_GOLDEN") == "write":
-        FOLDER.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert text == path.read_text(), f"{path.name} differs; if that is meant, run the tests with KAAS_GOLDEN=write"

@@ -16,6 +16,7 @@ from kaas.repairs.blindness import due
 from kaas.repairs.climbing import in_flight
 from kaas.repairs.decisions import Hold
 from kaas.repairs.facts import ClusterKey, Patient
+from kaas.repairs.reasons import Reason
 from kaas.repairs.times import stamp
 from kaas.repairs.told import Words, words
 from kaas.repairs.ward import Ward
@@ -65,7 +66,7 @@ class Report:
         if said is None:
             return True
         quiet = not said.get("repair") and said["conditions"][0]["status"] == "True"
-        if quiet and not sick and not self._ward.missing_of(key):
+        if quiet and not sick and not self._ward.missing_of(key) and not self._ward.blind_to(key):
             return False
         return bool(without_times(summary(self._ward, key, said, now)) != without_times(said))
 
@@ -175,6 +176,8 @@ def _obstacle(
     """What holds the repairs of a Cluster back: a breaker before all else, then what holds most nodes."""
     if missing := ward.missing_of(key):
         return "TemplateMissing", missing
+    if blind := ward.blind_to(key):
+        return Reason.BLIND_TO_CLUSTER, blind
     if breakers := ward.breakers_of(key):
         return breakers[0]["reason"], breakers[0]["message"]
     holds = [d for p in patients if isinstance(d := ward.decisions.get(p.machine.key), Hold)]

@@ -215,6 +215,13 @@ class Ward:
             {"scope": b.scope, "reason": b.reason, "message": b.message, "since": stamp(since)} for b, since in found
         ]
 
+    def blind_to(self, key: ClusterKey) -> str:
+        """Why nothing is known of a Cluster's nodes, "" when it can be seen, or is not there to be seen."""
+        facts = self._clusters.get(key)
+        if facts is None or facts.away or facts.sight.clear or facts.sight.heartbeats:
+            return ""
+        return f"the cluster cannot be seen: {facts.sight.problem}; its nodes are left alone until it can"
+
     def missing_of(self, key: ClusterKey) -> str:
         """Templates that pools of a Cluster name and that are not there, for a person."""
         return self._observed[key].missing if key in self._observed else ""

@@ -154,6 +154,7 @@ class Carrier:
         treatment, machine = self._ward.treatments.get(key), self._store.get(resources.MACHINE, *key)
         if treatment is None:
             await self._tell(key, None)
+            await self._forget_release(key, machine)
             return NOTHING
         if machine is None:
             return await self._gone(key, treatment)
@@ -323,6 +324,13 @@ class Carrier:
         kind: EventType = "Normal" if end.healed else "Warning"
         await self._say(machine, "NodeRepaired" if end.healed else "NodeRepairEnded", end.message, event_type=kind)
         return Outcome(changed=True, cluster=treatment.cluster)
+
+    async def _forget_release(self, key: NodeKey, machine: Object | None) -> None:
+        """Take away the release of a machine that is not kept (any more): the next quarantine is not to end by it."""
+        if machine is None or self._store.get(resources.NODE_REPAIR, *key) is not None:
+            return
+        if annotation(machine, ANNOTATION_RELEASED) is not None:
+            await self._annotate(machine, {ANNOTATION_RELEASED: None})
 
     async def _gone(self, key: NodeKey, treatment: Treatment) -> Outcome:
         """The machine is gone, and its NodeRepair with it: replaced by us, or deleted by somebody else."""

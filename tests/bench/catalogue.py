@@ -16,11 +16,13 @@ from tests.bench.lab_starts import run as lab_starts
 from tests.bench.openstack_life import run as openstack_life
 from tests.bench.reconcile import run as reconcile
 from tests.bench.repairs_lab import run as repairs_lab
+from tests.bench.repairs_planning import run as repairs_planning
 from tests.bench.rest import run as rest
 from tests.bench.scale import run as scale
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
+    "repairs-planning": repairs_planning,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,
     "lab": lab_starts,

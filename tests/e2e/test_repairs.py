@@ -98,6 +98,7 @@ def test_missing_gpus_are_healed_by_the_device_plugin(hospital: Hospital) -> Non
     assert hospital.tried(box)[-1] == ("RestartDevicePlugin", "Succeeded")
 
 
+@pytest.mark.slow
 def test_what_nova_refuses_is_followed_by_the_next_step(hospital: Hospital) -> None:
     before, node = hospital.boots(), hospital.node
     cloud_faults.break_servers(hospital.platform.layout, "lab", cloud_faults.Action.SOFT_REBOOT)
@@ -108,6 +109,7 @@ def test_what_nova_refuses_is_followed_by_the_next_step(hospital: Hospital) -> N
     assert hospital.tried(node)[-1] == ("HardReboot", "Succeeded")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["Drain", "HardReboot"])
 def test_a_killed_controller_goes_on(hospital: Hospital, action: str) -> None:
     before, node = hospital.boots(), hospital.node
@@ -157,6 +159,7 @@ def test_what_a_person_asks_for_is_done(hospital: Hospital) -> None:
     assert others(hospital.boots(), node) == others(before, node)
 
 
+@pytest.mark.slow
 def test_paused_repairs_wait_and_say_so(hospital: Hospital) -> None:
     before, node = hospital.boots(), hospital.node
     hospital.platform.kaas("repair", "pause", NAME, "--reason", "we look at it")

@@ -1,0 +1,46 @@
+"""What a Cluster's status says, and that at rest it costs nothing to know that it says it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaas.api.repair_status import MAX_NODES
+from kaas.repairs import report
+from kaas.repairs.report import Report, summary, without_times
+from tests.unit.repairs.fake_fleet import KEY, Fleet
+
+
+async def test_of_a_well_cluster_only_that_it_would_be_repaired() -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+    said = summary(fleet.ward, KEY, {}, fleet.clock.now())
+    assert [(c["type"], c["status"], c["reason"]) for c in said["conditions"]] == [
+        ("RepairsAllowed", "True", "Allowed")
+    ]
+    assert "repair" not in said
+
+
+async def test_counts_are_of_all_and_the_list_is_short() -> None:
+    fleet = Fleet(helps="nothing")
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(400)
+    said = fleet.cluster()["status"]["repair"]
+    assert (said["unhealthy"], said["inFlight"], said["quarantined"]) == (1, 1, 0)
+    assert [n["machine"] for n in said["nodes"]] == ["m-1"]
+    assert said["pools"] == [{"name": "cpu", "inFlight": 1, "unhealthy": 1}]
+    assert len(said["nodes"]) <= MAX_NODES
+
+
+async def test_a_well_cluster_that_was_told_is_not_summed_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+    teller = Report(fleet.index, fleet.api, fleet.ward, fleet.clock)
+    assert teller.outdated(fleet.clock.now()) == [KEY]
+    await teller.write(KEY)
+    monkeypatch.setattr(report, "summary", None)
+    assert teller.outdated(fleet.clock.now()) == []
+
+
+def test_times_alone_are_no_news() -> None:
+    told = {"nodes": [{"nextTime": 1, "message": "x"}], "conditions": [{"lastTransitionTime": 2, "status": "True"}]}
+    assert without_times(told) == {"nodes": [{"message": "x"}], "conditions": [{"status": "True"}]}

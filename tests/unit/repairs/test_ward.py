@@ -1,0 +1,38 @@
+"""What is known in memory: it follows the looks, and forgets what is gone."""
+
+from __future__ import annotations
+
+from kaas.repairs.settings import FleetSettings
+from kaas.repairs.ward import Ward
+from tests.unit.repairs.fake_fleet import KEY, Fleet
+
+
+async def test_the_same_look_twice_is_no_news() -> None:
+    fleet = Fleet()
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(30)
+    observed = fleet.ward.observed(KEY)
+    assert observed is not None
+    assert not fleet.ward.put(observed)
+    assert fleet.ward.sick_clusters == {KEY}
+    assert fleet.ward.forget(KEY)
+    assert not fleet.ward.forget(KEY)
+    assert not fleet.ward.sick_clusters
+
+
+async def test_what_came_of_a_step_of_a_node_that_is_forgotten_is_dropped() -> None:
+    fleet = Fleet(helps="nothing")
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(400)
+    ((node, treatment),) = fleet.ward.treatments.items()
+    fleet.ward.forget(KEY)
+    fleet.ward.note(node, treatment.progress)
+    assert fleet.ward.treatments == {}
+
+
+def test_node_repairs_that_are_gone_are_forgotten() -> None:
+    ward = Ward(FleetSettings())
+    for node, repair in ((("a", "m"), "1"), (("a", "n"), "2"), (("b", "m"), "3")):
+        ward.close(node, repair)
+    ward.forget_closed("a", {"2"})
+    assert ward.closed == {("a", "n"): "2", ("b", "m"): "3"}

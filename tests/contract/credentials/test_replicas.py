@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -50,6 +51,23 @@ async def test_a_replica_that_is_killed_under_load_costs_no_pod(
             await found.more(50)
     assert found.bad == []
     assert failed_open(webhook) > before, "no call was lost, so nothing was tried"
+
+
+@pytest.mark.parametrize("account", [False, True], ids=["annotated Pods", "annotated ServiceAccount"])
+async def test_a_replica_that_hangs_costs_no_pod(cluster: Cluster, webhook: Webhook, account: bool) -> None:
+    """As one whose node is gone: nobody says that the connection is dead, and the first try ends by its time-out."""
+    before = failed_open(webhook)
+    async with load(cluster, account=account) as found:
+        await found.more(50)
+        for service in webhook.services:
+            (hanging,) = service.endpoints
+            hanging.process.send_signal(signal.SIGSTOP)
+            await found.more(50)
+            hanging.process.send_signal(signal.SIGCONT)
+            await until(hanging.is_ready)
+            await found.more(50)
+    assert found.bad == []
+    assert failed_open(webhook) > before
 
 
 async def test_a_pod_is_not_taken_when_nobody_answers_for_what_was_added_to_it(

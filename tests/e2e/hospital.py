@@ -146,7 +146,12 @@ class Hospital:
         return sum((r.get("status") or {}).get("action") is not None for r in self.platform.items(REPAIRS))
 
     def is_well(self) -> bool:
-        return not self.platform.items(REPAIRS) and not self.summary() and self.platform.phase(NAME) == "Ready"
+        """Nothing sick, under repair or on its way out; Nodes of machines that are gone have gone too."""
+        if self.platform.items(REPAIRS) or self.summary() or self.platform.phase(NAME) != "Ready":
+            return False
+        machines = [m for m in self.machines() if "cluster.x-k8s.io/control-plane" not in m["metadata"]["labels"]]
+        leaving = any("deletionTimestamp" in m["metadata"] for m in machines)
+        return not leaving and len(self.boots()) == len(machines)
 
     def is_well_again(self) -> None:
         until("all is well again", self.is_well)

@@ -30,6 +30,7 @@ FILLED = (
     *(resources.CLUSTER, resources.SITE, resources.RELEASE, resources.CLUSTER_CLASS, resources.CAPI_CLUSTER),
     *(resources.KUBEADM_CONTROL_PLANE, resources.MACHINE_DEPLOYMENT, resources.MACHINE, resources.OPENSTACK_CLUSTER),
     *(resources.OPENSTACK_MACHINE, resources.OPENSTACK_SERVER, resources.OPENSTACK_CLUSTER_IDENTITY),
+    resources.NODE_REPAIR_TEMPLATE,
 )
 BATCH = 100  # objects a transaction; etcd takes 128 operations
 PARALLEL = 4

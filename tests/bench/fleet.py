@@ -1,6 +1,7 @@
 """A fleet that stands ready: every Cluster with all that Cluster API and CAPO make of it, as they would have it stored.
 
-Nothing is left to do for the controller, and its status is written already, so that a start writes nothing.
+Nothing is left to do for the controller, and its status is written already, so that a start writes nothing. The
+Clusters themselves are not there: repairs find no kubeconfig, say so in RepairsAllowed, and ask again in five minutes.
 """
 
 from __future__ import annotations
@@ -10,14 +11,27 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from kaas.api.constants import API_VERSION, FINALIZER, LABEL_POOL, SYSTEM_NAMESPACE
+from kaas.api.cluster import Cluster
+from kaas.api.constants import (
+    API_VERSION,
+    CONDITION_REPAIRS,
+    FINALIZER,
+    LABEL_POOL,
+    REPAIR_STATUS_MANAGER,
+    SYSTEM_NAMESPACE,
+)
 from kaas.api.parsed import Parsed
+from kaas.api.site import Site
 from kaas.clusters.classes import class_revision
 from kaas.clusters.observe import observe
 from kaas.clusters.plan import plan
 from kaas.clusters.status import status
 from kaas.clusters.watched import interests
+from kaas.kube.difference import with_applied_hash
 from kaas.kube.objects import Object
+from kaas.repairs.policy import policies
+from kaas.repairs.reasons import Reason
+from kaas.repairs.templates import templates
 from kaas.runtime.clock import SystemClock
 from kaas.runtime.index import Index
 from tests.bench import parts
@@ -128,7 +142,14 @@ def standing(number: int) -> list[Object]:
     for obj in made:
         small = keep[(obj["apiVersion"].rpartition("/")[0], obj["kind"])]
         index.put(small(obj) if small else obj)
-    return [_with_status(index, ours), *made]
+    return [_with_status(index, ours), *made, *_repair_templates(ours)]
+
+
+def _repair_templates(ours: Object) -> list[Object]:
+    """One for the control plane and one for each pool, as repairs apply them."""
+    model = Cluster.model_validate(ours)
+    wanted = templates(model, policies(model, Site.model_validate(site(model.spec.site)), {}))
+    return [parts.stored(with_applied_hash(t), "kaas") for t in wanted]
 
 
 def _with_status(index: Index, ours: Object) -> Object:
@@ -138,9 +159,29 @@ def _with_status(index: Index, ours: Object) -> Object:
     assert not steps, [s.reason for s in steps]
     found = status(snapshot, steps, SystemClock().now())["status"]
     assert found["phase"] == "Ready", found
-    entry = parts.managed("kaas-status", API_VERSION, {"status": found}, "status")
-    meta = {**ours["metadata"], "managedFields": [*ours["metadata"]["managedFields"], entry]}
-    return {**ours, "metadata": meta, "status": found}
+    repairs = {"conditions": [_out_of_sight(ours["metadata"]["name"])]}
+    entries = [
+        *ours["metadata"]["managedFields"],
+        parts.managed("kaas-status", API_VERSION, {"status": found}, "status"),
+        parts.managed(REPAIR_STATUS_MANAGER, API_VERSION, {"status": repairs}, "status"),
+    ]
+    meta = {**ours["metadata"], "managedFields": entries}
+    return {**ours, "metadata": meta, "status": {**found, "conditions": found["conditions"] + repairs["conditions"]}}
+
+
+def _out_of_sight(name: str) -> Object:
+    """What repairs say of a Cluster that has no kubeconfig."""
+    problem = (
+        f"read the kubeconfig of {NAMESPACE}/{name}: there is no Secret {name}-kubeconfig: "
+        "no control plane was made yet (check name and namespace, and that the kind's CRD is installed)"
+    )
+    return {
+        "type": CONDITION_REPAIRS,
+        "status": "False",
+        "reason": str(Reason.BLIND_TO_CLUSTER),
+        "message": f"the cluster cannot be seen: {problem}; its nodes are left alone until it can",
+        "lastTransitionTime": parts.SINCE,
+    }
 
 
 def _made(capi: Object) -> Iterator[Object]:

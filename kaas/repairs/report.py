@@ -21,7 +21,6 @@ from kaas.repairs.times import stamp
 from kaas.repairs.told import Words, words
 from kaas.repairs.ward import Ward
 
-NEVER_JOINED: Final = "NeverJoined"
 _ORDER: Final = ("Repairing", "Waiting", "Quarantined", "Held", "DryRun", "Healed", "Watching")
 
 
@@ -95,7 +94,7 @@ def _ours(live: Object) -> Object:
 
 def summary(ward: Ward, key: ClusterKey, before: Object, now: datetime) -> Object:
     """What there is to say of a Cluster. before: what was said, for the times of transitions."""
-    patients = [p for p in ward.patients.values() if p.machine.cluster == key and not is_joining(p, now)]
+    patients = [p for p in ward.patients_of(key) if not is_joining(p, now)]
     said = {p.machine.key: words(ward.decisions.get(p.machine.key), p) for p in patients}
     status: Object = {"conditions": [_condition(ward, key, patients, said, before, now)]}
     if not patients:
@@ -116,8 +115,8 @@ def summary(ward: Ward, key: ClusterKey, before: Object, now: datetime) -> Objec
 
 def is_joining(patient: Patient, now: datetime) -> bool:
     """Whether a machine is only on its way in, and not late: that is no news of repairs."""
-    late = any(f.signal != NEVER_JOINED or f.due <= now for f in patient.findings)
-    return patient.progress is None and not late
+    on_its_way = patient.machine.node is None and patient.progress is None
+    return on_its_way and all(f.due > now and not f.asked for f in patient.findings)
 
 
 def _pools(sick: Iterable[Patient], busy: Iterable[Patient], patients: Iterable[Patient]) -> list[Object]:

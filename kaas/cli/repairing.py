@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 
-from kaas.api.constants import ANNOTATION_REPAIR
+from kaas.api.constants import ANNOTATION_REPAIR, LABEL_CLUSTER
 from kaas.api.repair import Action
 from kaas.api.site import Site
 from kaas.kube import lean, resources
@@ -67,15 +67,19 @@ def _watches(services: Services) -> list[Watch]:
         every = services.index.list(resources.CLUSTER)
         return [FLEET, ("site", name), *(_cluster_key(c) for c in every if c["spec"]["site"] == name)]
 
-    def of_namespace(template: Object) -> Iterable[Key]:
-        return [_cluster_key(c) for c in services.index.list(resources.CLUSTER, template["metadata"]["namespace"])]
+    def of_template(template: Object) -> Iterable[Key]:
+        """One that we made concerns its Cluster; one that a user made, all of its namespace that may name it."""
+        namespace = template["metadata"]["namespace"]
+        if own := labels(template).get(LABEL_CLUSTER):
+            return [("cluster", namespace, own)]
+        return [_cluster_key(c) for c in services.index.list(resources.CLUSTER, namespace)]
 
     machines = (resources.MACHINE, lean.machine), (resources.MACHINE_DEPLOYMENT, lean.part)
     servers = (resources.OPENSTACK_SERVER, lean.part), (resources.NODE_REPAIR, None)
     return [
         Watch(resources.CLUSTER, lambda o: [_cluster_key(o)]),
         Watch(resources.SITE, of_site),
-        Watch(resources.NODE_REPAIR_TEMPLATE, of_namespace),
+        Watch(resources.NODE_REPAIR_TEMPLATE, of_template),
         Watch(resources.CAPI_CLUSTER, lambda o: [_cluster_key(o)], transform=lean.cluster),
         *(Watch(resource, _of_cluster, transform=keep) for resource, keep in (*machines, *servers)),
     ]

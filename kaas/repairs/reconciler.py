@@ -31,7 +31,7 @@ from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.observe import Observed, Seen, observe, pause_of
 from kaas.repairs.planner import plan
-from kaas.repairs.policy import missing_templates, policies
+from kaas.repairs.policy import missing_templates, policies, template_of
 from kaas.repairs.report import Report
 from kaas.repairs.templates import templates
 from kaas.repairs.ward import Treatment, Ward
@@ -155,12 +155,14 @@ class RepairReconciler:
             self._forget(key)
             return None
         capi = self._store.get(resources.CAPI_CLUSTER, *key)
-        wanted = policies(cluster, site, self._own_templates(cluster))
+        named = self._named_templates(cluster)
+        wanted = policies(cluster, site, named)
         if capi is not None:
             await self._apply_templates(cluster, wanted)
         if capi is not None and is_true(capi, "ControlPlaneInitialized"):
             self._nodes.follow(key)
-        observed = self._look(key, cluster, site, capi, wanted)
+        missing = "; ".join(missing_templates(cluster, named))
+        observed = replace(self._look(key, cluster, site, capi, wanted), missing=missing)
         if site.metadata.name not in self._looked_at:
             self._add(("site", site.metadata.name))
         if self._ward.put(observed):
@@ -181,10 +183,11 @@ class RepairReconciler:
         if self._ward.forget(key):
             self._add(FLEET)
 
-    def _own_templates(self, cluster: Cluster) -> Mapping[str, NodeRepairTemplate]:
-        """Templates that a user made in the Cluster's namespace, by name."""
-        found = self._store.list(resources.NODE_REPAIR_TEMPLATE, cluster.metadata.namespace)
-        return {metadata(t)["name"]: self._parsed(NodeRepairTemplate.model_validate, t) for t in found}
+    def _named_templates(self, cluster: Cluster) -> Mapping[str, NodeRepairTemplate]:
+        """Templates that the Cluster or a pool of it names, as far as they are there, by name."""
+        names = {template_of(cluster, pool) for pool in cluster.spec.node_pools} - {None}
+        found = [self._store.get(resources.NODE_REPAIR_TEMPLATE, cluster.metadata.namespace, n or "") for n in names]
+        return {metadata(t)["name"]: self._parsed(NodeRepairTemplate.model_validate, t) for t in found if t}
 
     async def _apply_templates(self, cluster: Cluster, wanted: Mapping[str, RepairPolicy]) -> None:
         """The template of each pool, which MachineHealthCheck makes NodeRepairs from."""
@@ -216,7 +219,6 @@ class RepairReconciler:
             policies=wanted,
             progress=self._ward.progress_of(key),
             paused=pause_of(cluster, now),
-            missing="; ".join(missing_templates(cluster, self._own_templates(cluster))),
         )
         observed = observe(seen, self._ward.traces[key], now)
         return self._believed(observed, now)
@@ -235,7 +237,8 @@ class RepairReconciler:
 
     def _take_up(self, key: ClusterKey, repairs: Sequence[Object]) -> None:
         """Repairs that another controller, or this one before it was ended, had begun."""
-        self._ward.forget_closed(key[0], {uid(r) for r in self._store.list(resources.NODE_REPAIR, key[0])})
+        if self._ward.closed:
+            self._ward.forget_closed(key[0], {uid(r) for r in self._store.list(resources.NODE_REPAIR, key[0])})
         for repair in repairs:
             node = _name(repair)
             progress = records.progress_of(repair)

@@ -158,6 +158,11 @@ class Ward:
         """All of them."""
         return self._patients
 
+    def patients_of(self, key: ClusterKey) -> list[Patient]:
+        """Those of one Cluster."""
+        observed = self._observed.get(key)
+        return [self._patients[node] for node in observed.patients] if observed else []
+
     def progress_of(self, key: ClusterKey) -> dict[NodeKey, Progress]:
         """How far the repairs of a Cluster are."""
         return {node: treatment.progress for node, treatment in self.treatments.items() if treatment.cluster == key}

@@ -222,10 +222,10 @@ class Ward:
 
     def blind_to(self, key: ClusterKey) -> str:
         """Why nothing is known of a Cluster's nodes, "" when it can be seen, or is not there to be seen."""
-        facts = self._clusters.get(key)
-        if facts is None or facts.away or facts.sight.clear or facts.sight.heartbeats:
+        facts, sight = self._clusters.get(key), self.cluster_sights.get(key)  # without one, that was not tried yet
+        if facts is None or facts.away or sight is None or sight.clear or sight.heartbeats:
             return ""
-        return f"the cluster cannot be seen: {facts.sight.problem}; its nodes are left alone until it can"
+        return f"the cluster cannot be seen: {sight.problem}; its nodes are left alone until it can"
 
     def missing_of(self, key: ClusterKey) -> str:
         """Templates that pools of a Cluster name and that are not there, for a person."""

@@ -198,9 +198,10 @@ class NodeWatch(Generic[T]):
         if self._unseen > 1 or not self.sight.clear:
             self._version = ""
             since = self._clock.now() if self.sight.clear else self.sight.since
-            lost, self.sight = self.sight.clear, Sight(False, since, words(failure))
-            if lost:
+            before, self.sight = self.sight, Sight(False, since, words(failure))
+            if before.clear:
                 log.warning("cluster out of sight: %s", self.sight.problem)
+            if before.clear or not before.asked:
                 self._changed(None)
         return self._patience.missing if isinstance(failure, NotFound) else self._pause(self._unseen - 1)
 

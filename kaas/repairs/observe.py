@@ -30,6 +30,7 @@ from kaas.repairs.machines import CONTROL_PLANE_POOL, machine_view, works
 from kaas.repairs.pauses import paused
 from kaas.repairs.records import history_of, replaced_of
 from kaas.repairs.settings import limits_of_cluster
+from kaas.repairs.signals import NODE_MISSING
 from kaas.repairs.subject import Past
 from kaas.repairs.traces import Trace
 
@@ -40,6 +41,7 @@ class Seen:
 
     servers: what Nova has, by id; None when it was not asked (yet), or there is none, as with the dev provider.
     created: OpenStackServers by name, that of the Machine's infrastructure: ids before a Machine has one.
+    nodes: None when they were never listed: then a machine without one tells nothing.
     policies: by pool; those of pools that left the spec too, as long as they have machines.
     paused: why a person has repairs of the Cluster wait, "" when they do not. missing: templates that are named and not
     there, for a person.
@@ -51,7 +53,7 @@ class Seen:
     machines: Sequence[Object]
     deployments: Sequence[Object]
     created: Mapping[str, Object]
-    nodes: Mapping[str, NodeView]
+    nodes: Mapping[str, NodeView] | None
     sight: Sight
     servers: Mapping[str, ServerView] | None
     policies: Mapping[str, RepairPolicy]
@@ -117,13 +119,15 @@ def _patient(
     progress = seen.progress.get(view.key)
     if pool.policy.mode is Mode.OFF and progress is None:
         return None
-    node = seen.nodes.get(view.node) if view.node else None
+    node = seen.nodes.get(view.node) if seen.nodes and view.node else None
     history = history_of(machine)
     server = seen.servers.get(view.server) if seen.servers is not None and view.server else None
     if seen.servers is not None and view.server and server is None:
         server = ServerView(view.server, "DELETED")
     trace = traces.setdefault(view.key, Trace())
     findings = evaluate(view, node, server, pool, trace, now, Past(progress, history))
+    if seen.nodes is None:
+        findings = tuple(f for f in findings if f.signal != NODE_MISSING)
     if not findings and progress is None:
         return None
     return Patient(

@@ -213,7 +213,7 @@ class RepairReconciler:
             machines=of(resources.MACHINE),
             deployments=of(resources.MACHINE_DEPLOYMENT),
             created={metadata(o)["name"]: o for o in of(resources.OPENSTACK_SERVER)},
-            nodes=self._nodes.nodes(key),
+            nodes=self._listed_nodes(key),
             sight=self._ward.cluster_sights.get(key) or _NOT_YET,
             servers=self._ward.servers.get(site.metadata.name),
             policies=wanted,
@@ -222,6 +222,11 @@ class RepairReconciler:
         )
         observed = observe(seen, self._ward.traces[key], now)
         return self._believed(observed, now)
+
+    def _listed_nodes(self, key: ClusterKey) -> Mapping[str, NodeView] | None:
+        """As last seen; None when they never were, as right after a start."""
+        nodes, api = self._nodes.nodes(key), self._nodes.sight(key)
+        return nodes if nodes or (api is not None and api.clear) else None
 
     def _believed(self, observed: Observed, now: datetime) -> Observed:
         """With the sight that counts: many silent nodes at once are not believed."""

@@ -58,7 +58,8 @@ class Report:
     def outdated(self, now: datetime) -> list[ClusterKey]:
         """Clusters of which something else is to be said than was said last."""
         sick = self._ward.sick_clusters
-        return [key for key in self._ward.clusters if self._differs(key, key in sick, now)]
+        known = [key for key in self._ward.clusters if self._ward.is_known(key)]
+        return [key for key in known if self._differs(key, key in sick, now)]
 
     def _differs(self, key: ClusterKey, sick: bool, now: datetime) -> bool:
         said = self._said.get(key)

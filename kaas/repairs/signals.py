@@ -13,6 +13,7 @@ from kaas.repairs.looks import Look
 MINUTE: Final = 60
 HOUR: Final = 3600
 
+NODE_MISSING: Final = "NodeMissing"
 GPU_MISSING: Final = "GpuMissing"
 FLAPPING: Final = "Flapping"
 REQUESTED: Final = "Requested"
@@ -73,7 +74,7 @@ _NODE: Final = (
         whole=True,
     ),
     Signal(
-        "NodeMissing",
+        NODE_MISSING,
         "The Machine joined, and its Node is gone",
         looks.node_missing,
         5 * MINUTE,

@@ -227,6 +227,11 @@ class Ward:
             return ""
         return f"the cluster cannot be seen: {sight.problem}; its nodes are left alone until it can"
 
+    def is_known(self, key: ClusterKey) -> bool:
+        """Whether there is anything to say of a Cluster: right after a start, its nodes were not looked at yet."""
+        facts = self._clusters.get(key)
+        return facts is not None and bool(facts.away or key in self.cluster_sights)
+
     def missing_of(self, key: ClusterKey) -> str:
         """Templates that pools of a Cluster name and that are not there, for a person."""
         return self._observed[key].missing if key in self._observed else ""

@@ -275,6 +275,7 @@ async def test_no_kubeconfig_yet(fleet: Fleet) -> None:
     fleet.workloads.follow(TWO)
     await until("it was tried", lambda: "two-kubeconfig" in fleet.workloads.sight(TWO).problem)
     assert not fleet.clear(TWO)
+    assert fleet.changes.count((TWO, None)) == 1
     with pytest.raises(NotFound, match="there is no Secret two-kubeconfig"):
         await fleet.workloads.client(TWO)
     with pytest.raises(Unavailable, match="there is no Secret two-kubeconfig"):

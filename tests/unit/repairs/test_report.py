@@ -6,6 +6,7 @@ import pytest
 
 from kaas.api.repair_status import MAX_NODES
 from kaas.repairs import report
+from kaas.repairs.facts import Sight
 from kaas.repairs.report import Report, summary, without_times
 from tests.unit.repairs.fake_fleet import KEY, Fleet
 
@@ -44,3 +45,17 @@ async def test_a_well_cluster_that_was_told_is_not_summed_up_again(monkeypatch: 
 def test_times_alone_are_no_news() -> None:
     told = {"nodes": [{"nextTime": 1, "message": "x"}], "conditions": [{"lastTransitionTime": 2, "status": "True"}]}
     assert without_times(told) == {"nodes": [{"message": "x"}], "conditions": [{"status": "True"}]}
+
+
+async def test_after_a_start_nothing_is_said_before_the_nodes_were_looked_at() -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+    before = fleet.cluster()
+    nodes, fleet.workload.objects, fleet.nodes.known = fleet.workload.objects, {}, None
+    fleet.start()
+    await fleet.run(60)
+    assert (fleet.cluster(), fleet.ward.patients) == (before, {})
+    fleet.workload.objects, fleet.nodes.known = nodes, Sight(False, fleet.clock.now(), "it does not answer")
+    fleet._add(("cluster", *KEY))
+    await fleet.run(60)
+    assert [c["reason"] for c in fleet.cluster()["status"]["conditions"]] == ["BlindToCluster"]

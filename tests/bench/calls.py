@@ -45,17 +45,22 @@ def _measure(platform: Platform, changes: int) -> list[tuple[float, float]]:
 def _change(platform: Platform, process: Controller, seen: Changes, number: int) -> tuple[float, float]:
     """Requests by the API server's count and by the controller's own."""
     while True:
-        watches, before, ours = _ended_watches(platform), _counted(platform), _own(process)
+        aside, before, ours = _aside(platform, process), _counted(platform), _own(process)
         seen.send([fleet.name_of(number)])
         seen.latencies()
         _until_quiet(platform)
-        if _ended_watches(platform) == watches:  # one that starts anew, as it does about once a minute, is aside
+        if _aside(platform, process) == aside:
             return _counted(platform) - before, _own(process) - ours
 
 
-def _ended_watches(platform: Platform) -> float:
+def _aside(platform: Platform, process: Controller) -> tuple[float, float]:
+    """What comes with time and not with a change: watches that start anew, and Secrets of a cloud that is not there.
+
+    A watch ends about once a minute; repairs look for the missing cloud four times a minute.
+    """
     found = metrics.scrape_api_server(platform.api.url, platform.layout.certificates)
-    return metrics.total(found, "apiserver_request_total", verb="WATCH")
+    secrets = metrics.total(process.metrics(), "kaas_api_requests_total", kind="Secret")
+    return metrics.total(found, "apiserver_request_total", verb="WATCH"), secrets
 
 
 def _until_quiet(platform: Platform) -> None:

@@ -114,8 +114,9 @@ class Register:
         findings = patient.findings
         if any(f.asked for f in findings):
             findings = tuple(f for f in findings if not _served(f, patient))
-        times = [due(f, max(seen, cloud.since) if f.cloud else seen) for f in findings]
-        late = tuple(f for f, t in zip(findings, times, strict=True) if t <= now and (cloud.clear or not f.cloud))
+        counted = findings if cloud.clear else tuple(f for f in findings if not f.cloud)
+        times = [due(f, max(seen, cloud.since) if f.cloud else seen) for f in counted]
+        late = tuple(f for f, t in zip(counted, times, strict=True) if t <= now)
         return Case(patient, place, findings, late, min(times, default=now), seen, in_flight(patient))
 
     def _place(self, machine: MachineView) -> Place | None:

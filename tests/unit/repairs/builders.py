@@ -22,7 +22,6 @@ from kaas.repairs.facts import (
     SiteFacts,
     Try,
 )
-from kaas.repairs.ladders import gpu_vm
 from kaas.repairs.planner import plan
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -167,6 +166,3 @@ def decide(*patients: Patient, **more: Any) -> Decision:
 def decisions(patients: Iterable[Patient], **more: Any) -> dict[str, Decision]:
     """Decisions by the machine's name, in their order."""
     return {d.node[1]: d for d in plan(fleet(*patients, **more), NOW).decisions}
-
-
-GPU_VM = gpu_vm()

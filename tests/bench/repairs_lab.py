@@ -14,12 +14,11 @@ from kaas_lab.openstack import connect, load
 from tests.bench.bench import Bench
 from tests.bench.controllers import until
 from tests.bench.figures import Figure, Limit
-from tests.e2e.hospital import METAL, NAME, OURS, VM, Hospital, cluster
+from tests.e2e.hospital import HISTORY, METAL, NAME, OURS, VM, Hospital, cluster
 from tests.e2e.platform import CRDS, Object, platform
 
 FIRST_ACTION = Limit(10.0)  # seconds beyond the tolerance time
 REBOOT_HEALS = Limit(60.0)
-HISTORY = "kaas.internal/repair-history"
 
 
 def run(bench: Bench) -> Sequence[Figure]:
@@ -41,11 +40,13 @@ def run(bench: Bench) -> Sequence[Figure]:
             ("XID 79", faults.xid(box, 79, until="power-cycle"), "", None),
         ):
             bench.say(what)
-            figures += _heal(hospital, what, fault, tolerated or fault.condition, limit)
+            figures += _heal(
+                hospital, what, fault, _tolerance(METAL if limit is None else VM, tolerated or fault.condition), limit
+            )
         return figures
 
 
-def _heal(hospital: Hospital, what: str, fault: Fault, signal: str, limit: Limit | None) -> list[Figure]:
+def _heal(hospital: Hospital, what: str, fault: Fault, tolerance: float, limit: Limit | None) -> list[Figure]:
     """Have one machine fall ill and be healed. Times are those of the objects, to the second."""
     hospital.break_(fault)
     until("the repair has begun", lambda: hospital.repair(fault.target).get("findings"))
@@ -55,17 +56,16 @@ def _heal(hospital: Hospital, what: str, fault: Fault, signal: str, limit: Limit
     hospital.is_well_again()
     last = _history(hospital, fault.target)[-1]
     healed = (datetime.fromisoformat(last["ended"]) - datetime.fromisoformat(last["began"])).total_seconds()
-    late = (began - since).total_seconds() - _tolerance(signal)
+    late = (began - since).total_seconds() - tolerance
     return [
         Figure(f"{what}: first step, beyond the tolerance time", late, "s", FIRST_ACTION, "from the condition's time"),
         Figure(f"{what}: {last['action']} to a node that is well", healed, "s", limit, "and 3 s to be sure"),
     ]
 
 
-def _tolerance(signal: str) -> float:
-    policies: list[Object] = [t["spec"]["template"]["spec"] for t in (VM, METAL)]
-    told = {s["name"]: s["toleranceSeconds"] for p in policies for s in p["signals"]}
-    return float(told.get(signal, told["GpuFault"]))
+def _tolerance(template: Object, signal: str) -> float:
+    told = {s["name"]: s["toleranceSeconds"] for s in template["spec"]["template"]["spec"]["signals"]}
+    return float(told[signal if signal in told else "GpuFault"])
 
 
 def _history(hospital: Hospital, node: str) -> list[Object]:

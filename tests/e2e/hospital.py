@@ -13,7 +13,7 @@ from kaas_lab.openstack import load
 
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
-from kaas.kube.objects import Ref
+from kaas.kube.objects import Ref, ref_of
 from tests.e2e.platform import Object, Platform, until
 
 NAME = "heal"
@@ -21,6 +21,7 @@ OURS = f"apis/cluster.x-k8s.io/v1beta2/namespaces/default/machines?labelSelector
 REPAIRS = "apis/kaas.internal/v1alpha1/namespaces/default/noderepairs"
 NOT_A_REPAIR = frozenset({"create"})
 GPUS = 8
+HISTORY = "kaas.internal/repair-history"
 
 
 def template(name: str, steps: list[Object], tolerances: dict[str, int]) -> Object:
@@ -105,6 +106,16 @@ class Hospital:
 
         asyncio.run(create())
 
+    def forget(self) -> None:
+        """Take from the Machines what they remember: the same XID again within a day would be another story."""
+
+        async def patch() -> None:
+            async with await KubeClient.connect(self.platform.kubeconfig) as client:
+                for machine in self.machines():
+                    await client.patch(ref_of(machine), {"metadata": {"annotations": {HISTORY: None}}})
+
+        asyncio.run(patch())
+
     def remove_pod(self, name: str) -> None:
         async def delete() -> None:
             async with await KubeClient.connect(self.kubeconfig) as client:
@@ -128,7 +139,8 @@ class Hospital:
         return str(machine["spec"]["providerID"].rpartition("/")[2])
 
     def machines(self) -> list[Object]:
-        return self.platform.items(OURS)
+        named = {"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine"}
+        return [m | named for m in self.platform.items(OURS)]
 
     def uids(self) -> set[str]:
         return {m["metadata"]["uid"] for m in self.machines()}

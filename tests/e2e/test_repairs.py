@@ -31,6 +31,7 @@ def made(openstack: Platform, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def hospital(made: Hospital) -> Iterator[Hospital]:
     """Everybody well before and after, and nobody touched who was not ill: tests say who was."""
     made.is_well_again()
+    made.forget()
     yield made
     faults.heal_all(made.site_state)
     cloud_faults.heal(made.platform.layout, "lab")

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 
 from kaas.api.constants import ANNOTATION_REPAIR, LABEL_CLUSTER
-from kaas.api.parsed import Parsed
 from kaas.api.repair import Action
 from kaas.api.site import Site
 from kaas.kube import lean, resources
@@ -46,8 +45,8 @@ GIVE_BACK_TRIES = 5  # the Node is written by its kubelet and others all the tim
 WORKERS = 16  # a pass may wait some seconds for a cloud or cluster that does not answer
 
 
-def repairs(clouds: CloudDirectory, settings: FleetSettings, parsed: Parsed, ending: AsyncExitStack) -> Feature:
-    """The feature that repairs nodes. parsed: shared with other features. ending: closes what it opens, at the end."""
+def repairs(clouds: CloudDirectory, settings: FleetSettings, ending: AsyncExitStack) -> Feature:
+    """The feature that repairs nodes. ending: closes what it opens, when the controller ends."""
 
     def watches(services: Services) -> Sequence[Watch]:
         return _watches(services)
@@ -55,8 +54,7 @@ def repairs(clouds: CloudDirectory, settings: FleetSettings, parsed: Parsed, end
     def reconciler(services: Services) -> RepairReconciler:
         workloads = _workloads(services)
         ending.push_async_callback(workloads.close)
-        ward, nova = Ward(settings), Nova(services.client, clouds, partial(_site, services.index))
-        return _reconciler(services, workloads, nova, ward, parsed)
+        return _reconciler(services, workloads, clouds, settings)
 
     return Feature("repairs", watches, reconciler, WORKERS)
 
@@ -81,7 +79,7 @@ def _watches(services: Services) -> list[Watch]:
     return [
         Watch(resources.CLUSTER, lambda o: [_cluster_key(o)]),
         Watch(resources.SITE, of_site),
-        Watch(resources.NODE_REPAIR_TEMPLATE, of_template, transform=lean.template),
+        Watch(resources.NODE_REPAIR_TEMPLATE, of_template),
         Watch(resources.CAPI_CLUSTER, lambda o: [_cluster_key(o)], transform=lean.cluster),
         *(Watch(resource, _of_cluster, transform=keep) for resource, keep in (*machines, *servers)),
     ]
@@ -128,14 +126,15 @@ class _Nodes:
 
 
 def _reconciler(
-    services: Services, workloads: Workloads[NodeView], nova: Nova, ward: Ward, parsed: Parsed
+    services: Services, workloads: Workloads[NodeView], clouds: CloudDirectory, settings: FleetSettings
 ) -> RepairReconciler:
     """Everything put together."""
     index, client, clock = services.index, services.client, services.clock
-    metrics, nodes = RepairMetrics(services.metrics.registry), _Nodes(workloads)
+    ward, metrics, nodes = Ward(settings), RepairMetrics(services.metrics.registry), _Nodes(workloads)
+    nova = Nova(client, clouds, partial(_site, index))
     hands = Hands(nodes, _acts(services, workloads, nova), partial(give_back, workloads), ward.is_sick)
     carrier = Carrier(ward, CarrierOffice(index, client, services.events, clock, ticket.send), hands, metrics)
-    office = Office(index, client, clock, metrics, services.add, parsed)
+    office = Office(index, client, clock, metrics, services.add)
     eyes = Eyes(nodes, nova, partial(revive, client))
     return RepairReconciler(ward, office, eyes, carrier, Report(index, client, ward, clock))
 

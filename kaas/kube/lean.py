@@ -6,7 +6,6 @@ of that is alike in thousands of objects ("Ready is True"), and kept once. So no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from sys import intern
@@ -82,16 +81,6 @@ def cluster_class(obj: Object) -> Object:
     """Of a ClusterClass, the names of its variables and whether it is taken up."""
     variables = [{"name": v["name"]} for v in obj.get("spec", {}).get("variables") or ()]
     return {**cluster(obj), "spec": {"variables": variables}}
-
-
-def template(obj: Object) -> Object:
-    """A NodeRepairTemplate whole: thousands are made of the few ladders that ship, and their specs are kept once."""
-    return {**obj, "spec": _alike(json.dumps(obj.get("spec"), sort_keys=True))}
-
-
-@lru_cache(maxsize=512)
-def _alike(content: str) -> Any:
-    return json.loads(content)
 
 
 def _metadata(meta: Object) -> Object:

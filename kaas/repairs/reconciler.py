@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.api.cluster import Cluster
@@ -44,7 +44,6 @@ FLEET: Final[Key] = ("fleet",)
 CLOUD_SECONDS = 30.0  # between two looks at a cloud all of whose servers are well
 AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret again
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
-LONGEST_PAUSE: Final = timedelta(seconds=2)  # between two plans
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
 _NOT_YET: Final = Sight(False, LONG_AGO, "it has not been seen yet")
 
@@ -101,17 +100,13 @@ class Times(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The management cluster, and how more is asked for.
-
-    add: has a key reconciled as soon as a worker is free. parsed: models that are shared with others.
-    """
+    """The management cluster, and how more is asked for. add: has a key reconciled as soon as a worker is free."""
 
     store: Source
     writer: Writer
     clock: Times
     metrics: RepairMetrics
     add: Callable[[Key], None]
-    parsed: Parsed = field(default_factory=Parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +128,7 @@ class RepairReconciler:
         self._nodes, self._servers, self._reviver = eyes.nodes, eyes.servers, eyes.revive
         self._carrier = carrier
         self._report = report
-        self._parsed = office.parsed
-        self._planned, self._pause = datetime.min.replace(tzinfo=UTC), timedelta()
+        self._parsed = Parsed()
         self._looked_at: set[str] = set()  # Sites whose cloud is looked at again and again
 
     async def reconcile(self, key: Key) -> float | None:
@@ -310,18 +304,8 @@ class RepairReconciler:
     # -- planning ---------------------------------------------------------------------------------------------------
 
     def _plan(self) -> float | None:
-        """Plan, but not all the time: while very much changes, a tenth of it."""
-        now = self._clock.now()
-        wait = self._planned + self._pause - now
-        if timedelta() < wait <= self._pause:
-            return wait.total_seconds()
-        again = self._plan_for_all(now)
-        self._planned = self._clock.now()
-        self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
-        return again
-
-    def _plan_for_all(self, now: datetime) -> float | None:
         """Plan for everything, and begin what is to begin."""
+        now = self._clock.now()
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
         found = plan(self._ward.fleet(sites, now), now)
         for decision in found.decisions:

@@ -103,9 +103,9 @@ class Feed:
         """The object as it is kept. From any thread."""
         obj.setdefault("apiVersion", resource.api_version)  # items of a list come without
         obj.setdefault("kind", resource.kind)
-        for transform in {s.watch.transform: None for s in self._subscriptions[resource.group_kind]}:
-            if transform:
-                obj = transform(obj)
+        for subscription in self._subscriptions[resource.group_kind]:
+            if subscription.watch.transform:
+                obj = subscription.watch.transform(obj)
         return obj
 
     def event(self, resource: Resource, event_type: str | None, obj: Object) -> None:

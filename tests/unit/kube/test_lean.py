@@ -81,12 +81,3 @@ def test_annotations_about_repairs_are_kept() -> None:
     noted = machine("m", condition("Ready"))
     noted["metadata"]["annotations"] = {"kaas.internal/repair": "", "cluster.x-k8s.io/paused": "", "other": "x"}
     assert lean.machine(noted)["metadata"]["annotations"] == {"kaas.internal/repair": "", "cluster.x-k8s.io/paused": ""}
-
-
-def test_equal_templates_of_repairs_are_kept_once() -> None:
-    one, two = (
-        {"kind": "NodeRepairTemplate", "metadata": {"name": name}, "spec": {"template": {"spec": {"steps": []}}}}
-        for name in "ab"
-    )
-    assert lean.template(one) == one
-    assert lean.template(one)["spec"] is lean.template(two)["spec"]

@@ -136,4 +136,4 @@ class Register:
 
 def _seen(patient: Patient, since: datetime, ended: Mapping[str, datetime]) -> datetime:
     """Since when the node's clocks may run: its cluster is seen, and no incident of its zone or hypervisor goes on."""
-    return max(since, *(ended.get(name, since) for name in places(patient))) if ended else since
+    return max([since, *(ended[name] for name in places(patient) if name in ended)]) if ended else since

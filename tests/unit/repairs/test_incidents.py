@@ -83,6 +83,10 @@ def test_when_it_is_over_clocks_start_anew() -> None:
     assert held(left, ended={"zone/a": b.ago(2000)}) == {"Act"}
 
 
+def test_where_it_was_is_nothing_to_a_node_of_no_known_place() -> None:
+    assert held([b.patient()], ended={"zone/a": b.ago(100)}) == {"Act"}
+
+
 def test_what_is_remembered_of_incidents() -> None:
     once = remember({}, {"zone/a", "host/h"}, {"host/h"}, b.NOW)
     assert once == {"zone/a": b.NOW}

@@ -25,6 +25,7 @@ def check(fleet: Fleet, plan: Plan, now: datetime) -> None:
         patient = fleet.patients[act.node]
         it_may_begin(fleet, plan, patient, act, now)
         no_rung_is_skipped_without_a_cause(fleet, patient, act)
+        it_can_help(fleet, patient, act, now)
 
 
 def everyone_is_told_of(fleet: Fleet, plan: Plan, now: datetime) -> None:
@@ -168,6 +169,22 @@ def no_rung_is_skipped_without_a_cause(fleet: Fleet, patient: Patient, act: Act)
     assert [a for a, _ in act.skipped if a in passed] == passed
     assert all(cause for _, cause in act.skipped)
     assert Action.DRAIN not in passed or patient.machine.node is None or act.action not in HARD
+
+
+def it_can_help(fleet: Fleet, patient: Patient, act: Act, now: datetime) -> None:
+    """It is hard enough, it can be done at all, and it is not what helped for less than a day."""
+    due, order = [f for f in patient.findings if f.due <= now], list(Action)
+    if act.action is Action.DRAIN:
+        assert patient.machine.node is not None
+    else:
+        assert order.index(act.action) >= min(order.index(f.entry) for f in due)
+    if act.action is Action.RESTART_DEVICE_PLUGIN:
+        assert not any(f.silent for f in patient.findings)
+    helped = [t for t in patient.history if t.outcome == "Succeeded" and t.action is not Action.DRAIN]
+    began = patient.progress.began if patient.progress else now
+    if helped and began - helped[-1].ended < timedelta(days=1) and not any(f.asked for f in due):
+        last = fleet.pools[patient.machine.pool].policy.steps[-1].action
+        assert act.action is not helped[-1].action or act.action is last
 
 
 def _mode(fleet: Fleet, patient: Patient) -> Mode:

@@ -16,6 +16,7 @@ from kaas.cli.status import lean
 from kaas.kube import resources
 from kaas.kube.objects import Object, Ref, is_deleting, labels, ref_of
 from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
+from kaas.kube.times import stamp
 
 
 def ask(settings: Settings, name: str, step: Action | None, reason: str) -> None:
@@ -72,7 +73,7 @@ async def _release(settings: Settings, name: str, reason: str) -> None:
         repair = Ref(kind.api_version, kind.kind, connected.namespace, machine["metadata"]["name"])
         if "quarantined" not in ((await connected.client.get(repair) or {}).get("status") or {}):
             raise CliError(f"{ref_of(machine)} is not in quarantine; see `kaas repair status {name}`")
-        value = " ".join(filter(None, (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), reason)))
+        value = " ".join(filter(None, (stamp(datetime.now(UTC)), reason)))
         notes = {"metadata": {"annotations": {ANNOTATION_RELEASED: value}}}
         patched = await connected.client.patch(ref_of(machine), notes)
     _tell(settings, patched, "is let out of quarantine")

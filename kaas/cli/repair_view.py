@@ -12,6 +12,7 @@ from kaas.api.constants import ANNOTATION_HISTORY, ANNOTATION_PAUSED, LABEL_POOL
 from kaas.cli.view import CONTROL_PLANE
 from kaas.kube.objects import Object, annotation, condition, labels
 from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
+from kaas.kube.times import stamp
 from kaas.repairs.records import history_of
 
 _STATES = {"Pending": "Watching", "Succeeded": "Healed", "Failed": "Held"}
@@ -224,11 +225,7 @@ def _history(machine: Object) -> list[TriedView]:
     if annotation(machine, ANNOTATION_HISTORY) is None:
         return []
     found = history_of(machine)
-    return [TriedView(str(t.action), t.cause, _text(t.began), _text(t.ended), t.outcome, t.message) for t in found]
-
-
-def _text(moment: Any) -> str:
-    return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return [TriedView(str(t.action), t.cause, stamp(t.began), stamp(t.ended), t.outcome, t.message) for t in found]
 
 
 def _ladder(steps: Iterable[Object], sick: NodeView | None, status: Object) -> list[RungView]:

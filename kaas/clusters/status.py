@@ -20,6 +20,7 @@ from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.clusters.target import live_class_name
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
+from kaas.kube.times import stamp
 
 MAX_CAUSES = 3
 MAX_MESSAGE = 4096
@@ -295,7 +296,7 @@ def _condition(finding: Finding, cluster: Cluster, now: datetime) -> Object:
         "status": finding.status,
         "reason": finding.reason,
         "message": finding.message,
-        "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": stamp(since),
         "observedGeneration": cluster.metadata.generation,
     }
 

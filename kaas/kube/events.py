@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from kaas.kube.client import USER_AGENT
 from kaas.kube.errors import KubeError
 from kaas.kube.objects import Object, metadata, uid
+from kaas.kube.times import stamp
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def event_for(about: Object, reason: str, message: str, event_type: EventType, n
     """Event object; its name is unique for object, reason, message and moment. Cluster-wide objects': in `default`."""
     meta = metadata(about)
     namespace = meta.get("namespace") or "default"
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = stamp(now)
     digest = hashlib.sha256(f"{uid(about)}/{reason}/{message}/{now.isoformat()}".encode()).hexdigest()[:16]
     regarding = {
         "apiVersion": about["apiVersion"],
@@ -90,8 +91,8 @@ def event_for(about: Object, reason: str, message: str, event_type: EventType, n
         "message": message[:MESSAGE_LIMIT],
         "type": event_type,
         "source": {"component": COMPONENT, "host": os.uname().nodename},
-        "firstTimestamp": stamp,
-        "lastTimestamp": stamp,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
         "count": 1,
         "reportingComponent": COMPONENT,
         "reportingInstance": USER_AGENT,

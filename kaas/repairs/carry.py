@@ -21,6 +21,7 @@ from kaas.kube import resources
 from kaas.kube.errors import Conflict, Unavailable
 from kaas.kube.objects import Object, Ref, annotation, metadata, uid
 from kaas.kube.resources import Resource
+from kaas.kube.times import stamp
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
 from kaas.repairs.actions import COMMITTED
@@ -29,7 +30,6 @@ from kaas.repairs.decisions import Decision, Finish
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, Patient, Progress
 from kaas.repairs.machines import REMEDIATE, SKIP
 from kaas.repairs.metrics import RepairMetrics
-from kaas.repairs.times import stamp
 from kaas.repairs.told import told
 from kaas.repairs.ward import Treatment, Ward
 

@@ -8,8 +8,8 @@ from typing import Final
 from kaas.api.constants import ANNOTATION_REPAIR, LABEL_POOL
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL, CORE
+from kaas.kube.times import at
 from kaas.repairs.facts import ClusterKey, MachineView
-from kaas.repairs.times import at
 
 CONTROL_PLANE_POOL: Final = ""
 """Stands for the control plane where a pool's name is asked for."""

@@ -16,9 +16,9 @@ from kaas.api.repair import Action, RepairPolicy
 from kaas.api.repair_status import MAX_MESSAGE
 from kaas.kube.objects import Object, annotation, metadata, owner_reference
 from kaas.kube.resources import CLUSTER_NAME_LABEL, NODE_REPAIR
+from kaas.kube.times import at, stamp, whole
 from kaas.repairs.decisions import Act
 from kaas.repairs.facts import Progress, Try
-from kaas.repairs.times import at, stamp, whole
 
 KEPT_TRIES: Final = 10
 """Tries that are remembered of a machine, and replacements of a pool."""

@@ -12,12 +12,12 @@ from kaas.api.repair_status import MAX_MESSAGE, MAX_NODES
 from kaas.kube import resources
 from kaas.kube.objects import Object
 from kaas.kube.resources import Resource
+from kaas.kube.times import stamp
 from kaas.repairs.blindness import due
 from kaas.repairs.climbing import in_flight
 from kaas.repairs.decisions import Hold
 from kaas.repairs.facts import ClusterKey, Patient
 from kaas.repairs.reasons import Reason
-from kaas.repairs.times import stamp
 from kaas.repairs.told import Words, words
 from kaas.repairs.ward import Ward
 

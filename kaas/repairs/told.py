@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from kaas.api.repair import Action
 from kaas.api.repair_status import MAX_MESSAGE
+from kaas.kube.times import stamp
 from kaas.repairs.decisions import Act, Decision, Hold, Wait, Watch
 from kaas.repairs.facts import Finding, Patient
 from kaas.repairs.reasons import Reason
-from kaas.repairs.times import stamp
 
 _HELD: Final[dict[str, str]] = {Reason.QUARANTINED: "Quarantined", Reason.DRY_RUN: "DryRun"}
 _PHASES: Final = {"Watching": "Pending", "Repairing": "Repairing", "Waiting": "Repairing", "Healed": "Succeeded"}

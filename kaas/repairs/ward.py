@@ -14,6 +14,7 @@ from datetime import datetime
 from kaas.api.constants import ANNOTATION_CONFIRMED, ANNOTATION_PAUSED
 from kaas.api.repair import RepairPolicy
 from kaas.api.site import Site
+from kaas.kube.times import stamp
 from kaas.repairs import records
 from kaas.repairs.blindness import LONG_AGO
 from kaas.repairs.decisions import Act, Breaker, Decision, Finish
@@ -37,7 +38,6 @@ from kaas.repairs.observe import Observed
 from kaas.repairs.pauses import confirmed, paused
 from kaas.repairs.settings import FleetSettings, limits_of_site, zone_limits_of_site
 from kaas.repairs.subject import Past
-from kaas.repairs.times import stamp
 from kaas.repairs.traces import Trace
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from kaas.api.constants import GROUP
 from kaas.kube.objects import Object, annotation, metadata
+from kaas.kube.times import stamp
 
 DISRUPTION: Final = f"{GROUP}/disruption"
 """Annotation of a Pod that is going to be disrupted: JSON with `when`, `why` and `deadline`, times in RFC 3339."""
@@ -87,7 +88,7 @@ class Notice:
     def text(self, now: datetime, *, awaited: bool) -> str:
         """Value of the annotation for a Pod that is told now."""
         when = self.deadline if awaited else now + self.notice
-        said = {"when": _stamp(when), "why": self.why, "deadline": _stamp(self.deadline)}
+        said = {"when": stamp(when), "why": self.why, "deadline": stamp(self.deadline)}
         return json.dumps(said, separators=(",", ":"))
 
     def given(self, pod: Object) -> datetime | None:
@@ -95,13 +96,9 @@ class Notice:
         try:
             said = json.loads(annotation(pod, DISRUPTION) or "")
             when = datetime.fromisoformat(said["when"])
-            return when if said["deadline"] == _stamp(self.deadline) and when.tzinfo else None
+            return when if said["deadline"] == stamp(self.deadline) and when.tzinfo else None
         except (ValueError, TypeError, KeyError):
             return None
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def name_of(pod: Object) -> str:

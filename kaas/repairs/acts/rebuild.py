@@ -19,10 +19,10 @@ from kaas.kube.client import KubeClient
 from kaas.kube.errors import Conflict
 from kaas.kube.objects import Object, Ref, is_true, ref_of
 from kaas.kube.resources import Resource
+from kaas.kube.times import stamp
 from kaas.repairs.acts.cordon import Clients, node_name, node_ref
 from kaas.repairs.acts.power import ACTIVE, OFF, Power, PowerAct
 from kaas.repairs.acts.task import ActFailed, Result, Task
-from kaas.repairs.times import stamp
 
 TOKEN_LIFE: Final = timedelta(hours=1)
 # kubernetes/cmd/kubeadm/app/apis/bootstraptoken: six characters, a dot, sixteen.

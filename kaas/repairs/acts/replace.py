@@ -15,9 +15,9 @@ from kaas.api.constants import ANNOTATION_REPLACED, REPAIR_STATUS_MANAGER
 from kaas.kube import resources
 from kaas.kube.objects import Object, Ref, annotation, is_deleting, labels
 from kaas.kube.resources import DEPLOYMENT_NAME_LABEL, Resource
+from kaas.kube.times import stamp
 from kaas.repairs.acts.task import Result, Task
 from kaas.repairs.records import replaced_of, with_replaced
-from kaas.repairs.times import stamp
 
 HEALTH_CHECK: Final = "HealthCheckSucceeded"
 OWNER_REMEDIATED: Final = "OwnerRemediated"

@@ -19,6 +19,7 @@ from kaas.kube.client import KubeClient
 from kaas.kube.errors import KubeError, Unavailable
 from kaas.kube.objects import Object, labels, metadata
 from kaas.kube.resources import CLUSTER_NAME_LABEL
+from kaas.kube.times import stamp
 from kaas.kube.workloads import Workloads
 from kaas.openstack.errors import CloudError, Kind, Problem
 from kaas.openstack.facts import ServerAction, ServerFacts
@@ -37,7 +38,6 @@ from kaas.repairs.nova import view
 from kaas.repairs.reconciler import Eyes, Key, Office, RepairReconciler
 from kaas.repairs.report import Report
 from kaas.repairs.settings import FleetSettings
-from kaas.repairs.times import stamp
 from kaas.repairs.ward import Ward
 from kaas.runtime.clock import FakeClock
 from kaas.runtime.index import Index

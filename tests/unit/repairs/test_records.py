@@ -12,10 +12,10 @@ from kaas.api.constants import ANNOTATION_HISTORY, ANNOTATION_REPLACED
 from kaas.api.repair import Action
 from kaas.api.repair_status import TriedStep
 from kaas.kube.objects import Object
+from kaas.kube.times import whole
 from kaas.repairs import records
 from kaas.repairs.decisions import Act
 from kaas.repairs.facts import Progress, Try
-from kaas.repairs.times import whole
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 654321, tzinfo=UTC)
 TIMES = st.integers(0, 10**8).map(lambda s: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s))

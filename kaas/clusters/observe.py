@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import LABEL_CLUSTER
@@ -16,23 +15,11 @@ from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.clusters.target import class_of, live_class_name
 from kaas.kube import resources
 from kaas.kube.objects import labels
+from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 
 Key = tuple[str, str]
 """Namespace and name of a Cluster."""
-
-
-class Source(Protocol):
-    """Where observed objects are read from: the controller's index, or a few lists for one command."""
-
-    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
-        """The object, None when there is none."""
-
-    def list(self, resource: Resource, namespace: str | None = None) -> Sequence[Object]:
-        """All objects of a kind."""
-
-    def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
-        """Objects of a kind that belong to a Cluster API Cluster."""
 
 
 def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:

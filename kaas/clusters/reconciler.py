@@ -6,21 +6,21 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from kaas.api.constants import CONDITION_REPAIRS, FINALIZER
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
-from kaas.clusters.observe import Key, Source, observe
+from kaas.clusters.observe import Key, observe
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import settles_in, status
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Ref, metadata
+from kaas.kube.ports import Announcer, EventType, Source, Times
 
 log = logging.getLogger(__name__)
 
@@ -66,21 +66,6 @@ class Clouds(Nova, Protocol):
         """What the cloud has, or the problem; never raises for a cloud that is wrong or away."""
 
 
-class Announcer(Protocol):
-    """Who tells people what happened to an object."""
-
-    async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
-        """Send an Event; one that cannot be sent is the announcer's own business."""
-
-
-class Times(Protocol):
-    """Where the time of day comes from."""
-
-    def now(self) -> datetime:
-        """Time of day, with zone UTC."""
-
-
-EventType = Literal["Normal", "Warning"]
 TROUBLE = frozenset({"Blocked", "Degraded"})
 WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"})
 

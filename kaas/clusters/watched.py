@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kaas.api.constants import LABEL_SITE
-from kaas.clusters.observe import Key, Source
+from kaas.clusters.observe import Key
 from kaas.clusters.snapshot import Object
 from kaas.kube import lean, resources
 from kaas.kube.objects import labels
+from kaas.kube.ports import Source
 from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
 PARTS = (

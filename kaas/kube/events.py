@@ -7,11 +7,12 @@ import logging
 import os
 from collections import OrderedDict
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from kaas.kube.client import USER_AGENT
 from kaas.kube.errors import KubeError
 from kaas.kube.objects import Object, metadata, uid
+from kaas.kube.ports import EventType
 from kaas.kube.times import stamp
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,6 @@ COMPONENT = "kaas-controller"
 QUIET = 600.0  # seconds in which the same event of the same object is not sent again
 REMEMBERED = 4096
 MESSAGE_LIMIT = 1024  # kubernetes/pkg/apis/core/validation, events
-
-EventType = Literal["Normal", "Warning"]
 
 
 class _Creates(Protocol):

@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from kaas.api.constants import (
     ANNOTATION_HISTORY,
@@ -20,7 +19,7 @@ from kaas.api.repair import Action, Step, Ticket
 from kaas.kube import resources
 from kaas.kube.errors import Conflict, Unavailable
 from kaas.kube.objects import Object, Ref, annotation, metadata, uid
-from kaas.kube.resources import Resource
+from kaas.kube.ports import Announcer, EventType, Source, Times
 from kaas.kube.times import stamp
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
@@ -37,14 +36,6 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 10.0  # until something that did not answer is asked again
 PASS_SECONDS = 3.0  # between two passes of an act that is not done
-EventType = Literal["Normal", "Warning"]
-
-
-class Source(Protocol):
-    """What the watches have seen of the management cluster."""
-
-    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
-        """The object, None when there is none."""
 
 
 class Writer(Protocol):
@@ -71,20 +62,6 @@ class Nodes(Protocol):
 
     def nodes(self, cluster: ClusterKey) -> Mapping[str, NodeView]:
         """All, as last seen."""
-
-
-class Announcer(Protocol):
-    """Who tells people what happened to an object."""
-
-    async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
-        """Send an Event."""
-
-
-class Times(Protocol):
-    """Where the time of day comes from."""
-
-    def now(self) -> datetime:
-        """Time of day, with zone UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from kaas.api.site import Site
 from kaas.kube import resources
 from kaas.kube.difference import differs, with_applied_hash
 from kaas.kube.objects import Object, is_true, metadata, uid
+from kaas.kube.ports import Source, Times
 from kaas.kube.resources import Resource
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
@@ -46,19 +47,6 @@ AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
 _NOT_YET: Final = Sight(False, LONG_AGO, "it has not been seen yet")
-
-
-class Source(Protocol):
-    """What the watches have seen of the management cluster."""
-
-    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
-        """The object, None when there is none."""
-
-    def list(self, resource: Resource, namespace: str | None = None) -> Sequence[Object]:
-        """All objects of a kind."""
-
-    def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
-        """Objects of a kind that belong to a Cluster API Cluster."""
 
 
 class Writer(Protocol):
@@ -89,13 +77,6 @@ class Servers(Protocol):
 
     async def servers(self, site: Site) -> Mapping[str, ServerView]:
         """All servers of the project, by id. CloudError when it cannot be asked."""
-
-
-class Times(Protocol):
-    """Where the time of day comes from."""
-
-    def now(self) -> datetime:
-        """Time of day, with zone UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from kaas.api.constants import CONDITION_REPAIRS, REPAIR_STATUS_MANAGER
 from kaas.api.repair_status import MAX_MESSAGE, MAX_NODES
 from kaas.kube import resources
 from kaas.kube.objects import Object
-from kaas.kube.resources import Resource
+from kaas.kube.ports import Source, Times
 from kaas.kube.times import stamp
 from kaas.repairs.blindness import due
 from kaas.repairs.climbing import in_flight
@@ -24,25 +24,11 @@ from kaas.repairs.ward import Ward
 _ORDER: Final = ("Repairing", "Waiting", "Quarantined", "Held", "DryRun", "Healed", "Watching")
 
 
-class Source(Protocol):
-    """What the watches have seen."""
-
-    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
-        """The object, None when there is none."""
-
-
 class Writer(Protocol):
     """What is written."""
 
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
         """Server-side apply of the status."""
-
-
-class Times(Protocol):
-    """Where the time of day comes from."""
-
-    def now(self) -> datetime:
-        """Time of day, with zone UTC."""
 
 
 class Report:

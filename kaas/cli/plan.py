@@ -24,7 +24,7 @@ from kaas.clusters.observe import Key
 from kaas.clusters.plan import Step, wanted_of_cloud
 from kaas.clusters.plan import plan as planned
 from kaas.clusters.snapshot import Snapshot
-from kaas.kube.objects import ref_of
+from kaas.kube.objects import name_of, ref_of
 
 Plans = Mapping[Key, Sequence[Step]]
 
@@ -50,10 +50,10 @@ def verdict(plans: Plans) -> ExitCode:
 async def _plans(settings: Settings, names: Sequence[str], files: Sequence[Path]) -> Plans:
     async with session(settings) as connected:
         changed = await _changed(connected, files, explicit=settings.namespace is not None) if files else []
-        keys = [_key(o) for o in changed if (o["apiVersion"], o["kind"]) == CLUSTER]
+        keys = [name_of(o) for o in changed if (o["apiVersion"], o["kind"]) == CLUSTER]
         keys += [(connected.namespace, name) for name in names]
         if not files and not names:
-            keys = [_key(o) for o in await connected.clusters()]
+            keys = [name_of(o) for o in await connected.clusters()]
         snapshots = await _snapshots(connected, list(dict.fromkeys(keys)), changed)
         return {key: planned(await _with_cloud(connected, s)) for key, s in snapshots.items()}
 
@@ -89,10 +89,6 @@ async def _with_cloud(connected: Session, snapshot: Snapshot) -> Snapshot:
         return snapshot
     with directory() as clouds:
         return replace(snapshot, cloud=await SiteClouds(connected.client, clouds).look(snapshot.site))
-
-
-def _key(obj: Object) -> Key:
-    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
 # --- what is printed ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
 from kaas.cli.status import lean
 from kaas.kube import resources
-from kaas.kube.objects import Object, Objects, Ref, annotation, ref_of
+from kaas.kube.objects import Object, Objects, Ref, annotation, name_of, ref_of
 from kaas.kube.resources import CLUSTER_NAME_LABEL
 from kaas.repairs import pauses
 
@@ -89,7 +89,7 @@ async def _replaced(connected: Session, scope: Scope) -> Objects:
         selector = f"{CLUSTER_NAME_LABEL}={scope.cluster}"
         return remembered(await connected.list(resources.MACHINE_DEPLOYMENT, connected.namespace, selector))
     clusters = await connected.clusters(everywhere=True)
-    keys = {_key(c) for c in clusters if scope.every or c["spec"]["site"] == scope.site}
+    keys = {name_of(c) for c in clusters if scope.every or c["spec"]["site"] == scope.site}
     every = await connected.list(resources.MACHINE_DEPLOYMENT, None, CLUSTER_NAME_LABEL)
     return remembered(d for d in every if _cluster_of(d) in keys)
 
@@ -97,10 +97,6 @@ async def _replaced(connected: Session, scope: Scope) -> Objects:
 def remembered(deployments: Iterable[Object]) -> Objects:
     """Those of which replacements are remembered."""
     return [d for d in deployments if annotation(d, ANNOTATION_REPLACED) is not None]
-
-
-def _key(obj: Object) -> tuple[str, str]:
-    return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
 def _cluster_of(part: Object) -> tuple[str, str]:

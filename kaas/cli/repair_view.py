@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from kaas.api.constants import ANNOTATION_HISTORY, ANNOTATION_PAUSED, LABEL_POOL
 from kaas.cli.view import CONTROL_PLANE
-from kaas.kube.objects import Object, annotation, condition, labels
+from kaas.kube.objects import Object, annotation, condition, labels, name_of
 from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
 from kaas.kube.times import stamp
 from kaas.repairs.records import history_of
@@ -126,7 +126,7 @@ def fleet(clusters: Sequence[Object], sites: Iterable[Object], repairs: Sequence
     known = {(r["metadata"]["namespace"], r["metadata"]["name"]): r for r in repairs}
     nodes = [_listed(c, n, known) for c in clusters for n in _repair_of(c).get("nodes") or ()]
     told = {(n.namespace, n.machine) for n in nodes}
-    names = {_name(c) for c in clusters}
+    names = {name_of(c) for c in clusters}
     nodes += [_unlisted(r) for key, r in sorted(known.items()) if key not in told and _cluster_of(r) in names]
     return FleetView(nodes, _breakers(clusters), _paused([*sites, *clusters]))
 
@@ -164,7 +164,7 @@ def story(
 
 def _listed(cluster: Object, node: Object, repairs: dict[tuple[str, str], Object]) -> NodeView:
     """A node that its Cluster's status tells of."""
-    namespace, name = _name(cluster)
+    namespace, name = name_of(cluster)
     return NodeView(
         namespace=namespace,
         cluster=name,
@@ -249,7 +249,7 @@ def _breakers(clusters: Iterable[Object]) -> list[BreakerView]:
 
 def _paused(objects: Iterable[Object]) -> list[tuple[str, str]]:
     said = [(o, annotation(o, ANNOTATION_PAUSED)) for o in objects]
-    return [(f"{o['kind']} {'/'.join(filter(None, _name(o)))}", value) for o, value in said if value is not None]
+    return [(f"{o['kind']} {'/'.join(filter(None, name_of(o)))}", value) for o, value in said if value is not None]
 
 
 def _repair_of(cluster: Object) -> Object:
@@ -260,10 +260,6 @@ def _repair_of(cluster: Object) -> Object:
 def _status(obj: Object | None) -> Object:
     found: Object = (obj or {}).get("status") or {}
     return found
-
-
-def _name(obj: Object) -> tuple[str, str]:
-    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
 def _cluster_of(repair: Object) -> tuple[str, str]:

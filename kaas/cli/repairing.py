@@ -13,7 +13,7 @@ from kaas.api.repair import Action
 from kaas.api.site import Site
 from kaas.kube import lean, resources
 from kaas.kube.errors import Conflict
-from kaas.kube.objects import Object, Ref, labels
+from kaas.kube.objects import Object, Ref, labels, name_of
 from kaas.kube.resources import CLUSTER_NAME_LABEL
 from kaas.kube.workloads import Workloads
 from kaas.openstack.clouds import CloudDirectory
@@ -86,7 +86,7 @@ def _watches(services: Services) -> list[Watch]:
 
 
 def _cluster_key(obj: Object) -> Key:
-    return ("cluster", obj["metadata"].get("namespace") or "", obj["metadata"]["name"])
+    return ("cluster", *name_of(obj))
 
 
 def _of_cluster(obj: Object) -> Iterable[Key]:

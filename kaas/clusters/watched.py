@@ -9,7 +9,7 @@ from kaas.api.constants import LABEL_SITE
 from kaas.clusters.observe import Key
 from kaas.clusters.snapshot import Object
 from kaas.kube import lean, resources
-from kaas.kube.objects import labels
+from kaas.kube.objects import labels, name_of
 from kaas.kube.ports import Source
 from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
@@ -37,26 +37,22 @@ def interests(source: Source) -> list[Interest]:
     """Every kind that a snapshot is made of. `source` tells which Clusters use a Site."""
 
     def of_site(site: str) -> Iterable[Key]:
-        return [_own_key(c) for c in source.list(resources.CLUSTER) if c["spec"]["site"] == site]
+        return [name_of(c) for c in source.list(resources.CLUSTER) if c["spec"]["site"] == site]
 
     def without_cluster(_: Object) -> Iterable[Key]:
         """Those that may wait for a class; the others stay on the one that they have."""
-        keys = [_own_key(c) for c in source.list(resources.CLUSTER)]
+        keys = [name_of(c) for c in source.list(resources.CLUSTER)]
         return [key for key in keys if source.get(resources.CAPI_CLUSTER, *key) is None]
 
     every = [
-        Interest(resources.CLUSTER, lambda o: [_own_key(o)]),
+        Interest(resources.CLUSTER, lambda o: [name_of(o)]),
         Interest(resources.SITE, lambda o: of_site(o["metadata"]["name"])),
-        Interest(resources.RELEASE, lambda _: [_own_key(c) for c in source.list(resources.CLUSTER)]),
+        Interest(resources.RELEASE, lambda _: [name_of(c) for c in source.list(resources.CLUSTER)]),
         Interest(resources.CLUSTER_CLASS, without_cluster, lean.cluster_class),
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
-        Interest(resources.CAPI_CLUSTER, lambda o: [_own_key(o)], lean.cluster),
+        Interest(resources.CAPI_CLUSTER, lambda o: [name_of(o)], lean.cluster),
     ]
     return every + [Interest(r, _cluster_key, lean.machine if r is resources.MACHINE else lean.part) for r in PARTS]
-
-
-def _own_key(obj: Object) -> Key:
-    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
 def _cluster_key(obj: Object) -> Iterable[Key]:

@@ -35,6 +35,12 @@ def ref_of(obj: Object) -> Ref:
     return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"])
 
 
+def name_of(obj: Object) -> tuple[str, str]:
+    """Namespace, empty for a kind without, and name; KeyError for an object without a name."""
+    meta = obj["metadata"]
+    return meta.get("namespace") or "", meta["name"]
+
+
 def metadata(obj: Object) -> dict[str, Any]:
     """`metadata`, empty when missing; a view, not a copy."""
     found: dict[str, Any] = obj.get("metadata") or {}

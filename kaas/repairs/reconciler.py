@@ -20,7 +20,7 @@ from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import Site
 from kaas.kube import resources
 from kaas.kube.difference import differs, with_applied_hash
-from kaas.kube.objects import Object, is_true, metadata, uid
+from kaas.kube.objects import Object, is_true, metadata, name_of, uid
 from kaas.kube.ports import Source, Times
 from kaas.kube.resources import Resource
 from kaas.openstack.errors import CloudError
@@ -174,7 +174,7 @@ class RepairReconciler:
         """The template of each pool, which MachineHealthCheck makes NodeRepairs from."""
         for template in templates(cluster, wanted):
             desired = with_applied_hash(template)
-            live = self._store.get(resources.NODE_REPAIR_TEMPLATE, *_name(template))
+            live = self._store.get(resources.NODE_REPAIR_TEMPLATE, *name_of(template))
             if live is None or differs(desired, live):
                 await self._writer.apply(desired)
 
@@ -226,7 +226,7 @@ class RepairReconciler:
         if self._ward.closed:
             self._ward.forget_closed(key[0], {uid(r) for r in self._store.list(resources.NODE_REPAIR, key[0])})
         for repair in repairs:
-            node = _name(repair)
+            node = name_of(repair)
             progress = records.progress_of(repair)
             over = self._ward.closed.get(node) == uid(repair)
             if progress is None or over or node in self._ward.treatments:
@@ -277,7 +277,7 @@ class RepairReconciler:
     def _look_at_clusters_of(self, site: str) -> None:
         for raw in self._store.list(resources.CLUSTER):
             if raw["spec"]["site"] == site:
-                self._add(("cluster", *_name(raw)))
+                self._add(("cluster", *name_of(raw)))
 
     def _is_busy(self, site: str) -> bool:
         return any(p.machine.site == site for p in self._ward.patients.values())
@@ -328,7 +328,3 @@ class RepairReconciler:
                 self._add(("cluster", *outcome.cluster))
             self._add(FLEET)
         return outcome.again
-
-
-def _name(obj: Object) -> tuple[str, str]:
-    return metadata(obj).get("namespace") or "", metadata(obj)["name"]

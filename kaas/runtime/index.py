@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kaas.kube.objects import Object, Objects, Ref, labels, owner_uids, uid
+from kaas.kube.objects import Object, Objects, Ref, labels, name_of, owner_uids, uid
 from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
 
 _GroupKind = tuple[str, str]
@@ -100,8 +100,7 @@ class Index:
 
 def _entry(obj: Object) -> _Entry:
     group = obj["apiVersion"].rpartition("/")[0]
-    meta = obj["metadata"]
-    return (group, obj["kind"]), (meta.get("namespace") or "", meta["name"])
+    return (group, obj["kind"]), name_of(obj)
 
 
 def _discard(index: dict[Any, set[_Entry]], key: Any, entry: _Entry) -> None:

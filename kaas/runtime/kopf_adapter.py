@@ -22,7 +22,7 @@ from yarl import URL
 
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import KubeError
-from kaas.kube.objects import Object
+from kaas.kube.objects import Object, name_of
 from kaas.kube.resources import Resource
 from kaas.runtime.backlog import Backoff
 from kaas.runtime.clock import Clock, SystemClock
@@ -299,14 +299,10 @@ class _Lists:
         names = self._names.setdefault(url.path, set())
         resource, namespace = self._paths[url.path]
         answer["items"] = [self._small(resource, item) for item in answer["items"] or []]
-        names.update(_name(item) for item in answer["items"])
+        names.update(name_of(item) for item in answer["items"])
         meta = answer.get("metadata") or {}
         if not meta.get("continue"):
             self._report(resource, namespace, self._names.pop(url.path), str(meta.get("resourceVersion") or ""))
-
-
-def _name(item: Object) -> Name:
-    return item["metadata"].get("namespace") or "", item["metadata"]["name"]
 
 
 class _Pauses(Iterable[float]):

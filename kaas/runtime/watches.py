@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
-from kaas.kube.objects import Object, uid
+from kaas.kube.objects import Object, name_of, uid
 from kaas.kube.resources import Resource
 from kaas.runtime.index import Index
 
@@ -115,7 +115,7 @@ class Feed:
             self._gone(resource, obj)
         else:
             self._there(resource, obj)
-        self._arrived(resource, _name(obj))
+        self._arrived(resource, name_of(obj))
 
     def listing(self, resource: Resource, namespace: str) -> None:
         """Expect a new list; after a restored backup its versions may be older than those seen before."""
@@ -129,7 +129,7 @@ class Feed:
     def listed(self, resource: Resource, namespace: str, names: set[Name], version: str) -> None:
         """A list has been read: what the index has in its scope and the list has not is gone."""
         scope = self._scopes.setdefault((resource.group_kind, namespace), _Kind())
-        known = {_name(o): o for o in self._index.list(resource, namespace or None)}
+        known = {name_of(o): o for o in self._index.list(resource, namespace or None)}
         for name in known.keys() - names:
             self._gone(resource, known[name])
         scope.pending = names - known.keys()
@@ -138,13 +138,13 @@ class Feed:
         self._check()
 
     def _there(self, resource: Resource, obj: Object) -> None:
-        known = self._index.get(resource, *_name(obj))
+        known = self._index.get(resource, *name_of(obj))
         if known is None and self._is_outdated(resource, obj):
             return
         if known is not None and _version(known) == _version(obj) and uid(known) == uid(obj):
             return
         before = self._index.put(obj)
-        after = self._index.get(resource, *_name(obj))
+        after = self._index.get(resource, *name_of(obj))
         if before is None or after is None or not _same(before, after):
             self._notify(resource, before, after)
 
@@ -155,7 +155,7 @@ class Feed:
 
     def _is_outdated(self, resource: Resource, obj: Object) -> bool:
         """Whether a list newer than this state did not have the object: an event that was overtaken by the list."""
-        name = _name(obj)
+        name = name_of(obj)
         for namespace in ("", name[0]):
             scope = self._scopes.get((resource.group_kind, namespace))
             if scope and name not in scope.pending and _version(obj) <= scope.floor:
@@ -174,7 +174,7 @@ class Feed:
             for key in subscription.watch.keys(obj):
                 subscription.add(key)
         except Exception:
-            log.exception("no keys for %s %s", obj.get("kind"), "/".join(_name(obj)))
+            log.exception("no keys for %s %s", obj.get("kind"), "/".join(name_of(obj)))
 
     def _arrived(self, resource: Resource, name: Name) -> None:
         for namespace in ("", name[0]):
@@ -186,11 +186,6 @@ class Feed:
     def _check(self) -> None:
         if self.synced:
             self._on_sync()
-
-
-def _name(obj: Object) -> Name:
-    meta = obj["metadata"]
-    return meta.get("namespace") or "", meta["name"]
 
 
 def _same(before: Object, after: Object) -> bool:

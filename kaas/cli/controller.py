@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kaas.api.parsed import Parsed
 from kaas.api.repair import Limits, Mode
 from kaas.cli.clouds import directory
 from kaas.cli.exits import CliError, ExitCode
@@ -73,7 +74,8 @@ def controller(settings: Settings, options: Options) -> None:
 async def _controller(settings: Settings, options: Options) -> None:
     with directory() as clouds:
         async with AsyncExitStack() as ending:
-            features = [clusters(clouds, options.workers), repairs(clouds, options.repairs, ending)]
+            parsed = Parsed()
+            features = [clusters(clouds, options.workers, parsed), repairs(clouds, options.repairs, parsed, ending)]
             await run_controller(_settings(settings, options), features)
 
 
@@ -88,14 +90,14 @@ def _settings(settings: Settings, options: Options) -> ControllerSettings:
     )
 
 
-def clusters(clouds: CloudDirectory, workers: int) -> Feature:
-    """The feature that brings Clusters to Cluster API."""
+def clusters(clouds: CloudDirectory, workers: int, parsed: Parsed) -> Feature:
+    """The feature that brings Clusters to Cluster API. parsed: shared with other features."""
 
     def watches(services: Services) -> Sequence[Watch]:
         return [Watch(i.resource, i.keys, transform=i.keep) for i in interests(services.index)]
 
     def reconciler(services: Services) -> ClusterReconciler:
         sites = SiteClouds(services.client, clouds, CLOUD_PATIENCE)
-        return ClusterReconciler(services.index, services.client, sites, services.clock, services.events)
+        return ClusterReconciler(services.index, services.client, sites, services.clock, services.events, parsed=parsed)
 
     return Feature("clusters", watches, reconciler, workers)

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from kaas.api.constants import ANNOTATION_REPAIR, LABEL_CLUSTER
+from kaas.api.parsed import Parsed
 from kaas.api.repair import Action
 from kaas.api.site import Site
 from kaas.kube import lean, resources
@@ -45,8 +46,8 @@ GIVE_BACK_TRIES = 5  # the Node is written by its kubelet and others all the tim
 WORKERS = 16  # a pass may wait some seconds for a cloud or cluster that does not answer
 
 
-def repairs(clouds: CloudDirectory, settings: FleetSettings, ending: AsyncExitStack) -> Feature:
-    """The feature that repairs nodes. ending: closes what it opens, when the controller ends."""
+def repairs(clouds: CloudDirectory, settings: FleetSettings, parsed: Parsed, ending: AsyncExitStack) -> Feature:
+    """The feature that repairs nodes. parsed: shared with other features. ending: closes what it opens, at the end."""
 
     def watches(services: Services) -> Sequence[Watch]:
         return _watches(services)
@@ -54,7 +55,8 @@ def repairs(clouds: CloudDirectory, settings: FleetSettings, ending: AsyncExitSt
     def reconciler(services: Services) -> RepairReconciler:
         workloads = _workloads(services)
         ending.push_async_callback(workloads.close)
-        return _reconciler(services, workloads, clouds, settings)
+        nova = Nova(services.client, clouds, partial(_site, services.index, parsed))
+        return _reconciler(services, workloads, nova, settings, parsed)
 
     return Feature("repairs", watches, reconciler, WORKERS)
 
@@ -126,22 +128,21 @@ class _Nodes:
 
 
 def _reconciler(
-    services: Services, workloads: Workloads[NodeView], clouds: CloudDirectory, settings: FleetSettings
+    services: Services, workloads: Workloads[NodeView], nova: Nova, settings: FleetSettings, parsed: Parsed
 ) -> RepairReconciler:
     """Everything put together."""
     index, client, clock = services.index, services.client, services.clock
     ward, metrics, nodes = Ward(settings), RepairMetrics(services.metrics.registry), _Nodes(workloads)
-    nova = Nova(client, clouds, partial(_site, index))
     hands = Hands(nodes, _acts(services, workloads, nova), partial(give_back, workloads), ward.is_sick)
     carrier = Carrier(ward, CarrierOffice(index, client, services.events, clock, ticket.send), hands, metrics)
-    office = Office(index, client, clock, metrics, services.add)
+    office = Office(index, client, clock, metrics, services.add, parsed)
     eyes = Eyes(nodes, nova, partial(revive, client))
     return RepairReconciler(ward, office, eyes, carrier, Report(index, client, ward, clock))
 
 
-def _site(index: Index, name: str) -> Site | None:
+def _site(index: Index, parsed: Parsed, name: str) -> Site | None:
     raw = index.get(resources.SITE, None, name)
-    return Site.model_validate(raw) if raw else None
+    return parsed(Site.model_validate, raw) if raw else None
 
 
 def _acts(services: Services, workloads: Workloads[NodeView], nova: Nova) -> dict[Action, Act]:

@@ -71,15 +71,27 @@ WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"
 
 
 class ClusterReconciler:
-    """Brings one Cluster after another to what it says. Holds no state but what it has parsed and asked."""
+    """Brings one Cluster after another to what it says. Holds no state but what it has parsed and asked.
 
-    def __init__(self, store: Store, writer: Writer, clouds: Clouds, clock: Times, events: Announcer) -> None:
+    parsed: models that are shared with others of the same event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        clouds: Clouds,
+        clock: Times,
+        events: Announcer,
+        *,
+        parsed: Parsed | None = None,
+    ) -> None:
         self._store = store
         self._writer = writer
         self._clouds = clouds
         self._clock = clock
         self._events = events
-        self._parsed = Parsed()
+        self._parsed = parsed or Parsed()
         self._faults = Faults(clouds)
 
     async def reconcile(self, key: Key) -> float | None:

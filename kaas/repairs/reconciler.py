@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -81,13 +81,17 @@ class Servers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The management cluster, and how more is asked for. add: has a key reconciled as soon as a worker is free."""
+    """The management cluster, and how more is asked for.
+
+    add: has a key reconciled as soon as a worker is free. parsed: models, shared with others of the same event loop.
+    """
 
     store: Source
     writer: Writer
     clock: Times
     metrics: RepairMetrics
     add: Callable[[Key], None]
+    parsed: Parsed = field(default_factory=Parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class RepairReconciler:
         self._nodes, self._servers, self._reviver = eyes.nodes, eyes.servers, eyes.revive
         self._carrier = carrier
         self._report = report
-        self._parsed = Parsed()
+        self._parsed = office.parsed
         self._looked_at: set[str] = set()  # Sites whose cloud is looked at again and again
 
     async def reconcile(self, key: Key) -> float | None:
@@ -143,7 +147,7 @@ class RepairReconciler:
         if capi is not None and is_true(capi, "ControlPlaneInitialized"):
             self._nodes.follow(key)
         missing = "; ".join(missing_templates(cluster, named))
-        observed = replace(self._look(key, cluster, site, capi, wanted), missing=missing)
+        observed = self._look(key, cluster, site, capi, wanted, missing)
         if site.metadata.name not in self._looked_at:
             self._add(("site", site.metadata.name))
         if self._ward.put(observed):
@@ -179,7 +183,13 @@ class RepairReconciler:
                 await self._writer.apply(desired)
 
     def _look(
-        self, key: ClusterKey, cluster: Cluster, site: Site, capi: Object | None, wanted: Mapping[str, RepairPolicy]
+        self,
+        key: ClusterKey,
+        cluster: Cluster,
+        site: Site,
+        capi: Object | None,
+        wanted: Mapping[str, RepairPolicy],
+        missing: str,
     ) -> Observed:
         now = self._clock.now()
 
@@ -200,6 +210,7 @@ class RepairReconciler:
             policies=wanted,
             progress=self._ward.progress_of(key),
             paused=pause_of(cluster, now),
+            missing=missing,
         )
         observed = observe(seen, self._ward.traces[key], now)
         return self._believed(observed, now)

@@ -61,6 +61,7 @@ class Feed:
     def __init__(self, index: Index, subscriptions: Iterable[Subscription]) -> None:
         self._index = index
         self._subscriptions: dict[tuple[str, str], list[Subscription]] = {}
+        self._transforms: dict[tuple[str, str], list[Callable[[Object], Object]]] = {}
         self._resources: dict[tuple[str, str], Resource] = {}
         for subscription in subscriptions:
             self._subscribe(subscription)
@@ -73,6 +74,9 @@ class Feed:
         if others and others[0].watch.label_selector != subscription.watch.label_selector:
             raise ValueError(f"{resource} is watched with two label selectors; give all its watches the same one")
         others.append(subscription)
+        transform, known = subscription.watch.transform, self._transforms.setdefault(resource.group_kind, [])
+        if transform and transform not in known:  # two features may keep the same of a kind
+            known.append(transform)
         self._resources.setdefault(resource.group_kind, resource)
 
     @property
@@ -103,9 +107,8 @@ class Feed:
         """The object as it is kept. From any thread."""
         obj.setdefault("apiVersion", resource.api_version)  # items of a list come without
         obj.setdefault("kind", resource.kind)
-        for subscription in self._subscriptions[resource.group_kind]:
-            if subscription.watch.transform:
-                obj = subscription.watch.transform(obj)
+        for transform in self._transforms[resource.group_kind]:
+            obj = transform(obj)
         return obj
 
     def event(self, resource: Resource, event_type: str | None, obj: Object) -> None:

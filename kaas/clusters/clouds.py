@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kaas.api.site import Credentials as SiteCredentials
 from kaas.api.site import Site
 from kaas.clusters.snapshot import Cloud, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.clouds import CloudDirectory
-from kaas.openstack.credentials import Credentials, CredentialsInvalid, from_secret
 from kaas.openstack.errors import CloudError, Problem
 from kaas.openstack.facts import CloudFacts
+from kaas.openstack.sites import NoCredentials, credentials_of
 
 # Without these nobody can say whether what is wanted is there; an unknown quota only means that it is not checked.
 NEEDED = ("images", "flavors", "external_networks", "zones")
@@ -37,38 +36,24 @@ class SiteClouds:
 
     async def look(self, site: Site) -> Cloud:
         """What the cloud has, or the problem; never raises for a Secret or cloud that is wrong or away."""
-        credentials = site.spec.credentials
-        if credentials is None:
-            return Cloud(problem=("CredentialsMissing", f"Site {site.metadata.name} has no spec.credentials: add them"))
-        found = await self._sign_in(site, credentials)
-        if isinstance(found, Cloud):
-            return found
-        return seen(await self._directory.facts(found, self._patience), site.metadata.name)
+        try:
+            credentials = await credentials_of(site, self._secret)
+        except NoCredentials as missing:
+            return Cloud(problem=(missing.reason, str(missing)))
+        return seen(await self._directory.facts(credentials, self._patience), site.metadata.name)
 
     async def server_fault(self, site: Site, server: str) -> str | None:
         """Why a server is in ERROR, in Nova's words; None when the cloud could not be asked."""
-        credentials = site.spec.credentials
-        found = await self._sign_in(site, credentials) if credentials else None
-        if not isinstance(found, Credentials):
-            return None
         try:
-            fault = await self._directory.server_fault(found, server)
-        except CloudError:
+            fault = await self._directory.server_fault(await credentials_of(site, self._secret), server)
+        except (NoCredentials, CloudError):
             return None
         if fault is None:
             return f"there is no server {server}"
         return fault.message or f"server {server} is {fault.status}, for no reason given"
 
-    async def _sign_in(self, site: Site, credentials: SiteCredentials) -> Credentials | Cloud:
-        secret = credentials.secret
-        where = f"Site {site.metadata.name} spec.credentials.secret {secret.namespace}/{secret.name}"
-        found = await self._reader.get(Ref("v1", "Secret", secret.namespace, secret.name))
-        if found is None:
-            return Cloud(problem=("SecretNotFound", f"{where}: there is no such Secret; create it with clouds.yaml"))
-        try:
-            return from_secret(found.get("data") or {}, credentials.cloud, site.spec.region)
-        except CredentialsInvalid as error:
-            return Cloud(problem=("SecretInvalid", f"{where}: {error}"))
+    async def _secret(self, namespace: str, name: str) -> Object | None:
+        return await self._reader.get(Ref("v1", "Secret", namespace, name))
 
 
 def seen(facts: CloudFacts, site: str) -> Cloud:

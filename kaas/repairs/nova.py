@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from kaas.api.site import Credentials as SiteCredentials
-from kaas.api.site import CredentialsSecret, Site
+from kaas.api.site import Site
 from kaas.kube.objects import Object, Ref
 from kaas.openstack.clouds import CloudDirectory
-from kaas.openstack.credentials import Credentials, CredentialsInvalid, from_secret
+from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind, Problem
 from kaas.openstack.facts import ServerAction, ServerFacts
+from kaas.openstack.sites import NoCredentials, credentials_of
 from kaas.repairs.facts import ServerView
 
 KEPT_SECONDS = 600.0
+_Told = tuple[SiteCredentials | None, str | None]  # what of a Site decides where is signed in, and how
 
 
 class Reader(Protocol):
@@ -46,7 +48,7 @@ class Nova:
         self._directory = directory
         self._site = site
         self._clock = clock
-        self._known: dict[str, tuple[float, CredentialsSecret, Credentials]] = {}
+        self._known: dict[str, tuple[float, _Told, Credentials]] = {}
 
     async def servers(self, site: Site) -> Mapping[str, ServerView]:
         """All servers of a Site's project, by id."""
@@ -88,25 +90,18 @@ class Nova:
         return await self._sign_in(site)
 
     async def _sign_in(self, site: Site) -> Credentials:
-        told = site.spec.credentials
-        if told is None:
-            raise _invalid(f"Site {site.metadata.name} has no spec.credentials: add them")
-        known = self._known.get(site.metadata.name)
-        if known and known[1] == told.secret and self._clock() - known[0] < KEPT_SECONDS:
+        told, known = (site.spec.credentials, site.spec.region), self._known.get(site.metadata.name)
+        if known and known[1] == told and self._clock() - known[0] < KEPT_SECONDS:
             return known[2]
-        credentials = await self._read(site, told)
-        self._known[site.metadata.name] = (self._clock(), told.secret, credentials)
+        try:
+            credentials = await credentials_of(site, self._secret)
+        except NoCredentials as missing:
+            raise _invalid(str(missing)) from missing
+        self._known[site.metadata.name] = (self._clock(), told, credentials)
         return credentials
 
-    async def _read(self, site: Site, told: SiteCredentials) -> Credentials:
-        where = f"Site {site.metadata.name} spec.credentials.secret {told.secret.namespace}/{told.secret.name}"
-        found = await self._reader.get(Ref("v1", "Secret", told.secret.namespace, told.secret.name))
-        if found is None:
-            raise _invalid(f"{where}: there is no such Secret; create it with clouds.yaml")
-        try:
-            return from_secret(found.get("data") or {}, told.cloud, site.spec.region)
-        except CredentialsInvalid as error:
-            raise _invalid(f"{where}: {error}") from error
+    async def _secret(self, namespace: str, name: str) -> Object | None:
+        return await self._reader.get(Ref("v1", "Secret", namespace, name))
 
 
 def view(facts: ServerFacts) -> ServerView:

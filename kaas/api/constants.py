@@ -24,6 +24,8 @@ FINALIZER: Final = f"{GROUP}/cluster"
 
 LABEL_CLUSTER: Final = f"{GROUP}/cluster"
 LABEL_POOL: Final = f"{GROUP}/pool"
+CONTROL_PLANE_POOL: Final = ""
+"""Stands for the control plane where a pool's name is asked for."""
 LABEL_SITE: Final = f"{GROUP}/site"
 LABEL_REVISION: Final = f"{GROUP}/class-revision"
 
@@ -57,4 +59,4 @@ ANNOTATION_REPLACED: Final = f"{GROUP}/repair-replaced"
 """When its last machines were replaced by a repair, and whether it helped, as JSON."""
 
 LABEL_QUARANTINED: Final = f"{GROUP}/quarantined"
-"""Label of a Machine and a Node in quarantine, and key of the Node's taint."""
+"""Label of a Node in quarantine (the signal), key of its taint (NoSchedule: what runs stays), and annotation (why)."""

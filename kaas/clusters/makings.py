@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 
-from kaas.api.constants import LABEL_POOL
+from kaas.api.constants import CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.clusters.snapshot import Object
-
-CONTROL_PLANE = ""
-"""Stands for the control plane where a pool's name is asked for."""
 
 
 def replaced_pools(live: Object, desired: Object) -> frozenset[str]:
@@ -26,7 +23,7 @@ def _makings(cluster: Object) -> dict[tuple[str, str], str]:
     variables = _values(topology.get("variables"))
     version = topology.get("version")
     every = [topology.get("classRef"), version, (variables.get("images") or {}).get(version)]
-    found = {(CONTROL_PLANE, ""): _text([*every, variables.get("controlPlaneFlavor")])}
+    found = {(CONTROL_PLANE_POOL, ""): _text([*every, variables.get("controlPlaneFlavor")])}
     for part in (topology.get("workers") or {}).get("machineDeployments") or ():
         labels = (part.get("metadata") or {}).get("labels") or {}
         own = [part.get("class"), part.get("failureDomain"), _values((part.get("variables") or {}).get("overrides"))]

@@ -13,10 +13,17 @@ from typing import Any
 
 from kaas.api.constants import GROUP
 from kaas.kube.objects import Object
-from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, CORE, DEPLOYMENT_NAME_LABEL
+from kaas.kube.resources import (
+    CLUSTER_NAME_LABEL,
+    CONTROL_PLANE_LABEL,
+    DEPLOYMENT_NAME_LABEL,
+    PAUSED_ANNOTATION,
+    REMEDIATE_ANNOTATION,
+    SKIP_REMEDIATION_ANNOTATION,
+)
 
 APPLIED = f"{GROUP}/applied"
-KEPT_OF_OTHERS = frozenset({f"{CORE}/remediate-machine", f"{CORE}/skip-remediation", f"{CORE}/paused"})
+KEPT_OF_OTHERS = frozenset({REMEDIATE_ANNOTATION, SKIP_REMEDIATION_ANNOTATION, PAUSED_ANNOTATION})
 KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
 KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, DEPLOYMENT_NAME_LABEL})
 KEPT_STATUS = (

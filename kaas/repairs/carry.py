@@ -20,6 +20,7 @@ from kaas.kube import resources
 from kaas.kube.errors import Conflict, Unavailable
 from kaas.kube.objects import Object, Ref, annotation, metadata, uid
 from kaas.kube.ports import Announcer, EventType, Source, Times
+from kaas.kube.resources import REMEDIATE_ANNOTATION, SKIP_REMEDIATION_ANNOTATION
 from kaas.kube.times import stamp
 from kaas.openstack.errors import CloudError
 from kaas.repairs import records
@@ -27,7 +28,6 @@ from kaas.repairs.actions import COMMITTED
 from kaas.repairs.acts.task import Act, ActFailed, Result, Task
 from kaas.repairs.decisions import Decision, Finish
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, Patient, Progress
-from kaas.repairs.machines import REMEDIATE, SKIP
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.told import told
 from kaas.repairs.ward import Treatment, Ward
@@ -212,7 +212,7 @@ class Carrier:
 
     async def _hand_over(self, key: NodeKey, treatment: Treatment, machine: Object) -> None:
         """Have Cluster API leave a machine alone that a person has now, and tell that person."""
-        await self._annotate(machine, {SKIP: "", ANNOTATION_RELEASED: None})
+        await self._annotate(machine, {SKIP_REMEDIATION_ANNOTATION: "", ANNOTATION_RELEASED: None})
         if patient := self._ward.patient(key):
             self._ticket(treatment, patient)
 
@@ -239,8 +239,8 @@ class Carrier:
 
     async def _write(self, key: NodeKey, treatment: Treatment, machine: Object) -> None:
         """Write down how far the repair is, in a NodeRepair that is made if MachineHealthCheck has made none."""
-        if annotation(machine, REMEDIATE) is None:
-            await self._annotate(machine, {REMEDIATE: ""})
+        if annotation(machine, REMEDIATE_ANNOTATION) is None:
+            await self._annotate(machine, {REMEDIATE_ANNOTATION: ""})
         if self._store.get(resources.NODE_REPAIR, *key) is None:
             try:
                 await self._writer.create(records.node_repair(machine, treatment.policy))
@@ -290,8 +290,8 @@ class Carrier:
         now = self._clock.now()
         tried = records.over(progress, now, healed=end.healed)
         notes = {ANNOTATION_HISTORY: records.with_history(records.history_of(machine), tried)}
-        gone = [REMEDIATE, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON]
-        gone += [SKIP] if progress.quarantined else []
+        gone = [REMEDIATE_ANNOTATION, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON]
+        gone += [SKIP_REMEDIATION_ANNOTATION] if progress.quarantined else []
         await self._annotate(machine, {**notes, **dict.fromkeys(gone)})
         await self._writer.delete(Ref(resources.NODE_REPAIR.api_version, resources.NODE_REPAIR.kind, *key))
         if annotation(machine, ANNOTATION_RELEASED) is not None:  # last: until then it says why the node is let go

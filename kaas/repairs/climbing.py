@@ -8,11 +8,8 @@ from datetime import datetime, timedelta
 
 from kaas.api.repair import Action, RepairPolicy, Step
 from kaas.repairs.actions import DISRUPTIVE, NEW_BOOT, RANK
-from kaas.repairs.facts import Finding, Patient, Try
+from kaas.repairs.facts import SKIPPED, SUCCEEDED, Finding, Patient, Try
 from kaas.repairs.reasons import Reason
-
-SUCCEEDED = "Succeeded"
-SKIPPED = "Skipped"
 
 MINUTE, HOUR = 60, 3600  # in seconds
 

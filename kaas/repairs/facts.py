@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from kaas.api.repair import Action, Limits, Mode, RepairPolicy
 
@@ -121,6 +122,13 @@ class Finding:
     """Whether the cloud says so (Nova's view of the server): then it counts only while the cloud can be seen."""
     asked: bool = False
     """Whether a person asks for it; `entry` is the action asked for, Wait for whatever the ladder says."""
+
+
+SUCCEEDED: Final = "Succeeded"
+FAILED: Final = "Failed"
+TIMED_OUT: Final = "TimedOut"
+SKIPPED: Final = "Skipped"
+CALLED_OFF: Final = "CalledOff"
 
 
 @dataclass(frozen=True, slots=True)

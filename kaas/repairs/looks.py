@@ -11,7 +11,7 @@ from typing import Final
 from kaas.api.repair import Action
 from kaas.repairs.conditions import GPU_FAULT, NODE_NOT_READY, NODE_SILENT
 from kaas.repairs.devices import MIG_CHANGING, lacking
-from kaas.repairs.facts import MachineView, NodeView
+from kaas.repairs.facts import SUCCEEDED, MachineView, NodeView
 from kaas.repairs.gpu_faults import judge, quoted
 from kaas.repairs.subject import Seen, Subject
 from kaas.repairs.traces import CALM, FLAPPING_WINDOW
@@ -109,7 +109,7 @@ def _recurred(subject: Subject) -> Counter[int | None]:
     ended = [
         t.ended
         for t in subject.past.history
-        if t.cause == GPU_FAULT and t.outcome == "Succeeded" and t.action in _REBOOTS and t.ended >= day
+        if t.cause == GPU_FAULT and t.outcome == SUCCEEDED and t.action in _REBOOTS and t.ended >= day
     ]
     seen = {number: first for number, (first, last) in subject.trace.xids.items() if last >= day}
     counted: Counter[int | None] = Counter()

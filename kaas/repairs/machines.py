@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from kaas.api.constants import ANNOTATION_REPAIR, LABEL_POOL
+from kaas.api.constants import ANNOTATION_REPAIR, CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels
-from kaas.kube.resources import CONTROL_PLANE_LABEL, CORE
+from kaas.kube.resources import (
+    CONTROL_PLANE_LABEL,
+    PAUSED_ANNOTATION,
+    REMEDIATE_ANNOTATION,
+    SKIP_REMEDIATION_ANNOTATION,
+)
 from kaas.kube.times import at
 from kaas.repairs.facts import ClusterKey, MachineView
 
-CONTROL_PLANE_POOL: Final = ""
-"""Stands for the control plane where a pool's name is asked for."""
-
-REMEDIATE: Final = f"{CORE}/remediate-machine"
-"""Makes MachineHealthCheck find a Machine unhealthy: put on by us for what it cannot see itself."""
-SKIP: Final = f"{CORE}/skip-remediation"
-"""Makes MachineHealthCheck leave a Machine alone: put on by us for what a person has in hand."""
-_NOT_TOUCHED: Final = (SKIP, f"{CORE}/paused")
+_NOT_TOUCHED: Final = (SKIP_REMEDIATION_ANNOTATION, PAUSED_ANNOTATION)
 
 
 def machine_view(machine: Object, cluster: ClusterKey, site: str, server: str | None = None) -> MachineView:
@@ -69,7 +67,7 @@ def _etcd(machine: Object) -> bool | None:
 def _failed_check(machine: Object) -> str | None:
     """What MachineHealthCheck found; our own mark, which it repeats, is not news."""
     found = condition(machine, "HealthCheckSucceeded")
-    if found is None or found.get("status") != "False" or annotation(machine, REMEDIATE) is not None:
+    if found is None or found.get("status") != "False" or annotation(machine, REMEDIATE_ANNOTATION) is not None:
         return None
     return found.get("message") or found.get("reason") or "unhealthy"
 

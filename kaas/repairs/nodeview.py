@@ -9,12 +9,9 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
-from kaas.api.constants import GROUP
+from kaas.api.constants import ANNOTATION_REPAIR
 from kaas.kube.objects import Object, annotation, is_deleting, labels, metadata
 from kaas.repairs.facts import NodeCondition, NodeView
-
-REQUEST: Final = f"{GROUP}/repair"
-"""Annotation of a Node or Machine by which a person asks for a repair."""
 
 # NVIDIA GPU operator: set by its MIG manager, as success, pending, rebooting or failed.
 MIG_STATE: Final = "nvidia.com/mig.config.state"
@@ -40,7 +37,7 @@ def node_view(node: Object) -> NodeView:
         mig_state=_shared(labels(node).get(MIG_STATE)),
         unschedulable=bool((node.get("spec") or {}).get("unschedulable")),
         deleting=is_deleting(node),
-        request=annotation(node, REQUEST),
+        request=annotation(node, ANNOTATION_REPAIR),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kaas.api.cluster import Cluster, NodePool
-from kaas.api.constants import ANNOTATION_PAUSED, LABEL_POOL
+from kaas.api.constants import ANNOTATION_PAUSED, CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import GpuFacts, Site
 from kaas.kube.objects import Object, condition, is_true, labels, metadata
@@ -26,7 +26,7 @@ from kaas.repairs.facts import (
     ServerView,
     Sight,
 )
-from kaas.repairs.machines import CONTROL_PLANE_POOL, machine_view, works
+from kaas.repairs.machines import machine_view, works
 from kaas.repairs.pauses import paused
 from kaas.repairs.records import history_of, replaced_of
 from kaas.repairs.settings import limits_of_cluster

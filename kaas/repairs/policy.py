@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kaas.api.cluster import Cluster, NodePool
+from kaas.api.constants import CONTROL_PLANE_POOL
 from kaas.api.node_repair_template import NodeRepairTemplate
 from kaas.api.repair import Mode, RepairPolicy, strictest
 from kaas.api.site import Site
 from kaas.repairs.ladders import PoolKind, kind_of, policy_for
 from kaas.repairs.settings import POOL_LIMITS, filled
-
-CONTROL_PLANE = ""
-"""Stands for the control plane where a pool's name is asked for."""
 
 
 class Policies(dict[str, RepairPolicy]):
@@ -24,7 +22,7 @@ class Policies(dict[str, RepairPolicy]):
 
 def policies(cluster: Cluster, site: Site, templates: Mapping[str, NodeRepairTemplate]) -> Policies:
     """Policies of the control plane ("") and of every pool. templates: of the Cluster's namespace, by name."""
-    found = Policies({CONTROL_PLANE: policy_of(cluster, None, site)})
+    found = Policies({CONTROL_PLANE_POOL: policy_of(cluster, None, site)})
     for pool in cluster.spec.node_pools:
         found[pool.name] = policy_of(cluster, pool, site, templates.get(template_of(cluster, pool) or ""))
     return found

@@ -18,19 +18,13 @@ from kaas.kube.objects import Object, annotation, metadata, owner_reference
 from kaas.kube.resources import CLUSTER_NAME_LABEL, NODE_REPAIR
 from kaas.kube.times import at, stamp, whole
 from kaas.repairs.decisions import Act
-from kaas.repairs.facts import Progress, Try
+from kaas.repairs.facts import CALLED_OFF, FAILED, SKIPPED, SUCCEEDED, TIMED_OUT, Progress, Try
 
 KEPT_TRIES: Final = 10
 """Tries that are remembered of a machine, and replacements of a pool."""
 MOST_TRIED: Final = 20
 """Tries that the status of one repair tells."""
 MOST_WORDS: Final = MAX_MESSAGE
-
-SUCCEEDED: Final = "Succeeded"
-FAILED: Final = "Failed"
-TIMED_OUT: Final = "TimedOut"
-SKIPPED: Final = "Skipped"
-CALLED_OFF: Final = "CalledOff"
 
 _CORDONS: Final = frozenset({Action.DRAIN, Action.QUARANTINE})
 

@@ -18,7 +18,7 @@ from kaas.repairs.climbing import in_flight
 from kaas.repairs.decisions import Hold
 from kaas.repairs.facts import ClusterKey, Patient
 from kaas.repairs.reasons import Reason
-from kaas.repairs.told import Words, words
+from kaas.repairs.told import Words, condition_of, words
 from kaas.repairs.ward import Ward
 
 _ORDER: Final = ("Repairing", "Waiting", "Quarantined", "Held", "DryRun", "Healed", "Watching")
@@ -144,16 +144,7 @@ def _condition(
 ) -> Object:
     """Whether sick nodes of the Cluster are repaired; without any, whether they would be."""
     reason, message = _obstacle(ward, key, patients, said)
-    status = "False" if reason else "True"
-    known = next((c for c in before.get("conditions") or () if c["type"] == CONDITION_REPAIRS), None)
-    since = known["lastTransitionTime"] if known and known["status"] == status else stamp(now)
-    return {
-        "type": CONDITION_REPAIRS,
-        "status": status,
-        "reason": reason or "Allowed",
-        "message": message[:MAX_MESSAGE],
-        "lastTransitionTime": since,
-    }
+    return condition_of(CONDITION_REPAIRS, not reason, reason or "Allowed", message, before, now)
 
 
 def _obstacle(

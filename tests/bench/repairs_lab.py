@@ -11,10 +11,11 @@ from kaas_lab.machines import faults
 from kaas_lab.machines.faults import Fault
 from kaas_lab.openstack import connect, load
 
+from kaas.api.constants import ANNOTATION_HISTORY
 from tests.bench.bench import Bench
 from tests.bench.controllers import until
 from tests.bench.figures import Figure, Limit
-from tests.e2e.hospital import HISTORY, METAL, NAME, OURS, VM, Hospital, cluster
+from tests.e2e.hospital import METAL, NAME, OURS, VM, Hospital, cluster
 from tests.e2e.platform import CRDS, Object, platform
 
 FIRST_ACTION = Limit(10.0)  # seconds beyond the tolerance time
@@ -70,5 +71,5 @@ def _tolerance(template: Object, signal: str) -> float:
 
 def _history(hospital: Hospital, node: str) -> list[Object]:
     (machine,) = (m for m in hospital.platform.items(OURS) if m["status"].get("nodeRef", {}).get("name") == node)
-    found: list[Object] = json.loads(machine["metadata"]["annotations"][HISTORY])
+    found: list[Object] = json.loads(machine["metadata"]["annotations"][ANNOTATION_HISTORY])
     return found

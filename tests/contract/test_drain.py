@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from kaas_lab.management import Management
 
+from kaas.api.constants import LABEL_QUARANTINED
 from kaas.api.repair import Action, Step
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import Unavailable
 from kaas.kube.objects import Object, annotation, labels, ref_of
 from kaas.kube.resources import EVENT, POD
-from kaas.repairs.acts.cordon import CORDONED, node_ref, uncordon
+from kaas.repairs.acts.cordon import CORDONED, node_ref
 from kaas.repairs.acts.drain import Drain
 from kaas.repairs.acts.eviction import DISRUPTION
 from kaas.repairs.acts.plugin import RestartDevicePlugin
-from kaas.repairs.acts.quarantine import QUARANTINED, Quarantine, release
+from kaas.repairs.acts.quarantine import Quarantine, release
 from kaas.repairs.acts.task import ActFailed, Task
 from kaas.repairs.facts import ClusterKey, Finding, MachineView, NodeView, Patient
 from tests.contract.api_server import ApiServer
@@ -174,17 +175,17 @@ async def test_a_drain(ward: Ward) -> None:
     result = await drain(ward.task(), after(9))
     assert (result.done, result.message) == (True, "drained")
     assert set(await ward.pods()) == {"agent", "static", "finished"}
-    assert await uncordon(ward.connected, ward.node)
+    assert await release(ward.connected, ward.node)
     node = await ward.read()
     assert "unschedulable" not in node["spec"]
     assert annotation(node, CORDONED) is None
-    assert not await uncordon(ward.connected, ward.node)
+    assert not await release(ward.connected, ward.node)
 
 
 async def test_a_persons_cordon_stays(ward: Ward) -> None:
     await ward.connected.patch(node_ref(ward.node), {"spec": {"unschedulable": True}})
     assert (await Drain(ward)(ward.task(), after(1))).done
-    assert not await uncordon(ward.connected, ward.node)
+    assert not await release(ward.connected, ward.node)
     assert (await ward.read())["spec"]["unschedulable"]
 
 
@@ -301,21 +302,21 @@ async def test_quarantine_and_release(ward: Ward) -> None:
     assert (await act(task, after(1))).done
     node = await ward.read()
     assert node["spec"]["unschedulable"]
-    assert labels(node)[QUARANTINED] == "XID"
-    assert annotation(node, QUARANTINED) == "XID 79"
-    ours = {"key": QUARANTINED, "value": "XID", "effect": "NoSchedule"}
-    assert [t for t in node["spec"]["taints"] if t["key"] in {QUARANTINED, "nvidia.com/gpu"}] == [other, ours]
+    assert labels(node)[LABEL_QUARANTINED] == "XID"
+    assert annotation(node, LABEL_QUARANTINED) == "XID 79"
+    ours = {"key": LABEL_QUARANTINED, "value": "XID", "effect": "NoSchedule"}
+    assert [t for t in node["spec"]["taints"] if t["key"] in {LABEL_QUARANTINED, "nvidia.com/gpu"}] == [other, ours]
     assert (await act(task, after(5))).done
     assert (await ward.read())["metadata"]["resourceVersion"] == node["metadata"]["resourceVersion"]
     assert await ward.ending() == set(), "what runs is left for forensics"
     assert await release(ward.connected, ward.node)
     node = await ward.read()
     assert "unschedulable" not in node["spec"]
-    assert QUARANTINED not in labels(node)
-    assert annotation(node, QUARANTINED) is None
+    assert LABEL_QUARANTINED not in labels(node)
+    assert annotation(node, LABEL_QUARANTINED) is None
     assert annotation(node, CORDONED) is None
     assert other in node["spec"]["taints"]
-    assert QUARANTINED not in {t["key"] for t in node["spec"]["taints"]}
+    assert LABEL_QUARANTINED not in {t["key"] for t in node["spec"]["taints"]}
     assert not await release(ward.connected, ward.node)
 
 
@@ -325,7 +326,7 @@ async def test_release_leaves_a_persons_cordon(ward: Ward) -> None:
     assert await release(ward.connected, ward.node)
     node = await ward.read()
     assert node["spec"]["unschedulable"]
-    assert QUARANTINED not in {t["key"] for t in node["spec"].get("taints") or []}
+    assert LABEL_QUARANTINED not in {t["key"] for t in node["spec"].get("taints") or []}
 
 
 async def test_a_server_that_is_away_is_told_as_it_is(ward: Ward) -> None:

@@ -11,6 +11,7 @@ from kaas_lab.machines import faults
 from kaas_lab.machines.faults import Fault
 from kaas_lab.openstack import load
 
+from kaas.api.constants import ANNOTATION_HISTORY
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
 from kaas.kube.objects import Ref, ref_of
@@ -21,7 +22,6 @@ OURS = f"apis/cluster.x-k8s.io/v1beta2/namespaces/default/machines?labelSelector
 REPAIRS = "apis/kaas.internal/v1alpha1/namespaces/default/noderepairs"
 NOT_A_REPAIR = frozenset({"create"})
 GPUS = 8
-HISTORY = "kaas.internal/repair-history"
 
 
 def template(name: str, steps: list[Object], tolerances: dict[str, int]) -> Object:
@@ -112,7 +112,7 @@ class Hospital:
         async def patch() -> None:
             async with await KubeClient.connect(self.platform.kubeconfig) as client:
                 for machine in self.machines():
-                    await client.patch(ref_of(machine), {"metadata": {"annotations": {HISTORY: None}}})
+                    await client.patch(ref_of(machine), {"metadata": {"annotations": {ANNOTATION_HISTORY: None}}})
 
         asyncio.run(patch())
 

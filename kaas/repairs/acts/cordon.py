@@ -1,4 +1,4 @@
-"""Cordon and uncordon a Node, and know whose cordon it is: what a person cordoned stays cordoned."""
+"""Cordon a Node, and know whose cordon it is: what a person cordoned stays cordoned (`quarantine.release`)."""
 
 from __future__ import annotations
 
@@ -50,15 +50,6 @@ async def cordon(client: KubeClient, node: Object, reason: str) -> Object:
     if is_cordoned(node):
         return node
     return await write(client, node, {CORDONED: reason}, unschedulable=True)
-
-
-async def uncordon(client: KubeClient, name: str) -> bool:
-    """Take back the cordon of a repair; whether there was one. A person's stays. Conflict: call it again."""
-    node = await client.get(node_ref(name))
-    if node is None or not is_ours(node):
-        return False
-    await write(client, node, {CORDONED: None}, unschedulable=None)
-    return True
 
 
 async def write(

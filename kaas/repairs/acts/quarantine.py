@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from kaas.api.constants import GROUP
+from kaas.api.constants import LABEL_QUARANTINED
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import Conflict
 from kaas.kube.nodewatch import in_time
 from kaas.kube.objects import Object, annotation, labels
 from kaas.repairs.acts.cordon import CORDONED, Clients, is_cordoned, is_ours, node_name, node_ref, write
 from kaas.repairs.acts.task import Result, Task
-
-QUARANTINED: Final = f"{GROUP}/quarantined"
-"""Label of a Node (the signal), its taint (NoSchedule: what runs stays), and its annotation (why) while it is kept."""
 
 PASS = 8.0  # seconds
 _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9._-]+")
@@ -42,13 +39,13 @@ async def _keep(client: KubeClient, name: str, signal: str, reason: str) -> Resu
     if node is None:
         return Result(True, f"kept for a person; there is no Node {name} any more")
     if not _is_kept(node):
-        annotations: dict[str, str | None] = {QUARANTINED: reason}
+        annotations: dict[str, str | None] = {LABEL_QUARANTINED: reason}
         spec: dict[str, Any] = {"taints": [*_other_taints(node), _taint(signal)]}
         if not is_cordoned(node):
             annotations[CORDONED] = reason
             spec["unschedulable"] = True
         try:
-            await write(client, node, annotations, labels={QUARANTINED: signal}, **spec)
+            await write(client, node, annotations, labels={LABEL_QUARANTINED: signal}, **spec)
         except Conflict:
             return Result(False, "the Node changed meanwhile")
     return Result(True, f"kept for a person: {reason}")
@@ -59,12 +56,12 @@ async def release(client: KubeClient, name: str) -> bool:
     node = await client.get(node_ref(name))
     if node is None or not (_marked(node) or is_ours(node)):
         return False
-    annotations: dict[str, str | None] = {QUARANTINED: None}
+    annotations: dict[str, str | None] = {LABEL_QUARANTINED: None}
     spec: dict[str, Any] = {"taints": _other_taints(node) or None}
     if is_ours(node):
         annotations[CORDONED] = None
         spec["unschedulable"] = None
-    await write(client, node, annotations, labels={QUARANTINED: None}, **spec)
+    await write(client, node, annotations, labels={LABEL_QUARANTINED: None}, **spec)
     return True
 
 
@@ -82,24 +79,24 @@ def _signal(task: Task) -> str:
 def _is_kept(node: Object) -> bool:
     taints = (node.get("spec") or {}).get("taints") or []
     return bool(
-        labels(node).get(QUARANTINED)
-        and annotation(node, QUARANTINED) is not None
+        labels(node).get(LABEL_QUARANTINED)
+        and annotation(node, LABEL_QUARANTINED) is not None
         and is_cordoned(node)
-        and any(t.get("key") == QUARANTINED for t in taints)
+        and any(t.get("key") == LABEL_QUARANTINED for t in taints)
     )
 
 
 def _marked(node: Object) -> bool:
     return (
-        QUARANTINED in labels(node)
-        or annotation(node, QUARANTINED) is not None
+        LABEL_QUARANTINED in labels(node)
+        or annotation(node, LABEL_QUARANTINED) is not None
         or len(_other_taints(node)) != len((node.get("spec") or {}).get("taints") or [])
     )
 
 
 def _other_taints(node: Object) -> list[Object]:
-    return [t for t in (node.get("spec") or {}).get("taints") or [] if t.get("key") != QUARANTINED]
+    return [t for t in (node.get("spec") or {}).get("taints") or [] if t.get("key") != LABEL_QUARANTINED]
 
 
 def _taint(signal: str) -> Object:
-    return {"key": QUARANTINED, "value": signal, "effect": "NoSchedule"}
+    return {"key": LABEL_QUARANTINED, "value": signal, "effect": "NoSchedule"}

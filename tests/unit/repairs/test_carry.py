@@ -9,9 +9,9 @@ import pytest
 from kaas.api.repair import Mode
 from kaas.kube import resources
 from kaas.kube.objects import annotation
+from kaas.kube.resources import REMEDIATE_ANNOTATION, SKIP_REMEDIATION_ANNOTATION
 from kaas.repairs import records
 from kaas.repairs.facts import Sight
-from kaas.repairs.machines import REMEDIATE, SKIP
 from tests.unit.repairs.fake_fleet import KEY, Fleet
 
 
@@ -22,7 +22,10 @@ def tries(fleet: Fleet, name: str = "m-1") -> list[tuple[str, str]]:
 
 def is_clean(fleet: Fleet, name: str = "m-1") -> bool:
     node = fleet.node(name)
-    marks = [annotation(fleet.machine(name), note) for note in (REMEDIATE, SKIP, "kaas.internal/repair-released")]
+    marks = [
+        annotation(fleet.machine(name), note)
+        for note in (REMEDIATE_ANNOTATION, SKIP_REMEDIATION_ANNOTATION, "kaas.internal/repair-released")
+    ]
     return fleet.repair(name) is None and marks == [None] * 3 and not node["spec"].get("unschedulable")
 
 
@@ -127,7 +130,7 @@ async def test_a_quarantined_node_is_kept_until_a_person_releases_it() -> None:
     repair = fleet.repair("m-1")
     assert repair is not None
     assert repair["status"]["phase"] == "Quarantined"
-    assert annotation(fleet.machine("m-1"), SKIP) == ""
+    assert annotation(fleet.machine("m-1"), SKIP_REMEDIATION_ANNOTATION) == ""
     assert fleet.node("m-1")["spec"]["unschedulable"]
     assert len(fleet.tickets) == 1
     assert fleet.tickets[0]["release"] == "kaas repair release m-1 --namespace tenants"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kaas.kube.objects import Object
-from kaas.repairs.machines import REMEDIATE, machine_view, works
+from kaas.kube.resources import REMEDIATE_ANNOTATION
+from kaas.repairs.machines import machine_view, works
 from tests.unit.clusters.builders import condition, machine
 
 BORN = "2026-01-01T00:00:00Z"
@@ -31,7 +32,7 @@ def test_a_server_is_known_by_the_last_part_of_its_provider_id() -> None:
 def test_our_own_mark_is_no_finding_of_a_health_check() -> None:
     failed = condition("HealthCheckSucceeded", "False", "NodeStartupTimeout", "never came")
     assert machine_view(made(failed), KEY, "north").health_check == "never came"
-    marked = made(failed, metadata={"annotations": {REMEDIATE: ""}})
+    marked = made(failed, metadata={"annotations": {REMEDIATE_ANNOTATION: ""}})
     assert machine_view(marked, KEY, "north").health_check is None
 
 

@@ -15,7 +15,7 @@ from kaas.kube.objects import Object
 from kaas.kube.times import whole
 from kaas.repairs import records
 from kaas.repairs.decisions import Act
-from kaas.repairs.facts import Progress, Try
+from kaas.repairs.facts import TIMED_OUT, Progress, Try
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 654321, tzinfo=UTC)
 TIMES = st.integers(0, 10**8).map(lambda s: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
@@ -79,7 +79,7 @@ def test_what_a_drain_cordoned_stays_cordoned() -> None:
     drained = records.begun(None, Act(("n", "m"), 0, Action.DRAIN, 1, "NodeSilent", ""), NOW, "")
     rebooted = records.begun(drained, Act(("n", "m"), 1, Action.SOFT_REBOOT, 1, "NodeSilent", ""), NOW, "")
     assert (drained.cordoned, rebooted.cordoned) == (True, True)
-    assert rebooted.tried[0].outcome == records.TIMED_OUT
+    assert rebooted.tried[0].outcome == TIMED_OUT
 
 
 def test_replacements() -> None:

@@ -30,6 +30,16 @@ Query = dict[str, list[str]]
 Answer = tuple[int, Any]
 
 
+class Clock:
+    """Monotonic seconds that go when they are told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass
 class FakeCloud:
     """What the cloud answers. `answers` and `before` may be changed while it runs.

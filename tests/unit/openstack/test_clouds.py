@@ -16,29 +16,10 @@ from kaas.openstack.clouds import CloudDirectory, Limits
 from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind
 from kaas.openstack.facts import FlavorFacts, Leftovers, Quota, ServerFault
-from tests.unit.openstack.fake_cloud import PROJECT, SECRET, FakeCloud, running
+from tests.unit.openstack.fake_cloud import PROJECT, SECRET, Clock, FakeCloud
 
 TOKENS = "POST /identity/v3/auth/tokens"
 SERVER = "/compute/v2.1/servers/s1"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def cloud() -> Iterator[FakeCloud]:
-    with running() as fake:
-        yield fake
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -10,22 +10,9 @@ import pytest
 
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.errors import Kind
-from tests.unit.openstack.fake_cloud import FakeCloud, running
+from tests.unit.openstack.fake_cloud import Clock, FakeCloud
 
 LIMIT = 60.0
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def cloud() -> Iterator[FakeCloud]:
-    with running() as fake:
-        yield fake
 
 
 @pytest.fixture

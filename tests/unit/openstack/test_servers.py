@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from kaas.openstack.clouds import CloudDirectory, Limits
 from kaas.openstack.errors import CloudError, Kind
 from kaas.openstack.facts import ServerAction, ServerFacts
-from tests.unit.openstack.fake_cloud import PROJECT, FakeCloud, Query, running
+from tests.unit.openstack.fake_cloud import PROJECT, Clock, FakeCloud, Query
 
 DETAIL = "/compute/v2.1/servers/detail"
 SERVER = "/compute/v2.1/servers/s1"
@@ -34,25 +34,11 @@ FACTS = ServerFacts("s1", "pool-1", "ERROR", "crashed", "", "h1", "UP", "Failed 
 BUSY = "Cannot 'reboot' instance s1 while it is in task_state rebooting"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def cloud() -> Iterator[FakeCloud]:
-    with running() as fake:
-        fake.answers[DETAIL] = 200, {"servers": [RAW]}
-        fake.answers[SERVER] = 200, {"server": RAW}
-        fake.answers[ACTION] = 202, {}
-        yield fake
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def cloud(cloud: FakeCloud) -> FakeCloud:
+    """With one server, which takes every action."""
+    cloud.answers |= {DETAIL: (200, {"servers": [RAW]}), SERVER: (200, {"server": RAW}), ACTION: (202, {})}
+    return cloud
 
 
 @pytest.fixture

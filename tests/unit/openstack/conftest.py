@@ -1,0 +1,20 @@
+"""A cloud that answers what it is told, and a clock that goes when it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.openstack.fake_cloud import Clock, FakeCloud, running
+
+
+@pytest.fixture
+def cloud() -> Iterator[FakeCloud]:
+    with running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -13,6 +13,9 @@ RANK: Final = MappingProxyType({action: rank for rank, action in enumerate(Actio
 DISRUPTIVE: Final = frozenset(a for a in Action if RANK[a] >= RANK[Action.DRAIN])
 """Takes the node from its users, so it draws on the budgets."""
 
+MENDING: Final = DISRUPTIVE - {Action.DRAIN}
+"""Does something about the node itself: a drain only clears the way for it."""
+
 REBOOTS: Final = frozenset({Action.SOFT_REBOOT, Action.HARD_REBOOT, Action.POWER_CYCLE})
 """Keeps the disk, and with it a member of etcd."""
 

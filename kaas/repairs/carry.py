@@ -288,7 +288,7 @@ class Carrier:
         if node:
             await self._hands.give_back(treatment.cluster, node)
         now = self._clock.now()
-        tried = records.over(progress, now, healed=end.healed)
+        tried = records.over(progress, now, healed=end.healed, why=end.message)
         notes = {ANNOTATION_HISTORY: records.with_history(records.history_of(machine), tried)}
         gone = [REMEDIATE_ANNOTATION, ANNOTATION_REPAIR, ANNOTATION_REPAIR_REASON]
         gone += [SKIP_REMEDIATION_ANNOTATION] if progress.quarantined else []

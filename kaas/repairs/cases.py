@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from kaas.api.repair import Mode, strictest
-from kaas.repairs.actions import RANK
+from kaas.api.repair import Action, Mode, RepairPolicy, strictest
+from kaas.repairs.actions import MENDING, RANK
 from kaas.repairs.blindness import believed, due
 from kaas.repairs.budget import Ledger, Scopes
-from kaas.repairs.climbing import in_flight, quarantined
+from kaas.repairs.climbing import asked_for, in_flight, quarantined
 from kaas.repairs.facts import ClusterFacts, Finding, Fleet, MachineView, Patient, PoolFacts, Sight, SiteFacts
 from kaas.repairs.incidents import places
 
@@ -33,8 +33,9 @@ class Place:
 class Case:
     """One patient of this round.
 
-    findings: what is wrong, without requests that were served. due: what is wrong for too long. due_at: when the first
-    is. seen: since when its cluster is seen, for the clocks. in_flight: a disruptive step of it has begun.
+    findings: what is wrong, without requests that were served; those that named no step have one here. due: what is
+    wrong for too long. due_at: when the first is. seen: since when its cluster is seen, for the clocks.
+    in_flight: a disruptive step of it has begun.
     """
 
     patient: Patient
@@ -81,12 +82,24 @@ class Case:
         return kind, not machine.control_plane, self.due_at, machine.key
 
 
+def _wanted(patient: Patient, policy: RepairPolicy) -> tuple[Finding, ...]:
+    """What is wrong, and of what people ask for what was not done in this repair. A request without a step gets one."""
+    return tuple(f for f in (_with_step(f, patient, policy) for f in patient.findings) if not _served(f, patient))
+
+
+def _with_step(finding: Finding, patient: Patient, policy: RepairPolicy) -> Finding:
+    """A request that names no step with the one that it means; `anyhow` then, so that any such step serves it."""
+    if not finding.asked or finding.entry is not Action.WAIT:
+        return finding
+    return replace(finding, entry=asked_for(policy, patient), anyhow=True)
+
+
 def _served(finding: Finding, patient: Patient) -> bool:
     """Whether what a person asks for was done in this repair."""
     progress = patient.progress
-    if not finding.asked or progress is None or progress.action is None or progress.acted is None:
+    if not finding.asked or progress is None or progress.action is None or progress.acted is None or progress.failed:
         return False
-    return not progress.failed and RANK[progress.action] >= RANK[finding.entry]
+    return RANK[progress.action] >= RANK[finding.entry] or (finding.anyhow and progress.action in MENDING)
 
 
 class Register:
@@ -113,7 +126,7 @@ class Register:
         seen = _seen(patient, sight.since, place.site.ended)
         findings = patient.findings
         if any(f.asked for f in findings):
-            findings = tuple(f for f in findings if not _served(f, patient))
+            findings = _wanted(patient, place.pool.policy)
         counted = findings if cloud.clear else tuple(f for f in findings if not f.cloud)
         times = [due(f, max(seen, cloud.since) if f.cloud else seen) for f in counted]
         late = tuple(f for f, t in zip(counted, times, strict=True) if t <= now)

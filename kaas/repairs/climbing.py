@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kaas.api.repair import Action, RepairPolicy, Step
-from kaas.repairs.actions import DISRUPTIVE, NEW_BOOT, RANK
+from kaas.repairs.actions import DISRUPTIVE, MENDING, NEW_BOOT, RANK
 from kaas.repairs.facts import SKIPPED, SUCCEEDED, Finding, Patient, Try
 from kaas.repairs.reasons import Reason
 
@@ -72,6 +72,20 @@ def hardest(findings: Sequence[Finding]) -> Finding:
     if len(findings) == 1:
         return findings[0]
     return min(findings, key=lambda f: (-RANK[f.entry], f.due, f.signal))
+
+
+def asked_for(policy: RepairPolicy, patient: Patient) -> Action:
+    """What a person wants who asks for a repair and names no step: that something is done to the node.
+
+    The first step of the ladder that is more than a drain, can be done, and can help against what else is wrong,
+    tolerated or not. Where the ladder has nothing hard enough for that, the first that is more than a drain; where it
+    has no such step, its last. Wait when nothing can be done at all.
+    """
+    possible = [s.action for s in policy.steps if s.action is not Action.WAIT and not impossible(s.action, patient)]
+    mending = [a for a in possible if a in MENDING]
+    least = max((RANK[f.entry] for f in patient.findings if not f.asked), default=0)
+    enough = [a for a in mending if RANK[a] >= least]
+    return next(iter((*enough, *mending, *reversed(possible))), Action.WAIT)
 
 
 def position(steps: Sequence[Step], said: int, action: Action) -> tuple[int, Step]:

@@ -121,7 +121,9 @@ class Finding:
     cloud: bool = False
     """Whether the cloud says so (Nova's view of the server): then it counts only while the cloud can be seen."""
     asked: bool = False
-    """Whether a person asks for it; `entry` is the action asked for, Wait for whatever the ladder says."""
+    """Whether a person asks for it; `entry` is the action asked for, Wait when none was named."""
+    anyhow: bool = False
+    """Whether none was named, and `entry` is what the planner took it for: any step that mends does as well."""
 
 
 SUCCEEDED: Final = "Succeeded"

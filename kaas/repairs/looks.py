@@ -205,7 +205,7 @@ def health_check(subject: Subject) -> Seen | None:
 
 
 def requested(subject: Subject) -> Seen | None:
-    """A person asks for a repair: for an action by its name, or for whatever the ladder says."""
+    """A person asks for a repair: for an action by its name, or for whatever mends."""
     asked = request_of(subject.machine, subject.node)
     if asked is None or asked.strip() not in _ASKED:
         return None

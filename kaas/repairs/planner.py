@@ -17,14 +17,11 @@ from kaas.repairs.cases import Case, Register
 from kaas.repairs.climbing import Rung, climb
 from kaas.repairs.decisions import Act, Decision, Finish, Hold, Plan, Wait, Watch
 from kaas.repairs.facts import Fleet, Patient, Progress
-from kaas.repairs.flight import FIRST, Next, judge
+from kaas.repairs.flight import FIRST, LOOK_AGAIN, Next, call_off, judge
 from kaas.repairs.gates import Gates, away
 from kaas.repairs.incidents import incidents
 from kaas.repairs.quorum import Objection
 from kaas.repairs.reasons import Reason
-
-LOOK_AGAIN: Final = timedelta(seconds=30)
-"""When what is held back by others is looked at again at the latest: news of them come earlier."""
 
 LOOK_AT_PEOPLE: Final = timedelta(minutes=10)
 """The same for what waits for a person."""
@@ -35,8 +32,8 @@ _FOR_PEOPLE: Final = frozenset({Reason.QUARANTINED, Reason.LADDER_ENDED, Reason.
 def plan(fleet: Fleet, now: datetime) -> Plan:
     """One decision a patient, the most urgent first, and the open breakers. now: UTC.
 
-    In flight first, then what a person asks for, then what is due longest; masters before workers. A patient whose mode
-    is Off, or with nothing wrong and nothing begun, has no decision.
+    In flight first, then what a person asks for, then what is due longest; masters before workers. A patient for which
+    nothing has begun has no decision when nothing is wrong with it, or its mode is Off.
     """
     round_ = _Round(fleet, now)
     decisions = tuple(d for c in round_.cases if (d := round_.decide(c)) is not None) + round_.unplaced
@@ -63,22 +60,34 @@ class _Round:
 
     def decide(self, case: Case) -> Decision | None:
         """What is done about one patient."""
-        progress = case.patient.progress
-        if case.place.mode is Mode.OFF or (progress is None and not case.patient.findings):
+        progress, off = case.patient.progress, case.place.mode is Mode.OFF
+        if progress is None and (off or not case.patient.findings):
             return None
+        if (closed := self._left_alone(case)) is not None:
+            return closed
+        if progress is None:
+            return self._next(case, FIRST)
+        if off:
+            return call_off(case, progress, self._now)
+        if (unseen := self._out_of_cloud(case, progress)) is not None:
+            return self._hold(case, unseen, None)
+        verdict = judge(case, progress, self._now)
+        return self._next(case, verdict) if isinstance(verdict, Next) else verdict
+
+    def _left_alone(self, case: Case) -> Decision | None:
+        """What there is to say of a patient that is not even judged, None of all others."""
+        progress = case.patient.progress
         if case.quarantined:
             return self._hold(case, _KEPT, None)
         if case.patient.machine.deleting and progress is not None and progress.action is Action.REPLACE:
             return Wait(case.patient.machine.key, "the Machine is being replaced", self._now + LOOK_AGAIN)
-        if (closed := away(case) or self._out_of_cloud(case, progress)) is not None:
-            return self._hold(case, closed, self._meant(case))
-        verdict = FIRST if progress is None else judge(case, progress, self._now)
-        return self._next(case, verdict) if isinstance(verdict, Next) else verdict
+        closed = away(case)
+        return self._hold(case, closed, self._meant(case)) if closed is not None else None
 
-    def _out_of_cloud(self, case: Case, progress: Progress | None) -> Objection | None:
+    def _out_of_cloud(self, case: Case, progress: Progress) -> Objection | None:
         """While the cloud cannot be seen, the clock of a step that needs it stands still; a healed node is let go."""
         site = case.place.site
-        if site.sight.clear or progress is None or progress.action not in NEEDS_CLOUD or not case.findings:
+        if site.sight.clear or progress.action not in NEEDS_CLOUD or not case.findings:
             return None
         return Reason.BLIND_TO_CLOUD, f"the cloud of Site {site.name} cannot be seen: {site.sight.problem}"
 

@@ -28,6 +28,11 @@ def policies(cluster: Cluster, site: Site, templates: Mapping[str, NodeRepairTem
     return found
 
 
+def switched_off(found: Policies) -> Policies:
+    """The same in mode Off: nothing begins, and what has begun is ended by the rules of its ladder."""
+    return Policies({pool: policy.model_copy(update={"mode": Mode.OFF}) for pool, policy in found.items()})
+
+
 def policy_of(
     cluster: Cluster, pool: NodePool | None, site: Site, template: NodeRepairTemplate | None = None
 ) -> RepairPolicy:

@@ -19,7 +19,6 @@ from kaas.api.parsed import Parsed
 from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import Site
 from kaas.kube import resources
-from kaas.kube.difference import differs, with_applied_hash
 from kaas.kube.objects import Object, is_true, metadata, name_of, uid
 from kaas.kube.ports import Source, Times
 from kaas.kube.resources import Resource
@@ -32,9 +31,9 @@ from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.observe import Observed, Seen, observe, pause_of
 from kaas.repairs.planner import plan
-from kaas.repairs.policy import missing_templates, policies, template_of
+from kaas.repairs.policy import missing_templates, policies, switched_off, template_of
 from kaas.repairs.report import Report
-from kaas.repairs.templates import templates
+from kaas.repairs.upkeep import Upkeep, Writer
 from kaas.repairs.ward import Treatment, Ward
 
 log = logging.getLogger(__name__)
@@ -47,13 +46,6 @@ AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
 _NOT_YET: Final = Sight(False, LONG_AGO, "it has not been seen yet")
-
-
-class Writer(Protocol):
-    """What is written to the management cluster, beside what a Carrier writes."""
-
-    async def apply(self, obj: Object) -> Object:
-        """Server-side apply."""
 
 
 class Nodes(Protocol):
@@ -108,12 +100,13 @@ class RepairReconciler:
 
     def __init__(self, ward: Ward, office: Office, eyes: Eyes, carrier: Carrier, report: Report) -> None:
         self._ward = ward
-        self._store, self._writer = office.store, office.writer
+        self._store = office.store
         self._clock, self._add, self._metrics = office.clock, office.add, office.metrics
         self._nodes, self._servers, self._reviver = eyes.nodes, eyes.servers, eyes.revive
         self._carrier = carrier
         self._report = report
         self._parsed = office.parsed
+        self._upkeep = Upkeep(office.store, office.writer)
         self._looked_at: set[str] = set()  # Sites whose cloud is looked at again and again
 
     async def reconcile(self, key: Key) -> float | None:
@@ -128,7 +121,7 @@ class RepairReconciler:
             case ("report", namespace, name):
                 return await self._report.write((namespace, name))
             case _:
-                return self._plan()
+                return await self._plan()
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -136,14 +129,15 @@ class RepairReconciler:
         """Look at one Cluster; plan when something that counts has changed."""
         cluster, site = self._models(key)
         off = self._ward.settings.mode is Mode.OFF
-        if cluster is None or site is None or off or cluster.metadata.deletion_timestamp is not None:
+        if cluster is None or site is None or cluster.metadata.deletion_timestamp or (off and self._is_done_with(key)):
             self._forget(key)
             return None
         capi = self._store.get(resources.CAPI_CLUSTER, *key)
         named = self._named_templates(cluster)
         wanted = policies(cluster, site, named)
-        if capi is not None:
-            await self._apply_templates(cluster, wanted)
+        wanted = switched_off(wanted) if off else wanted
+        if capi is not None and not off:
+            await self._upkeep.look(cluster, wanted)
         if capi is not None and is_true(capi, "ControlPlaneInitialized"):
             self._nodes.follow(key)
         missing = "; ".join(missing_templates(cluster, named))
@@ -152,6 +146,7 @@ class RepairReconciler:
             self._add(("site", site.metadata.name))
         if self._ward.put(observed):
             self._add(FLEET)
+        await self._revive(key, self._ward.servers.get(site.metadata.name) or {})
         return AGAIN_SECONDS if observed.patients else None
 
     def _models(self, key: ClusterKey) -> tuple[Cluster | None, Site | None]:
@@ -162,8 +157,15 @@ class RepairReconciler:
         site = self._store.get(resources.SITE, None, cluster.spec.site)
         return cluster, self._parsed(Site.model_validate, site) if site else None
 
+    def _is_done_with(self, key: ClusterKey) -> bool:
+        """Whether no repair of a Cluster has begun, nor is told of any more: then it is not looked at in mode Off."""
+        told = ((self._store.get(resources.CLUSTER, *key) or {}).get("status") or {}).get("repair")
+        repairs = self._store.of_cluster(resources.NODE_REPAIR, *key)
+        return not told and not any(records.progress_of(r) for r in repairs)
+
     def _forget(self, key: ClusterKey) -> None:
         self._nodes.forget(key)
+        self._upkeep.forget(key)
         self._parsed.forget("Cluster", *key)
         if self._ward.forget(key):
             self._add(FLEET)
@@ -173,14 +175,6 @@ class RepairReconciler:
         names = {template_of(cluster, pool) for pool in cluster.spec.node_pools} - {None}
         found = [self._store.get(resources.NODE_REPAIR_TEMPLATE, cluster.metadata.namespace, n or "") for n in names]
         return {metadata(t)["name"]: self._parsed(NodeRepairTemplate.model_validate, t) for t in found if t}
-
-    async def _apply_templates(self, cluster: Cluster, wanted: Mapping[str, RepairPolicy]) -> None:
-        """The template of each pool, which MachineHealthCheck makes NodeRepairs from."""
-        for template in templates(cluster, wanted):
-            desired = with_applied_hash(template)
-            live = self._store.get(resources.NODE_REPAIR_TEMPLATE, *name_of(template))
-            if live is None or differs(desired, live):
-                await self._writer.apply(desired)
 
     def _look(
         self,
@@ -264,45 +258,53 @@ class RepairReconciler:
         except CloudError as error:
             api, servers = Sight(False, now, str(error)), self._ward.servers.get(name)
         else:
-            api = Sight(True, now)
-        sight = look(before, api, 0, 0, now)
-        if sight != before or servers != self._ward.servers.get(name):
-            self._ward.site_sights[name] = sight
-            if servers is not None:  # of a cloud that was never seen nothing is known: no server counts as gone
-                self._ward.servers[name] = servers
-            self._look_at_clusters_of(name)
-            self._add(FLEET)
-        if not sight.clear:
+    XX        if not sight.clear:
             return AWAY_CLOUD_SECONDS
-        await self._revive(servers or {})
         return BUSY_CLOUD_SECONDS if self._is_busy(name) else CLOUD_SECONDS
 
-    async def _revive(self, servers: Mapping[str, ServerView]) -> None:
-        """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""
-        for obj in self._store.list(resources.OPENSTACK_SERVER):
-            status = obj.get("status") or {}
-            server = servers.get(status.get("instanceID") or "")
-            if status.get("instanceState") == "ERROR" and server is not None and server.status == "ACTIVE":
-                await self._reviver(obj, server)
+    def _put(self, site: str, servers: Mapping[str, ServerView]) -> None:
+        """Take in a cloud's servers; Clusters are looked at of which one has changed, at first all."""
+        before = self._ward.servers.get(site)
+        self._ward.servers[site] = servers
+        if before is None:
+            concerned = [name_of(c) for c in self._store.list(resources.CLUSTER) if c["spec"]["site"] == site]
+        else:
+            concerned = self._ward.clusters_with(changed_servers(before, servers))
+        for cluster in concerned:
+            self._add(("cluster", *cluster))
 
-    def _look_at_clusters_of(self, site: str) -> None:
-        for raw in self._store.list(resources.CLUSTER):
-            if raw["spec"]["site"] == site:
-                self._add(("cluster", *name_of(raw)))
+    async def _revive(self, key: ClusterKey, servers: Mapping[str, ServerView]) -> None:
+        """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""
+        for obj in self._store.of_cluster(resources.OPENSTACK_SERVER, *key):
+            status = obj.get("status") or {}
+            server = servers.get(status.get("instanceID") or "") if status.get("instanceState") == "ERROR" else None
+            if server is not None and server.status == "ACTIVE":
+                await self._reviver(obj, server)
 
     def _is_busy(self, site: str) -> bool:
         return any(p.machine.site == site for p in self._ward.patients.values())
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> float | None:
-        """Plan for everything, and begin what is to begin."""
+    async def _plan(self) -> float | None:
+        """Plan, but not all the time: while very much changes, a tenth of it."""
         now = self._clock.now()
+        wait = self._planned + self._pause - now
+        if timedelta() < wait <= self._pause:
+            return wait.total_seconds()
+        again = self._plan_for_all(now)
+        self._planned = self._clock.now()
+        self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
+        await self._tell(now)
+        return again
+
+    def _plan_for_all(self, now: datetime) -> float | None:
+        """Plan for everything, and begin what is to begin."""
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
         found = plan(self._ward.fleet(sites, now), now)
         for decision in found.decisions:
             self._take(decision, now)
-        self._tell(found, now)
+        self._ward.planned(found, now)
         self._metrics.planned(self._ward, found, now)
         if found.look_again is None:
             return AGAIN_SECONDS if self._ward.patients else None
@@ -320,14 +322,12 @@ class RepairReconciler:
             return
         self._add(("node", *decision.node))
 
-    def _tell(self, found: Plan, now: datetime) -> None:
+    async def _tell(self, now: datetime) -> None:
         """Have the Clusters' statuses written that say something else now."""
-        decided = {d.node for d in found.decisions}
-        for node in self._ward.decisions.keys() - decided:
-            del self._ward.decisions[node]
-        self._ward.open(found.breakers, now)
-        for key in self._report.outdated(now):
-            self._add(("report", *key))
+        for keys in batched(list(self._ward.clusters), TOLD_AT_ONCE):
+            for key in self._report.outdated(keys, now):
+                self._add(("report", *key))
+            await asyncio.sleep(0)
 
     # -- carrying out -----------------------------------------------------------------------------------------------
 

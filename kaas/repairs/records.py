@@ -48,20 +48,21 @@ def begun(before: Progress | None, act: Act, now: datetime, boot_id: str) -> Pro
     )
 
 
-def over(progress: Progress, now: datetime, *, healed: bool) -> tuple[Try, ...]:
-    """Everything that was tried, the last with how it ended."""
-    outcome = SUCCEEDED if healed else CALLED_OFF
-    return _ended(progress, now, outcome)
+def over(progress: Progress, now: datetime, *, healed: bool, why: str = "") -> tuple[Try, ...]:
+    """Everything that was tried, the last with how it ended. why: for people, when it has not healed."""
+    if healed:
+        return _ended(progress, now, SUCCEEDED)
+    return _ended(progress, now, CALLED_OFF, why)
 
 
-def _ended(progress: Progress, now: datetime, outcome: str | None = None) -> tuple[Try, ...]:
+def _ended(progress: Progress, now: datetime, outcome: str | None = None, why: str = "") -> tuple[Try, ...]:
     """What was tried, the current step included. A drain that came to its end has done what it is for."""
     if progress.action is None or progress.started is None:
         return progress.tried
     if outcome is None:
         drained = progress.action is Action.DRAIN and progress.acted is not None
         outcome = SUCCEEDED if drained else FAILED if progress.failed else TIMED_OUT
-    last = Try(progress.action, progress.cause, progress.started, now, outcome, progress.failed)
+    last = Try(progress.action, progress.cause, progress.started, now, outcome, progress.failed or why)
     return (*progress.tried, last)
 
 

@@ -320,7 +320,8 @@ _ASKED: Final = (
         looks.requested,
         0,
         Action.WAIT,
-        "the step that is asked for, or the first of the ladder that is not Wait",
+        "begins at once with the step that is asked for; without one, with the first of the ladder that is more than a "
+        "drain and can help against what else is wrong, after a drain: where nothing is, with a soft reboot",
         asked=True,
     ),
 )

@@ -186,12 +186,6 @@ def test_a_request_for_a_step_is_that_step_after_a_drain() -> None:
     assert act.action is Action.HARD_REBOOT
 
 
-def test_a_request_without_a_step_begins_with_the_first_that_does_something() -> None:
-    act = b.decide(b.patient(b.asked()))
-    assert isinstance(act, Act)
-    assert act.action is Action.RESTART_DEVICE_PLUGIN
-
-
 def test_a_request_for_what_the_ladder_does_not_have_is_refused() -> None:
     hold = b.decide(b.patient(b.asked(Action.POWER_CYCLE)))
     assert isinstance(hold, Hold)

@@ -48,5 +48,5 @@ KINDS = (KUBELET, KERNEL, DISK, NETWORK, PLUGIN, XID_79, XID_48, BROKEN_GPU, SER
 
 
 def requested(action: Action) -> Kind:
-    """A person asks."""
-    return Kind("Requested", action, 0, action, asked=True)
+    """A person asks, for whatever mends when it is for Wait. That stays written until the repair is over."""
+    return Kind("Requested", action, 0, Action.QUARANTINE, asked=True)

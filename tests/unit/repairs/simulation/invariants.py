@@ -31,7 +31,7 @@ def check(fleet: Fleet, plan: Plan, now: datetime) -> None:
 def everyone_is_told_of(fleet: Fleet, plan: Plan, now: datetime) -> None:
     """One decision a patient; whatever is not done has a reason, and a time that is yet to come."""
     told = Counter(d.node for d in plan.decisions)
-    assert set(told) == {k for k, p in fleet.patients.items() if _mode(fleet, p) is not Mode.OFF}
+    assert set(told) == {k for k, p in fleet.patients.items() if p.progress or _mode(fleet, p) is not Mode.OFF}
     assert not told or max(told.values()) == 1
     for decision in plan.decisions:
         if not isinstance(decision, Act | Finish):
@@ -41,6 +41,22 @@ def everyone_is_told_of(fleet: Fleet, plan: Plan, now: datetime) -> None:
             assert plan.look_again <= decision.until
         if isinstance(decision, Finish) and decision.healed:
             assert not [f for f in fleet.patients[decision.node].findings if not f.asked]
+        if isinstance(decision, Finish):
+            it_may_end(fleet, fleet.patients[decision.node], decision)
+
+
+def it_may_end(fleet: Fleet, patient: Patient, finish: Finish) -> None:
+    """No node is let go in the middle of what cannot be taken back, or for a drain when a person asks for more."""
+    progress = patient.progress
+    assert progress is not None
+    assert progress.quarantined is None
+    if _mode(fleet, patient) is Mode.OFF:
+        assert progress.action not in HARD - {Action.DRAIN} or progress.acted or progress.failed
+    elif not finish.healed:
+        assert progress.failed or progress.action not in (Action.WAIT, Action.RESTART_DEVICE_PLUGIN)
+    asked = [f for f in patient.findings if f.asked and f.entry is Action.WAIT]
+    if asked and finish.healed:
+        assert progress.action in HARD - {Action.DRAIN}
 
 
 def budgets_hold(fleet: Fleet, acts: list[Act]) -> None:

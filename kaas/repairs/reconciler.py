@@ -121,7 +121,7 @@ class RepairReconciler:
             case ("report", namespace, name):
                 return await self._report.write((namespace, name))
             case _:
-                return await self._plan()
+                return self._plan()
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,6 @@ class RepairReconciler:
             self._add(("site", site.metadata.name))
         if self._ward.put(observed):
             self._add(FLEET)
-        await self._revive(key, self._ward.servers.get(site.metadata.name) or {})
         return AGAIN_SECONDS if observed.patients else None
 
     def _models(self, key: ClusterKey) -> tuple[Cluster | None, Site | None]:
@@ -258,53 +257,45 @@ class RepairReconciler:
         except CloudError as error:
             api, servers = Sight(False, now, str(error)), self._ward.servers.get(name)
         else:
-    XX        if not sight.clear:
+            api = Sight(True, now)
+        sight = look(before, api, 0, 0, now)
+        if sight != before or servers != self._ward.servers.get(name):
+            self._ward.site_sights[name] = sight
+            if servers is not None:  # of a cloud that was never seen nothing is known: no server counts as gone
+                self._ward.servers[name] = servers
+            self._look_at_clusters_of(name)
+            self._add(FLEET)
+        if not sight.clear:
             return AWAY_CLOUD_SECONDS
+        await self._revive(servers or {})
         return BUSY_CLOUD_SECONDS if self._is_busy(name) else CLOUD_SECONDS
 
-    def _put(self, site: str, servers: Mapping[str, ServerView]) -> None:
-        """Take in a cloud's servers; Clusters are looked at of which one has changed, at first all."""
-        before = self._ward.servers.get(site)
-        self._ward.servers[site] = servers
-        if before is None:
-            concerned = [name_of(c) for c in self._store.list(resources.CLUSTER) if c["spec"]["site"] == site]
-        else:
-            concerned = self._ward.clusters_with(changed_servers(before, servers))
-        for cluster in concerned:
-            self._add(("cluster", *cluster))
-
-    async def _revive(self, key: ClusterKey, servers: Mapping[str, ServerView]) -> None:
+    async def _revive(self, servers: Mapping[str, ServerView]) -> None:
         """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""
-        for obj in self._store.of_cluster(resources.OPENSTACK_SERVER, *key):
+        for obj in self._store.list(resources.OPENSTACK_SERVER):
             status = obj.get("status") or {}
-            server = servers.get(status.get("instanceID") or "") if status.get("instanceState") == "ERROR" else None
-            if server is not None and server.status == "ACTIVE":
+            server = servers.get(status.get("instanceID") or "")
+            if status.get("instanceState") == "ERROR" and server is not None and server.status == "ACTIVE":
                 await self._reviver(obj, server)
+
+    def _look_at_clusters_of(self, site: str) -> None:
+        for raw in self._store.list(resources.CLUSTER):
+            if raw["spec"]["site"] == site:
+                self._add(("cluster", *name_of(raw)))
 
     def _is_busy(self, site: str) -> bool:
         return any(p.machine.site == site for p in self._ward.patients.values())
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
-    async def _plan(self) -> float | None:
-        """Plan, but not all the time: while very much changes, a tenth of it."""
-        now = self._clock.now()
-        wait = self._planned + self._pause - now
-        if timedelta() < wait <= self._pause:
-            return wait.total_seconds()
-        again = self._plan_for_all(now)
-        self._planned = self._clock.now()
-        self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
-        await self._tell(now)
-        return again
-
-    def _plan_for_all(self, now: datetime) -> float | None:
+    def _plan(self) -> float | None:
         """Plan for everything, and begin what is to begin."""
+        now = self._clock.now()
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
         found = plan(self._ward.fleet(sites, now), now)
         for decision in found.decisions:
             self._take(decision, now)
-        self._ward.planned(found, now)
+        self._tell(found, now)
         self._metrics.planned(self._ward, found, now)
         if found.look_again is None:
             return AGAIN_SECONDS if self._ward.patients else None
@@ -322,12 +313,14 @@ class RepairReconciler:
             return
         self._add(("node", *decision.node))
 
-    async def _tell(self, now: datetime) -> None:
+    def _tell(self, found: Plan, now: datetime) -> None:
         """Have the Clusters' statuses written that say something else now."""
-        for keys in batched(list(self._ward.clusters), TOLD_AT_ONCE):
-            for key in self._report.outdated(keys, now):
-                self._add(("report", *key))
-            await asyncio.sleep(0)
+        decided = {d.node for d in found.decisions}
+        for node in self._ward.decisions.keys() - decided:
+            del self._ward.decisions[node]
+        self._ward.open(found.breakers, now)
+        for key in self._report.outdated(now):
+            self._add(("report", *key))
 
     # -- carrying out -----------------------------------------------------------------------------------------------
 

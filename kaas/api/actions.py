@@ -20,7 +20,7 @@ class Action(StrEnum):
 
 
 class Mode(StrEnum):
-    """What may be done. DryRun: decisions are shown, nothing is done. Off: nodes are not even looked at."""
+    """What may be done. DryRun: decisions are shown, nothing is done. Off: nor are they; a repair that goes on ends."""
 
     AUTOMATIC = "Automatic"
     DRY_RUN = "DryRun"

@@ -40,7 +40,7 @@ CONDITION_REPAIRS: Final = "RepairsAllowed"
 
 # On a Machine; the first on a Node too.
 ANNOTATION_REPAIR: Final = f"{GROUP}/repair"
-"""A person asks for a repair. Value: the first step, as HardReboot; empty for the mildest that can help."""
+"""A person asks for a repair. Value: the first step, as HardReboot; empty for the first after a drain that helps."""
 ANNOTATION_REPAIR_REASON: Final = f"{GROUP}/repair-reason"
 """Why that person asks, in their words."""
 ANNOTATION_RELEASED: Final = f"{GROUP}/repair-released"

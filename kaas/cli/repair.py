@@ -21,7 +21,11 @@ OptionalNode = Annotated[
 ]
 AskedStep = Annotated[
     Action | None,
-    typer.Option("--step", help="Begin with this step of the ladder.", show_default="the mildest that can help"),
+    typer.Option(
+        "--step",
+        help="Begin with this step of the ladder, after a drain when it is harder than that.",
+        show_default="the first after the drain that can help",
+    ),
 ]
 Reason = Annotated[str, typer.Option(help="Why, for those who see it.", show_default=False)]
 Cluster = Annotated[
@@ -51,7 +55,8 @@ Incident = Annotated[
 
 app = typer.Typer(
     cls=RepairGroup,
-    help="Have a sick node repaired, and see, pause and release repairs.\n\n`kaas repair NODE` asks for a repair.",
+    help="Have a sick node repaired, and see, pause and release repairs.\n\n`kaas repair NODE` has a node drained and "
+    "rebooted, or what else its ladder has that helps against what is wrong with it.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )
@@ -60,7 +65,11 @@ app = typer.Typer(
 @app.command("node")
 @command
 def node(settings: Settings, name: Node, step: AskedStep = None, reason: Reason = "") -> None:
-    """Have one node repaired, also when nothing is known to be wrong with it. `node` may be left out."""
+    """Have one node repaired at once, also when nothing is known to be wrong with it. `node` may be left out.
+
+    What is wrong is not tolerated any longer: the node is drained, and the first step of its ladder after that is done
+    which can help. Where nothing is known to be wrong, that is a soft reboot; a pool that can only replace replaces.
+    """
     from kaas.cli.repair_ask import ask as run  # noqa: PLC0415 - slow to import
 
     run(settings, name, step, reason)

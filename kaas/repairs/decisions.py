@@ -55,7 +55,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The repair is over. healed: nothing is wrong any more; otherwise nobody asks for it any more."""
+    """The repair is over. healed: nothing is wrong any more; otherwise the message says why it ended."""
 
     node: NodeKey
     healed: bool

@@ -16,7 +16,7 @@ from kaas.kube.ports import Source
 from kaas.repairs.facts import ClusterKey
 from kaas.repairs.templates import templates
 
-_CLONED_FROM: Final = "cluster.x-k8s.io/cloned-from-name"
+CLONED_FROM: Final = "cluster.x-k8s.io/cloned-from-name"
 """Annotation of what Cluster API makes from a template: that template's name."""
 
 
@@ -107,7 +107,7 @@ class Upkeep:
         if any(labels(m).get(LABEL_POOL) == pool for m in machines):
             return True
         repairs = self._store.of_cluster(resources.NODE_REPAIR, *key)
-        return any(annotation(r, _CLONED_FROM) == name or (r.get("status") or {}).get("pool") == pool for r in repairs)
+        return any(annotation(r, CLONED_FROM) == name or (r.get("status") or {}).get("pool") == pool for r in repairs)
 
 
 def _is_ours(template: Object, cluster: Cluster) -> bool:

@@ -32,6 +32,8 @@ from kaas.kube.objects import Object, Ref, annotation, ref_of
 from kaas.kube.resources import Resource
 from kaas.repairs.policy import policies
 from kaas.repairs.templates import templates
+from kaas.repairs.upkeep import CLONED_FROM, Upkeep
+from kaas.runtime.index import Index
 from tests.contract.manifests import GOOD
 from tests.unit.cli.running import kaas
 
@@ -137,6 +139,31 @@ async def test_cluster_api_makes_a_node_repair_from_our_template(
     assert template is not None
     assert repair["spec"] == template["spec"]["template"]["spec"]
     assert NodeRepair.model_validate(repair).spec.steps
+    assert annotation(repair, CLONED_FROM) == "team.pool.cpu"
+
+
+async def test_templates_are_written_once_and_go_with_their_pool(client: KubeClient, place: str) -> None:
+    store = Index()
+    upkeep = Upkeep(store, client)
+    live = await found(client, resources.CLUSTER, place, "team")
+    where = Site.model_validate(await found(client, resources.SITE, None, place))
+    assert live is not None
+
+    async def look(*pools: Object) -> dict[str, str]:
+        """Versions of the templates that are there afterwards."""
+        ours = Cluster.model_validate({**live, "spec": {**live["spec"], "nodePools": list(pools)}})
+        await upkeep.look(ours, policies(ours, where, {}))
+        there = await client.list(resources.NODE_REPAIR_TEMPLATE, place)
+        for gone in store.list(resources.NODE_REPAIR_TEMPLATE):
+            store.remove(gone)
+        for template in there:
+            store.put(template)
+        return {t["metadata"]["name"]: t["metadata"]["resourceVersion"] for t in there}
+
+    written = await look(POOL)
+    assert written.keys() == {"team.control-plane", "team.pool.cpu"}
+    assert await look(POOL) == await look(POOL) == written
+    assert (await look()).keys() == {"team.control-plane"}
 
 
 async def test_two_write_one_status(client: KubeClient, place: str) -> None:

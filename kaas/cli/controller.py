@@ -94,7 +94,7 @@ def clusters(clouds: CloudDirectory, workers: int, parsed: Parsed) -> Feature:
     """The feature that brings Clusters to Cluster API. parsed: shared with other features."""
 
     def watches(services: Services) -> Sequence[Watch]:
-        return [Watch(i.resource, i.keys, transform=i.keep) for i in interests(services.index)]
+        return [Watch(i.resource, i.keys, transform=i.keep, concern=i.concern) for i in interests(services.index)]
 
     def reconciler(services: Services) -> ClusterReconciler:
         sites = SiteClouds(services.client, clouds, CLOUD_PATIENCE)

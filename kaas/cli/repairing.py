@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from kaas.api.constants import ANNOTATION_REPAIR, LABEL_CLUSTER
 from kaas.api.parsed import Parsed
@@ -79,7 +80,7 @@ def _watches(services: Services) -> list[Watch]:
     machines = (resources.MACHINE, lean.machine), (resources.MACHINE_DEPLOYMENT, lean.part)
     servers = (resources.OPENSTACK_SERVER, lean.part), (resources.NODE_REPAIR, None)
     return [
-        Watch(resources.CLUSTER, lambda o: [_cluster_key(o)]),
+        Watch(resources.CLUSTER, lambda o: [_cluster_key(o)], concern=_concern),
         Watch(resources.SITE, of_site),
         Watch(resources.NODE_REPAIR_TEMPLATE, of_template),
         Watch(resources.CAPI_CLUSTER, lambda o: [_cluster_key(o)], transform=lean.cluster),
@@ -89,6 +90,12 @@ def _watches(services: Services) -> list[Watch]:
 
 def _cluster_key(obj: Object) -> Key:
     return ("cluster", *name_of(obj))
+
+
+def _concern(cluster: Object) -> Any:
+    """Of a Cluster, what is looked at: what its user says, and whether anything of repairs is told in its status."""
+    meta = {k: v for k, v in cluster["metadata"].items() if k != "resourceVersion"}
+    return meta, cluster["spec"], "repair" in (cluster.get("status") or {})
 
 
 def _of_cluster(obj: Object) -> Iterable[Key]:

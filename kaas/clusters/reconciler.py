@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from kaas.api.constants import CONDITION_REPAIRS, FINALIZER
+from kaas.api.constants import FINALIZER
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, observe
+from kaas.clusters.others import without_repairs
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import settles_in, status
@@ -204,14 +205,7 @@ def look_again(snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -
 
 def same_status(ours: Object, live: Object) -> bool:
     """Whether two statuses say the same; the order of named items does not count, nor does what others say there."""
-    return bool(_unordered(ours) == _unordered(_without_repairs(live)))
-
-
-def _without_repairs(status: Object) -> Object:
-    """A status without what the repairs feature writes as another field manager: not ours to compare or remove."""
-    conditions = [c for c in status.get("conditions") or () if c["type"] != CONDITION_REPAIRS]
-    kept = {k: v for k, v in status.items() if k not in ("repair", "conditions")}
-    return kept | ({"conditions": conditions} if conditions else {})
+    return bool(_unordered(ours) == _unordered(without_repairs(live)))
 
 
 def _unordered(value: Any) -> Any:

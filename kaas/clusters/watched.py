@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from kaas.api.constants import LABEL_SITE
 from kaas.clusters.observe import Key
+from kaas.clusters.others import concern
 from kaas.clusters.snapshot import Object
 from kaas.kube import lean, resources
 from kaas.kube.objects import labels, name_of
@@ -26,11 +28,12 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Interest:
-    """One kind: whose keys an object of it means, and what of it is kept in memory."""
+    """One kind: whose keys an object of it means, what of it is kept in memory, and what of that is of concern."""
 
     resource: Resource
     keys: Callable[[Object], Iterable[Key]]
     keep: Callable[[Object], Object] | None = None
+    concern: Callable[[Object], Any] | None = None
 
 
 def interests(source: Source) -> list[Interest]:
@@ -45,7 +48,7 @@ def interests(source: Source) -> list[Interest]:
         return [key for key in keys if source.get(resources.CAPI_CLUSTER, *key) is None]
 
     every = [
-        Interest(resources.CLUSTER, lambda o: [name_of(o)]),
+        Interest(resources.CLUSTER, lambda o: [name_of(o)], concern=concern),
         Interest(resources.SITE, lambda o: of_site(o["metadata"]["name"])),
         Interest(resources.RELEASE, lambda _: [name_of(c) for c in source.list(resources.CLUSTER)]),
         Interest(resources.CLUSTER_CLASS, without_cluster, lean.cluster_class),

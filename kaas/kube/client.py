@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import config as kube_config
@@ -31,6 +33,8 @@ USER_AGENT = f"kaas/{distribution_version('kaas')}"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+# By itself aiohttp looks for proxies and in ~/.netrc with two threads' help, at each request.
+SESSION: Final = {"trust_env": False}
 
 Resources = list[Resource]
 Names = list[str]
@@ -391,4 +395,12 @@ async def _configuration(kubeconfig: Path | str | None, context: str | None) -> 
     except (kube_config.ConfigException, OSError, TypeError) as wrong:
         what = f"read kubeconfig {kubeconfig or os.environ.get('KUBECONFIG', '~/.kube/config')}"
         raise Forbidden(what, str(wrong)) from wrong
+    settings.proxy = settings.proxy or _proxy_of_environment(settings.host)
+    settings.client_session_kwargs = SESSION
     return settings
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    """The proxy that `HTTPS_PROXY` and its kin name for an address, as kubectl takes it."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)

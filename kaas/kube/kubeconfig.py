@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 
-from kaas.kube.client import KubeClient, Limits, RequestHook
+from kaas.kube.client import SESSION, KubeClient, Limits, RequestHook
 from kaas.kube.errors import Forbidden
 
 CONNECTIONS = 16  # at once to one server
@@ -54,6 +54,7 @@ def _api(content: bytes) -> ApiClient:
         ca_cert_data=_inline(cluster, "certificate-authority-data").decode() or None,
         tls_server_name=cluster.get("tls-server-name"),
         connection_pool_maxsize=CONNECTIONS,
+        client_session_kwargs=SESSION,
     )
     if token := user.get("token"):
         settings.api_key["BearerToken"] = f"Bearer {token}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -88,6 +89,7 @@ class Ledger:
         self._fleet = fleet
         self._scopes: dict[str, Scope] = {}
         self._of: dict[tuple[PoolKey, str], Scopes] = {}
+        self._wide: dict[tuple[str, str], Scopes] = {}
         self._everywhere = sum(s.size for s in fleet.sites.values())
 
     def of(self, machine: MachineView) -> Scopes:
@@ -99,13 +101,20 @@ class Ledger:
         return found
 
     def _make(self, machine: MachineView) -> Iterator[Scope]:
-        fleet = self._fleet
-        pool, cluster, site = fleet.pools[machine.pool], fleet.clusters[machine.cluster], fleet.sites[machine.site]
+        pool, cluster = self._fleet.pools[machine.pool], self._fleet.clusters[machine.cluster]
         yield self._scope("pool", pool_name(machine.pool), pool.policy.limits, pool.size)
         yield self._scope("cluster", "/".join(machine.cluster), cluster.limits, cluster.size)
-        yield self._scope("zone", f"{site.name}/{machine.zone}", site.zone_limits, site.zones.get(machine.zone, 0))
-        yield self._scope("site", site.name, site.limits, site.size)
-        yield self._scope("fleet", "", fleet.limits, self._everywhere)
+        place = (machine.site, machine.zone)
+        if place not in self._wide:
+            self._wide[place] = tuple(self._make_wide(*place))
+        yield from self._wide[place]
+
+    def _make_wide(self, name: str, zone: str) -> Iterator[Scope]:
+        """The scopes that very many machines share."""
+        site = self._fleet.sites[name]
+        yield self._scope("zone", f"{name}/{zone}", site.zone_limits, site.zones.get(zone, 0))
+        yield self._scope("site", name, site.limits, site.size)
+        yield self._scope("fleet", "", self._fleet.limits, self._everywhere)
 
     def _scope(self, kind: str, what: str, limits: Limits, size: int) -> Scope:
         name = f"{kind}/{what}" if what else kind
@@ -132,6 +141,7 @@ def _first(*values: NumberOrPercent | None) -> NumberOrPercent:
     return next(v for v in values if v is not None)
 
 
+@lru_cache(maxsize=1024)
 def nodes(limit: NumberOrPercent, size: int) -> int:
     """A limit as a number of nodes: a percentage is rounded down, and at least one."""
     return limit if isinstance(limit, int) else max(1, size * int(limit.removesuffix("%")) // 100)

@@ -6,6 +6,7 @@ management cluster nothing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -21,6 +22,7 @@ from kaas.openstack.sites import NoCredentials, credentials_of
 from kaas.repairs.facts import ServerView
 
 KEPT_SECONDS = 600.0
+_Views = Mapping[str, tuple[ServerFacts, ServerView]]  # by server: what Nova says, and what is made of it
 _Told = tuple[SiteCredentials | None, str | None]  # what of a Site decides where is signed in, and how
 
 
@@ -49,6 +51,7 @@ class Nova:
         self._site = site
         self._clock = clock
         self._known: dict[str, tuple[float, _Told, Credentials]] = {}
+        self._views: dict[str, _Views] = {}
 
     async def servers(self, site: Site) -> Mapping[str, ServerView]:
         """All servers of a Site's project, by id."""
@@ -57,7 +60,10 @@ class Nova:
         except CloudError:
             self._known.pop(site.metadata.name, None)
             raise
-        return {server: view(facts) for server, facts in found.items()}
+        known = self._views.get(site.metadata.name, {})
+        views = await asyncio.to_thread(_views, found, known)  # ten thousand at once would hold up the event loop
+        self._views[site.metadata.name] = views
+        return {server: seen for server, (_, seen) in views.items()}
 
     async def server(self, site: str, server: str) -> ServerFacts | None:
         """A server as it is now; None when there is none."""
@@ -102,6 +108,15 @@ class Nova:
 
     async def _secret(self, namespace: str, name: str) -> Object | None:
         return await self._reader.get(Ref("v1", "Secret", namespace, name))
+
+
+def _views(found: Mapping[str, ServerFacts], known: _Views) -> _Views:
+    """What is made of each server; of one that is as it was, the same object as before."""
+    views = {}
+    for server, facts in found.items():
+        before = known.get(server)
+        views[server] = before if before is not None and before[0] == facts else (facts, view(facts))
+    return views
 
 
 def view(facts: ServerFacts) -> ServerView:

@@ -64,13 +64,18 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observed:
-    """What planning needs of one Cluster. zones, hosts: its machines counted. joined: machines that have a Node."""
+    """What planning needs of one Cluster. zones, hosts: its machines counted. servers: ids of those that it has.
+
+    failed: names of OpenStackServers that CAPO has seen in ERROR.
+    """
 
     cluster: ClusterFacts
     pools: Mapping[PoolKey, PoolFacts]
     patients: Mapping[NodeKey, Patient]
     zones: Mapping[str, int] = field(default_factory=dict)
     hosts: Mapping[str, int] = field(default_factory=dict)
+    servers: frozenset[str] = frozenset()
+    failed: tuple[str, ...] = ()
     missing: str = ""
     """What a pool names that is not there, for a person."""
 
@@ -97,8 +102,15 @@ def observe(seen: Seen, traces: dict[NodeKey, Trace], now: datetime) -> Observed
         patients=patients,
         zones=Counter(v.zone for v in views),
         hosts=Counter(s.host for s in found if s.host),
+        servers=frozenset(v.server for v in views if v.server),
+        failed=tuple(name for name, obj in seen.created.items() if has_failed(obj)),
         missing=seen.missing,
     )
+
+
+def has_failed(server: Object) -> bool:
+    """Whether CAPO has seen an OpenStackServer in ERROR."""
+    return (server.get("status") or {}).get("instanceState") == "ERROR"
 
 
 def _server_id(machine: Object, created: Mapping[str, Object]) -> str | None:

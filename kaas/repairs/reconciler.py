@@ -7,10 +7,11 @@ in the Cluster's status. One key waits for nobody else's cloud or cluster.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from kaas.api.cluster import Cluster
@@ -26,15 +27,15 @@ from kaas.openstack.errors import CloudError
 from kaas.repairs import records
 from kaas.repairs.blindness import LONG_AGO, count_silent, look
 from kaas.repairs.carry import Carrier
-from kaas.repairs.decisions import Act, Decision, Finish, Plan
+from kaas.repairs.decisions import Act, Decision, Finish
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
-from kaas.repairs.observe import Observed, Seen, observe, pause_of
+from kaas.repairs.observe import Observed, Seen, has_failed, observe, pause_of
 from kaas.repairs.planner import plan
 from kaas.repairs.policy import missing_templates, policies, switched_off, template_of
 from kaas.repairs.report import Report
 from kaas.repairs.upkeep import Upkeep, Writer
-from kaas.repairs.ward import Treatment, Ward
+from kaas.repairs.ward import Treatment, Ward, changed_servers
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ FLEET: Final[Key] = ("fleet",)
 CLOUD_SECONDS = 30.0  # between two looks at a cloud all of whose servers are well
 AWAY_CLOUD_SECONDS = 15.0  # while it cannot be seen; each look reads its Secret again
 BUSY_CLOUD_SECONDS = 5.0  # while a server of it is sick or under repair
+LONGEST_PAUSE: Final = timedelta(seconds=2)  # between two plans
+TOLD_AT_ONCE = 50  # Clusters of which is found out in one go whether something else is to be said
 AGAIN_SECONDS = 60.0  # at the latest, until sick nodes are looked at again
 _NOT_YET: Final = Sight(False, LONG_AGO, "it has not been seen yet")
 
@@ -107,6 +110,7 @@ class RepairReconciler:
         self._report = report
         self._parsed = office.parsed
         self._upkeep = Upkeep(office.store, office.writer)
+        self._planned, self._pause = LONG_AGO, timedelta()
         self._looked_at: set[str] = set()  # Sites whose cloud is looked at again and again
 
     async def reconcile(self, key: Key) -> float | None:
@@ -121,7 +125,7 @@ class RepairReconciler:
             case ("report", namespace, name):
                 return await self._report.write((namespace, name))
             case _:
-                return self._plan()
+                return await self._plan()
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -255,47 +259,66 @@ class RepairReconciler:
         try:
             servers = await self._servers.servers(site)
         except CloudError as error:
-            api, servers = Sight(False, now, str(error)), self._ward.servers.get(name)
+            api, servers = Sight(False, now, str(error)), None
         else:
             api = Sight(True, now)
         sight = look(before, api, 0, 0, now)
-        if sight != before or servers != self._ward.servers.get(name):
+        if sight != before:
             self._ward.site_sights[name] = sight
-            if servers is not None:  # of a cloud that was never seen nothing is known: no server counts as gone
-                self._ward.servers[name] = servers
-            self._look_at_clusters_of(name)
             self._add(FLEET)
+        if servers is not None:  # of a cloud that was never seen nothing is known: no server counts as gone
+            self._put(name, servers)
+            await self._revive(name, servers)
         if not sight.clear:
             return AWAY_CLOUD_SECONDS
-        await self._revive(servers or {})
         return BUSY_CLOUD_SECONDS if self._is_busy(name) else CLOUD_SECONDS
 
-    async def _revive(self, servers: Mapping[str, ServerView]) -> None:
-        """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR."""
-        for obj in self._store.list(resources.OPENSTACK_SERVER):
-            status = obj.get("status") or {}
-            server = servers.get(status.get("instanceID") or "")
-            if status.get("instanceState") == "ERROR" and server is not None and server.status == "ACTIVE":
-                await self._reviver(obj, server)
+    def _put(self, site: str, servers: Mapping[str, ServerView]) -> None:
+        """Take in a cloud's servers; Clusters are looked at of which one has changed, at first all."""
+        before = self._ward.servers.get(site)
+        self._ward.servers[site] = servers
+        if before is None:
+            concerned = [name_of(c) for c in self._store.list(resources.CLUSTER) if c["spec"]["site"] == site]
+        else:
+            concerned = self._ward.clusters_with(changed_servers(before, servers))
+        for cluster in concerned:
+            self._add(("cluster", *cluster))
 
-    def _look_at_clusters_of(self, site: str) -> None:
-        for raw in self._store.list(resources.CLUSTER):
-            if raw["spec"]["site"] == site:
-                self._add(("cluster", *name_of(raw)))
+    async def _revive(self, site: str, servers: Mapping[str, ServerView]) -> None:
+        """Have CAPO look again at servers that Nova has healed: it never does by itself once it has seen ERROR.
+
+        servers: as just listed; by an older list, one that has failed since would be told to be well.
+        """
+        for namespace, name in self._ward.failed_servers(site):
+            obj = self._store.get(resources.OPENSTACK_SERVER, namespace, name)
+            server = servers.get(((obj or {}).get("status") or {}).get("instanceID") or "")
+            if obj is not None and has_failed(obj) and server is not None and server.status == "ACTIVE":
+                await self._reviver(obj, server)
 
     def _is_busy(self, site: str) -> bool:
         return any(p.machine.site == site for p in self._ward.patients.values())
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> float | None:
-        """Plan for everything, and begin what is to begin."""
+    async def _plan(self) -> float | None:
+        """Plan, but not all the time: while very much changes, a tenth of it."""
         now = self._clock.now()
+        wait = self._planned + self._pause - now
+        if timedelta() < wait <= self._pause:
+            return wait.total_seconds()
+        again = self._plan_for_all(now)
+        self._planned = self._clock.now()
+        self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
+        await self._tell(now)
+        return again
+
+    def _plan_for_all(self, now: datetime) -> float | None:
+        """Plan for everything, and begin what is to begin."""
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
         found = plan(self._ward.fleet(sites, now), now)
         for decision in found.decisions:
             self._take(decision, now)
-        self._tell(found, now)
+        self._ward.planned(found, now)
         self._metrics.planned(self._ward, found, now)
         if found.look_again is None:
             return AGAIN_SECONDS if self._ward.patients else None
@@ -313,14 +336,13 @@ class RepairReconciler:
             return
         self._add(("node", *decision.node))
 
-    def _tell(self, found: Plan, now: datetime) -> None:
-        """Have the Clusters' statuses written that say something else now."""
-        decided = {d.node for d in found.decisions}
-        for node in self._ward.decisions.keys() - decided:
-            del self._ward.decisions[node]
-        self._ward.open(found.breakers, now)
-        for key in self._report.outdated(now):
-            self._add(("report", *key))
+    async def _tell(self, now: datetime) -> None:
+        """Have the Clusters' statuses written that say something else now; the event loop goes on in between."""
+        clusters = list(self._ward.clusters)
+        for start in range(0, len(clusters), TOLD_AT_ONCE):
+            for key in self._report.outdated(clusters[start : start + TOLD_AT_ONCE], now):
+                self._add(("report", *key))
+            await asyncio.sleep(0)
 
     # -- carrying out -----------------------------------------------------------------------------------------------
 

@@ -41,18 +41,17 @@ class Report:
         self._clock = clock
         self._said: dict[ClusterKey, Object] = {}
 
-    def outdated(self, now: datetime) -> list[ClusterKey]:
-        """Clusters of which something else is to be said than was said last."""
-        sick = self._ward.sick_clusters
-        known = [key for key in self._ward.clusters if self._ward.is_known(key)]
-        return [key for key in known if self._differs(key, key in sick, now)]
+    def outdated(self, keys: Iterable[ClusterKey], now: datetime) -> list[ClusterKey]:
+        """Those of which something else is to be said than was said last."""
+        return [key for key in keys if self._ward.is_known(key) and self._differs(key, now)]
 
-    def _differs(self, key: ClusterKey, sick: bool, now: datetime) -> bool:
+    def _differs(self, key: ClusterKey, now: datetime) -> bool:
         said = self._said.get(key)
         if said is None:
             return True
         quiet = not said.get("repair") and said["conditions"][0]["status"] == "True"
-        if quiet and not sick and not self._ward.missing_of(key) and not self._ward.blind_to(key):
+        ward = self._ward
+        if quiet and not (ward.has_patients(key) or ward.missing_of(key) or ward.blind_to(key)):
             return False
         return bool(without_times(summary(self._ward, key, said, now)) != without_times(said))
 

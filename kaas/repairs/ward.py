@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from kaas.api.site import Site
 from kaas.kube.times import stamp
 from kaas.repairs import records
 from kaas.repairs.blindness import LONG_AGO
-from kaas.repairs.decisions import Act, Breaker, Decision, Finish
+from kaas.repairs.decisions import Act, Breaker, Decision, Finish, Plan
 from kaas.repairs.evaluate import evaluate
 from kaas.repairs.facts import (
     ClusterFacts,
@@ -122,10 +122,19 @@ class Ward:
         """Every Cluster that is looked after."""
         return self._clusters
 
-    @property
-    def sick_clusters(self) -> Set[ClusterKey]:
-        """Those with a node that is not well."""
-        return {p.machine.cluster for p in self._patients.values()}
+    def has_patients(self, key: ClusterKey) -> bool:
+        """Whether a node of a Cluster is not well."""
+        observed = self._observed.get(key)
+        return bool(observed and observed.patients)
+
+    def clusters_with(self, servers: Set[str]) -> list[ClusterKey]:
+        """Those to which one of these servers belongs."""
+        return [key for key, observed in self._observed.items() if not servers.isdisjoint(observed.servers)]
+
+    def failed_servers(self, site: str) -> list[tuple[str, str]]:
+        """Namespaces and names of OpenStackServers at a Site of which CAPO says that they are in ERROR."""
+        mine = (o for o in self._observed.values() if o.failed and o.cluster.site == site)
+        return [(observed.cluster.key[0], name) for observed in mine for name in observed.failed]
 
     def seen_since(self, key: ClusterKey) -> datetime:
         """Since when a Cluster is seen: clocks of what is wrong in it do not count from before."""
@@ -205,10 +214,12 @@ class Ward:
             mode=site.spec.repair.mode,
         )
 
-    def open(self, breakers: Iterable[Breaker], now: datetime) -> None:
-        """Remember which breakers are open, and since when."""
+    def planned(self, found: Plan, now: datetime) -> None:
+        """Forget decisions that are none any more; remember which breakers are open, and since when."""
+        for node in self.decisions.keys() - {d.node for d in found.decisions}:
+            del self.decisions[node]
         self.breakers = {
-            (b.scope, b.reason): (b, self.breakers.get((b.scope, b.reason), (b, now))[1]) for b in breakers
+            (b.scope, b.reason): (b, self.breakers.get((b.scope, b.reason), (b, now))[1]) for b in found.breakers
         }
 
     def breakers_of(self, key: ClusterKey) -> list[dict[str, str]]:
@@ -268,6 +279,12 @@ class Ward:
             treatment.progress = progress
         if patient := self._patients.get(node):
             self._patients[node] = replace(patient, progress=progress)
+
+
+def changed_servers(before: Mapping[str, ServerView], after: Mapping[str, ServerView]) -> Set[str]:
+    """Servers that came, went or are otherwise than before."""
+    changed = {name for name, server in after.items() if (known := before.get(name)) is not server and known != server}
+    return changed | (before.keys() - after.keys())
 
 
 def _in(scope: str, prefix: str) -> bool:

@@ -20,6 +20,7 @@ from kaas.runtime.kopf_adapter import KopfWatches
 from kaas.runtime.leader import Election, Leader
 from kaas.runtime.metrics import Endpoint, Metrics
 from kaas.runtime.queue import Queue
+from kaas.runtime.turns import Turns
 from kaas.runtime.watches import Feed, Subscription, Watch
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class Controller:
         self.index = Index(settings.keep_secret_keys)
         self._lag = 0.0
         self._queues: list[Queue[Key]] = []
+        self._turns = Turns()
         subscriptions = [s for feature in features for s in self._subscribe(feature, client)]
         self._feed = Feed(self.index, subscriptions)
         self._watches = KopfWatches(client, self._feed, namespaces=settings.namespaces, clock=clock)
@@ -133,7 +135,9 @@ class Controller:
             return await made[0].reconcile(key)
 
         observe = self._metrics.outcome(feature.name)
-        queue: Queue[Key] = Queue(reconcile, workers=feature.workers, clock=self._clock, observe=observe)
+        queue: Queue[Key] = Queue(
+            reconcile, workers=feature.workers, clock=self._clock, turns=self._turns, observe=observe
+        )
         events = Events(client, self._clock)
         services = Services(client, self.index, self._clock, events, self._metrics, queue.add, queue.add_after)
         made.append(feature.reconciler(services))
@@ -188,7 +192,15 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for queue in self._queues:
                 group.create_task(queue.run())
-            group.create_task(garbage.freeze_until(lambda: all(queue.idle for queue in self._queues)))
+            group.create_task(self._clean())
+
+    async def _clean(self) -> None:
+        """Keep Python's garbage collector from holding up what is to be done."""
+        await garbage.freeze_until(self._is_at_rest)
+        await garbage.tidy(self._is_at_rest)
+
+    def _is_at_rest(self) -> bool:
+        return all(queue.idle for queue in self._queues)
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from kaas.runtime.backlog import Backlog, Backoff
 from kaas.runtime.clock import Clock, SystemClock
+from kaas.runtime.turns import Turns
 
 K = TypeVar("K", bound=Hashable)
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Queue(Generic[K]):
     """Calls `reconcile(key)` for added keys; it returns the seconds to the next call, None means on the next event.
 
     An exception repeats the key after a pause that doubles from 1 second to 5 minutes. `add` and `add_after` belong to
-    the event loop's thread and may be called before `run`.
+    the event loop's thread and may be called before `run`. turns: shared with the other queues of the loop.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Queue(Generic[K]):
         workers: int = 8,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
+        turns: Turns | None = None,
         observe: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._reconcile = reconcile
         self._workers = workers
         self._clock = clock or SystemClock()
         self._backlog: Backlog[K] = Backlog(backoff)
+        self._turns = turns or Turns()
         self._observe = observe
         self._wake = asyncio.Event()
         self._stopping = False
@@ -130,6 +133,8 @@ class Queue(Generic[K]):
     async def _work(self, key: K) -> None:
         start = self._clock.monotonic()
         try:
+            await self._turns.take()
+            start = self._clock.monotonic()
             again = await self._reconcile(key)
         except Exception as failure:
             self._fail(key, failure, start)

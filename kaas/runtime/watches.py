@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kaas.kube.objects import Object, name_of, uid
 from kaas.kube.resources import Resource
@@ -23,12 +24,14 @@ class Watch:
     keys: what has to be reconciled when the object appears, changes or goes; asked of its state before and after, as
     indexed. label_selector: applied by the server. transform: makes an object smaller before it is indexed; a change of
     what it drops means no keys. It is pure, may be called from any thread, and leaves as it is what it has made small.
+    concern: the part of an object that the feature reads, where others read more: a change of the rest means no keys.
     """
 
     resource: Resource
     keys: Callable[[Object], Iterable[Hashable]]
     label_selector: str | None = None
     transform: Callable[[Object], Object] | None = None
+    concern: Callable[[Object], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,9 +169,10 @@ class Feed:
         return False
 
     def _notify(self, resource: Resource, *states: Object | None) -> None:
+        there = [state for state in states if state is not None]
         for subscription in self._subscriptions[resource.group_kind]:
-            for state in states:
-                if state is not None:
+            if not _unconcerned(subscription.watch, there):
+                for state in there:
                     self._add_keys(subscription, state)
 
     def _add_keys(self, subscription: Subscription, obj: Object) -> None:
@@ -198,6 +202,14 @@ def _same(before: Object, after: Object) -> bool:
 
 def _without_version(obj: Object) -> Object:
     return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
+
+
+def _unconcerned(watch: Watch, states: Sequence[Object]) -> bool:
+    """Whether two states differ in nothing that the feature reads; it then knows the object already."""
+    if watch.concern is None or len(states) != 2:  # noqa: PLR2004 - before and after
+        return False
+    before, after = (watch.concern(state) for state in states)
+    return bool(before == after)
 
 
 def _version(obj: Object) -> int:

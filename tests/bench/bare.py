@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -34,6 +34,7 @@ FILLED = (
 )
 BATCH = 100  # objects a transaction; etcd takes 128 operations
 PARALLEL = 4
+OLD_PATHS = {"Node": "minions", "Secret": "secrets"}  # of kinds that are no custom resources
 
 
 @contextmanager
@@ -71,8 +72,8 @@ def _end(layout: Layout, name: str) -> None:
     processes.stop([pid for pid, known in processes.find(layout.state).items() if known == name])
 
 
-def fill(bench: Bench, platform: Platform, clusters: int) -> int:
-    """Put a fleet that stands ready into the store; returns the number of objects."""
+def fill(bench: Bench, platform: Platform, clusters: int, see: Callable[[Object], None] = lambda _: None) -> int:
+    """Put a fleet that stands ready into the store; returns the number of objects. see: is shown each."""
     bench.say(f"filling in {clusters} Clusters")
     count = 0
 
@@ -80,6 +81,7 @@ def fill(bench: Bench, platform: Platform, clusters: int) -> int:
         nonlocal count
         for obj in _objects(clusters):
             count += 1
+            see(obj)
             yield obj
 
     newest = Store(platform.layout).put(counted())
@@ -137,8 +139,9 @@ def _encoded(text: str) -> str:
 
 
 def _path(obj: Object) -> str:
-    """Where kube-apiserver keeps a custom resource."""
+    """Where kube-apiserver keeps an object."""
     resource = resources.find(obj["apiVersion"], obj["kind"])
-    assert resource is not None
-    namespace = obj["metadata"].get("namespace")
-    return "/".join(filter(None, ("/registry", resource.group, resource.plural, namespace, obj["metadata"]["name"])))
+    plural = OLD_PATHS.get(obj["kind"]) or (resource.plural if resource else "")
+    assert plural, obj["kind"]
+    group, namespace = obj["apiVersion"].rpartition("/")[0], obj["metadata"].get("namespace")
+    return "/".join(filter(None, ("/registry", group, plural, namespace, obj["metadata"]["name"])))

@@ -19,6 +19,7 @@ from tests.bench.repairs_lab import run as repairs_lab
 from tests.bench.repairs_planning import run as repairs_planning
 from tests.bench.rest import run as rest
 from tests.bench.scale import run as scale
+from tests.bench.storm import run as storm
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "failover": failover,
     "black-hole": black_hole,
     "scale": scale,
+    "storm": storm,
     "rest": rest,
     "dev-fleet": dev_fleet,
     "openstack": openstack_life,

@@ -206,6 +206,22 @@ async def test_nobody_answers(tmp_path: Path) -> None:
             await client.get(REF)
 
 
+@pytest.mark.usefixtures("naps")
+async def test_a_proxy_of_the_environment_is_taken_but_not_for_hosts_that_it_leaves_out(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    file = kubeconfig(tmp_path, "http://cluster.invalid:1")
+    async with await KubeClient.connect(file) as client:
+        await client.get(REF)
+    assert str(server.requests[0].url) == "http://cluster.invalid:1/api/v1/namespaces/default/configmaps/x"
+    monkeypatch.setenv("no_proxy", "cluster.invalid")
+    async with await KubeClient.connect(file) as client:
+        with pytest.raises(Unavailable):
+            await client.get(REF)
+
+
 async def test_every_call_has_a_limit(tmp_path: Path, naps: list[float]) -> None:
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

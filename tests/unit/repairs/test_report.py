@@ -36,10 +36,10 @@ async def test_a_well_cluster_that_was_told_is_not_summed_up_again(monkeypatch: 
     fleet = Fleet()
     await fleet.run(60)
     teller = Report(fleet.index, fleet.api, fleet.ward, fleet.clock)
-    assert teller.outdated(fleet.clock.now()) == [KEY]
+    assert teller.outdated([KEY], fleet.clock.now()) == [KEY]
     await teller.write(KEY)
     monkeypatch.setattr(report, "summary", None)
-    assert teller.outdated(fleet.clock.now()) == []
+    assert teller.outdated([KEY], fleet.clock.now()) == []
 
 
 def test_times_alone_are_no_news() -> None:

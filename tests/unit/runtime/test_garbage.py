@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +18,13 @@ def _thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.unfreeze()
     yield
     gc.unfreeze()
+
+
+class Cycle:
+    """Something that only the collector frees."""
+
+    def __init__(self) -> None:
+        self.own = self
 
 
 def answers(*given: bool) -> Iterator[bool]:
@@ -39,3 +48,40 @@ async def test_goes_on_waiting_when_it_froze_often_enough(monkeypatch: pytest.Mo
     asked = answers(False, False, False, True)
     await garbage.freeze_until(lambda: next(asked))
     assert next(asked, None) is None
+
+
+async def test_everything_is_cleaned_at_rest_what_is_frozen_too_and_not_while_there_is_work() -> None:
+    now, resting = 0.0, False
+    before = gc.get_threshold()
+    cycle = weakref.ref(Cycle())
+    gc.freeze()
+    tidying = asyncio.create_task(garbage.tidy(lambda: resting, lambda: now))
+
+    async def turns() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    await turns()
+    now = garbage.TIDY_EVERY + 1
+    await turns()
+    assert cycle() is not None
+    resting = True
+    await turns()
+    assert cycle() is None
+    assert gc.get_freeze_count() > 0
+    tidying.cancel()
+    await asyncio.gather(tidying, return_exceptions=True)
+    assert gc.get_threshold() == before
+
+
+async def test_who_never_rests_is_cleaned_at_last() -> None:
+    now = 0.0
+    tidying = asyncio.create_task(garbage.tidy(lambda: False, lambda: now))
+    await asyncio.sleep(0)
+    cycle = weakref.ref(Cycle())
+    now = garbage.TIDY_AT_LATEST + 1
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert cycle() is None
+    tidying.cancel()
+    await asyncio.gather(tidying, return_exceptions=True)

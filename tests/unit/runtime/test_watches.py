@@ -179,3 +179,19 @@ def test_cluster_wide_kinds() -> None:
     feed.event(SITE, None, {"metadata": {"name": "s", "resourceVersion": "1"}})
     assert feed.synced
     assert keys == ["s"]
+
+
+def test_a_change_of_what_a_feature_does_not_read_means_no_keys() -> None:
+    fed = Fed(concern=lambda o: o.get("spec"))
+    fed.feed.listed(MACHINE, "", set(), "0")
+    fed.feed.event(MACHINE, "ADDED", machine("a", 1, spec={"x": 1}, status={"y": 1}))
+    assert fed.taken() == ["one"]
+    fed.feed.event(MACHINE, "MODIFIED", machine("a", 2, spec={"x": 1}, status={"y": 2}))
+    assert fed.taken() == []
+    known = fed.index.get(MACHINE, "t", "a")
+    assert known is not None
+    assert known["status"] == {"y": 2}
+    fed.feed.event(MACHINE, "MODIFIED", machine("a", 3, spec={"x": 2}, status={"y": 2}))
+    assert set(fed.taken()) == {"one"}
+    fed.feed.event(MACHINE, "DELETED", machine("a", 4, spec={"x": 2}, status={"y": 2}))
+    assert fed.taken() == ["one"]

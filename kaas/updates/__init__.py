@@ -1,0 +1,1 @@
+"""Updates: which version a Cluster is brought to, and when."""

@@ -1,0 +1,67 @@
+"""What updates are decided from, and what is decided. Plain data; times are aware, in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from kaas.api.versions import KubernetesVersion
+
+
+class Change(StrEnum):
+    """What an update changes; exclusions and policies speak of it."""
+
+    PATCH = "Patch"
+    MINOR = "Minor"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One time during which a Cluster may be changed."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The version that a Cluster is to be brought to.
+
+    since: when it became the target: the release entered the channel, or the running one expired. forced: also against
+    the owner's wish, because what runs has expired. message: for a person, why this version.
+    """
+
+    version: KubernetesVersion
+    change: Change
+    since: datetime
+    forced: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done about one Cluster's version now.
+
+    target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be brought
+    to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it is looked
+    at again at the latest, None when only an event changes anything.
+    """
+
+    target: KubernetesVersion | None
+    choice: Choice | None
+    reason: str
+    message: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that will happen to a Cluster. kind: `Update`, `Warning` or `Expiry`; reason: why not earlier."""
+
+    at: datetime
+    until: datetime
+    kind: str
+    version: KubernetesVersion
+    message: str
+    reason: str

@@ -23,6 +23,8 @@ from kaas.api.network import IMMUTABLE_NETWORK, Network
 from kaas.api.repair import ClusterRepair, PoolRepair
 from kaas.api.repair_status import RepairSummary
 from kaas.api.rules import Rule
+from kaas.api.update_status import UpdateSummary
+from kaas.api.updates import MINOR_UPDATES_RULE, Updates
 from kaas.api.versions import RUNNING_RULES, AskedVersion
 
 MAX_NAME: Final = 40
@@ -111,8 +113,9 @@ class NodePool(Model):
 class ClusterSpec(Model):
     """What the user asks for."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (MINOR_UPDATES_RULE,)
     version: AskedVersion
-    """Kubernetes version: `1.36` for the newest released patch of it, or exactly `v1.36.3`."""
+    """Kubernetes version: `1.36` for the newest patch of it, which `updates` follows; or exactly `v1.36.3`."""
     site: Annotated[
         SiteName,
         Rule(
@@ -129,6 +132,8 @@ class ClusterSpec(Model):
     """Address ranges of the Cluster."""
     repair: ClusterRepair = Field(default_factory=ClusterRepair)
     """How sick nodes are repaired."""
+    updates: Updates = Field(default_factory=Updates)
+    """Which updates the Cluster gets by itself."""
 
 
 class Endpoint(Model):
@@ -226,6 +231,8 @@ class ClusterStatus(Model):
     """Steps that are still to be done, in order."""
     repair: RepairSummary | None = None
     """Sick nodes, and what is done about them; left out while none is."""
+    update: UpdateSummary | None = None
+    """What is to be done about the version, and when."""
 
 
 class Cluster(Resource):
@@ -246,6 +253,8 @@ class Cluster(Resource):
         ),
         Column(name="Nodes", json_path=".status.nodes.ready", type="integer", description="Nodes that are Ready"),
         Column(name="Desired", json_path=".status.nodes.desired", type="integer", priority=1),
+        # Not of type date: kubectl shows a time to come as <invalid>.
+        Column(name="Next", json_path=".status.update.nextTime", description="When it changes next"),
         condition_message("Ready", priority=1),
         AGE,
     )

@@ -12,6 +12,7 @@ from kaas.api.fields import DNS_LABEL, Address, FlavorName, LabelKey, NamespaceN
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.repair import SiteRepair
 from kaas.api.rules import Rule
+from kaas.api.updates import SiteUpdates
 from kaas.api.versions import ExactVersion
 
 
@@ -147,6 +148,8 @@ class SiteSpec(Model):
     """DNS servers of the machines; when left out, those that Neutron gives."""
     repair: SiteRepair = Field(default_factory=SiteRepair)
     """How sick nodes of the Clusters are repaired."""
+    updates: SiteUpdates = Field(default_factory=SiteUpdates)
+    """Which updates the Clusters get by themselves."""
 
 
 class SiteStatus(Model):

@@ -1,0 +1,70 @@
+"""Which updates kaas makes by itself: what Cluster and Site say of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from kaas.api.fields import pattern_rule
+from kaas.api.model import Model
+from kaas.api.rules import Rule
+from kaas.api.versions import MINOR
+
+
+class Channel(StrEnum):
+    """How long a Release has been in use elsewhere before a Cluster takes it."""
+
+    RAPID = "Rapid"
+    REGULAR = "Regular"
+    STABLE = "Stable"
+    NONE = "None"
+
+
+class KubernetesUpdates(StrEnum):
+    """Which newer versions of Kubernetes a Cluster is brought to by itself."""
+
+    PATCH = "Patch"
+    MINOR = "Minor"
+    NONE = "None"
+
+
+class Updates(Model):
+    """Which updates a Cluster gets by itself."""
+
+    channel: Channel = Channel.REGULAR
+    """Where the Releases come from. Rapid: as soon as they are there. Regular: after a while. Stable: after longer.
+    None: no update by itself, but for a version that has expired."""
+    kubernetes: KubernetesUpdates = KubernetesUpdates.PATCH
+    """Patch: to the newest patch of the minor that `version` names. Minor: also to the next minor, one at a time;
+    `version` is then the lowest minor, and what runs may be newer. None: no update by itself, but for a version that
+    has expired."""
+
+
+MinorVersion = Annotated[
+    str,
+    Field(max_length=5),
+    pattern_rule(MINOR, 'maxVersion must be a minor version of Kubernetes in quotes, as "1.37"'),
+]
+
+
+class SiteUpdates(Model):
+    """Which updates the Clusters of a Site get."""
+
+    max_version: MinorVersion | None = None
+    """Newest minor that the Site supports, as `1.37`: no Cluster is brought past it by itself. No limit when left
+    out."""
+
+
+def _minor_needs_a_minor(spec: dict[str, Any]) -> bool:
+    return spec.get("updates", {}).get("kubernetes") != KubernetesUpdates.MINOR or not spec["version"].startswith("v")
+
+
+MINOR_UPDATES_RULE: Final = Rule(
+    cel="!has(self.updates) || self.updates.kubernetes != 'Minor' || !self.version.startsWith('v')",
+    message="updates.kubernetes: Minor does not go with an exact version, which pins the Cluster: "
+    'write the lowest minor as version, as "1.36", or set updates.kubernetes to Patch',
+    check=_minor_needs_a_minor,
+    field=".updates.kubernetes",
+)

@@ -18,6 +18,7 @@ from kaas.api.fields import (
     Zone,
     pattern_rule,
 )
+from kaas.api.maintenance import Maintenance
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.network import IMMUTABLE_NETWORK, Network
 from kaas.api.repair import ClusterRepair, PoolRepair
@@ -132,6 +133,8 @@ class ClusterSpec(Model):
     """Address ranges of the Cluster."""
     repair: ClusterRepair = Field(default_factory=ClusterRepair)
     """How sick nodes are repaired."""
+    maintenance: Maintenance = Field(default_factory=Maintenance)
+    """When updates may happen that kaas does by itself; a change of this spec is carried out at once."""
     updates: Updates = Field(default_factory=Updates)
     """Which updates the Cluster gets by itself."""
 

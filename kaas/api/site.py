@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kaas.api.constants import SYSTEM_NAMESPACE
 from kaas.api.fields import DNS_LABEL, Address, FlavorName, LabelKey, NamespaceName, SecretName, Zone
+from kaas.api.maintenance import Maintenance
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.repair import SiteRepair
 from kaas.api.rules import Rule
@@ -148,6 +149,8 @@ class SiteSpec(Model):
     """DNS servers of the machines; when left out, those that Neutron gives."""
     repair: SiteRepair = Field(default_factory=SiteRepair)
     """How sick nodes of the Clusters are repaired."""
+    maintenance: Maintenance = Field(default_factory=Maintenance)
+    """When updates of the Clusters may happen, for Clusters and Namespaces that do not say it themselves."""
     updates: SiteUpdates = Field(default_factory=SiteUpdates)
     """Which updates the Clusters get by themselves."""
 

@@ -66,6 +66,6 @@ def test_every_field_is_described_and_bounded(kind: str, path: str, node: dict[s
         assert "maxItems" in node
         assert node["x-kubernetes-list-type"] in ("map", "set", "atomic")
     if node.get("type") == "string" and "enum" not in node:
-        assert "maxLength" in node or node.get("format") == "date-time"
+        assert "maxLength" in node or node.get("format") in ("date", "date-time")
     if "additionalProperties" in node:
         assert "maxProperties" in node

@@ -38,6 +38,13 @@ REPAIR_STATUS_MANAGER: Final = "kaas-repair-status"
 CONDITION_REPAIRS: Final = "RepairsAllowed"
 """Condition of a Cluster that says whether its sick nodes are repaired, and why not."""
 
+UPDATES_MANAGER: Final = "kaas-updates"
+"""Field manager of server-side apply for `Cluster.status.update` and the condition VersionUpToDate."""
+
+CONDITION_UPDATES: Final = "VersionUpToDate"
+"""Condition of a Cluster that says whether it runs the version that it is to run, and why not. UpToDate is another
+one: whether its machines are as was handed to Cluster API."""
+
 # On a Machine; the first on a Node too.
 ANNOTATION_REPAIR: Final = f"{GROUP}/repair"
 """A person asks for a repair. Value: the first step, as HardReboot; empty for the first after a drain that helps."""
@@ -53,6 +60,9 @@ ANNOTATION_PAUSED: Final = f"{GROUP}/repair-paused"
 """Repairs wait here. Value: why; `until=<RFC 3339>` in it says until when."""
 ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 """On a Site: incidents that are to be repaired nevertheless, as JSON: incident to the time until which it counts."""
+
+ANNOTATION_UPDATES_PAUSED: Final = f"{GROUP}/updates-paused"
+"""On a Cluster: no update is begun by itself. Value: why."""
 
 # On a MachineDeployment.
 ANNOTATION_REPLACED: Final = f"{GROUP}/repair-replaced"

@@ -26,6 +26,17 @@ class Maintenance(Model):
     """When it ends (UTC)."""
 
 
+class AnnouncedEnd(Model):
+    """What was announced of the end of the version that runs."""
+
+    version: Version
+    """The version, as v1.36.3."""
+    first: datetime
+    """When it was announced for the first time (UTC): nobody is moved earlier than 30 days after that."""
+    days_before: int = Field(ge=0)
+    """At how many days before the end it was announced last."""
+
+
 class UpdateSummary(Model):
     """What is to be done about the Cluster's version, and what will be."""
 
@@ -45,3 +56,7 @@ class UpdateSummary(Model):
     """When the Cluster changes next, as far as is known (UTC); left out when nothing is to come."""
     next_maintenance: Maintenance | None = None
     """The maintenance window that is open, else the next one."""
+    began: datetime | None = None
+    """When the last update was begun (UTC)."""
+    announced: AnnouncedEnd | None = None
+    """What was announced of the end of the version that runs; left out while that is far off."""

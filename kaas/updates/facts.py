@@ -43,9 +43,9 @@ class Choice:
 class Decision:
     """What is to be done about one Cluster's version now.
 
-    target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be brought
-    to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it is looked
-    at again at the latest, None when only an event changes anything.
+    target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be
+    brought to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it
+    is looked at again at the latest, None when only an event changes anything.
     """
 
     target: KubernetesVersion | None

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from kaas.api.constants import CONDITION_REPAIRS, REPAIR_STATUS_MANAGER
 from kaas.api.repair_status import MAX_MESSAGE, MAX_NODES
 from kaas.kube import resources
+from kaas.kube.conditions import condition_of
 from kaas.kube.objects import Object
 from kaas.kube.ports import Source, Times
 from kaas.kube.times import stamp
@@ -18,7 +19,7 @@ from kaas.repairs.climbing import in_flight
 from kaas.repairs.decisions import Hold
 from kaas.repairs.facts import ClusterKey, Patient
 from kaas.repairs.reasons import Reason
-from kaas.repairs.told import Words, condition_of, words
+from kaas.repairs.told import Words, words
 from kaas.repairs.ward import Ward
 
 _ORDER: Final = ("Repairing", "Waiting", "Quarantined", "Held", "DryRun", "Healed", "Watching")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kaas.api.repair import Action
 from kaas.api.repair_status import MAX_MESSAGE
+from kaas.kube.conditions import condition_of
 from kaas.kube.times import stamp
 from kaas.repairs.decisions import Act, Decision, Hold, Wait, Watch
 from kaas.repairs.facts import Finding, Patient
@@ -79,14 +80,3 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _condition(name: str, holds: bool, said: Words, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     reason = (said.reason or said.state) if holds else said.state
     return condition_of(name, holds, reason, said.message if holds else "", before, now)
-
-
-def condition_of(
-    name: str, holds: bool, reason: str, message: str, before: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
-    """A condition, with the time of its last transition. before: the status as it is."""
-    status = "True" if holds else "False"
-    known = next((c for c in before.get("conditions") or () if c["type"] == name), None)
-    since = known["lastTransitionTime"] if known and known["status"] == status else stamp(now)
-    words = message[:MAX_MESSAGE]
-    return {"type": name, "status": status, "reason": reason, "message": words, "lastTransitionTime": since}

@@ -45,7 +45,8 @@ class Decision:
 
     target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be
     brought to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it
-    is looked at again at the latest, None when only an event changes anything.
+    is looked at again at the latest, None when only an event changes anything. begins: when the target is gone to,
+    None when that is not known.
     """
 
     target: KubernetesVersion | None
@@ -53,6 +54,7 @@ class Decision:
     reason: str
     message: str
     until: datetime | None
+    begins: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

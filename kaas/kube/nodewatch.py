@@ -154,7 +154,9 @@ class NodeWatch(Generic[T]):
     async def _watch(self, client: KubeClient) -> None:
         """Take events until the server ends the watch."""
         limit = int(self._patience.watch * random.uniform(0.8, 1.2)) or 1  # noqa: S311 - jitter, not a secret
-        response = await client.watch(NODE, self._version, limit=limit, silence=self._patience.silence)
+        # A fault that many clusters share has them fall silent together: they are not asked all in the same second.
+        silence = self._patience.silence * random.uniform(0.9, 1.3)  # noqa: S311
+        response = await client.watch(NODE, self._version, limit=limit, silence=silence)
         try:
             async for line in response.content:
                 self._event(json.loads(line))

@@ -115,8 +115,9 @@ class Register:
         if place is None:
             return None
         case = self._case(patient, place)
+        sick = case.sick
         for scope in place.scopes:
-            scope.sick += case.sick
+            scope.sick += sick
             if case.in_flight:
                 scope.take(patient.machine)
         return case

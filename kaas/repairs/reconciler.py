@@ -27,7 +27,7 @@ from kaas.openstack.errors import CloudError
 from kaas.repairs import records
 from kaas.repairs.blindness import LONG_AGO, count_silent, look
 from kaas.repairs.carry import Carrier
-from kaas.repairs.decisions import Act, Decision, Finish
+from kaas.repairs.decisions import Act, Decision, Finish, Plan
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.observe import Observed, Seen, has_failed, observe, pause_of
@@ -306,23 +306,24 @@ class RepairReconciler:
         wait = self._planned + self._pause - now
         if timedelta() < wait <= self._pause:
             return wait.total_seconds()
-        again = self._plan_for_all(now)
+        found = self._plan_for_all(now)
         self._planned = self._clock.now()
         self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
+        await asyncio.sleep(0)
+        self._metrics.planned(self._ward, found, now)
         await self._tell(now)
-        return again
+        if found.look_again is None:
+            return AGAIN_SECONDS if self._ward.patients else None
+        return min(AGAIN_SECONDS, max(0.0, (found.look_again - now).total_seconds()))
 
-    def _plan_for_all(self, now: datetime) -> float | None:
+    def _plan_for_all(self, now: datetime) -> Plan:
         """Plan for everything, and begin what is to begin."""
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
         found = plan(self._ward.fleet(sites, now), now)
         for decision in found.decisions:
             self._take(decision, now)
         self._ward.planned(found, now)
-        self._metrics.planned(self._ward, found, now)
-        if found.look_again is None:
-            return AGAIN_SECONDS if self._ward.patients else None
-        return min(AGAIN_SECONDS, max(0.0, (found.look_again - now).total_seconds()))
+        return found
 
     def _take(self, decision: Decision, now: datetime) -> None:
         """Remember a decision; have it carried out when it is more than waiting."""

@@ -64,6 +64,10 @@ ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 ANNOTATION_UPDATES_PAUSED: Final = f"{GROUP}/updates-paused"
 """On a Cluster: no update is begun by itself. Value: why."""
 
+# On a Namespace.
+ANNOTATION_MAINTENANCE: Final = f"{GROUP}/maintenance"
+"""When its Clusters may be changed. Value: YAML of the same shape as `Cluster.spec.maintenance`."""
+
 # On a MachineDeployment.
 ANNOTATION_REPLACED: Final = f"{GROUP}/repair-replaced"
 """When its last machines were replaced by a repair, and whether it helped, as JSON."""

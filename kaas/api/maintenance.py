@@ -17,6 +17,9 @@ from kaas.api.rules import Rule
 WEEKDAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 """Days as RFC 5545 writes them; the index is that of `date.weekday`."""
 
+MIN_MINUTES: Final = 30
+MAX_MINUTES: Final = 7 * 24 * 60
+
 
 def _list_of(item: str) -> str:
     return f"{item}(,{item})*"
@@ -131,7 +134,7 @@ class Window(Model):
     start: TimeOfDay
     """Time of day at which it begins there. One that the change to summer time leaves out is the moment after the
     gap; one that comes twice is the first."""
-    duration_minutes: int = Field(ge=30, le=10080)
+    duration_minutes: int = Field(ge=MIN_MINUTES, le=MAX_MINUTES)
     """How long it is open, in minutes that pass; at most a week. Windows that overlap are one."""
     time_zone: TimeZone
     """Time zone of start and days, from the IANA database: `Asia/Tokyo`."""

@@ -1,0 +1,242 @@
+"""When a Cluster may be changed by itself: maintenance windows without what is left out of them. Pure, without a clock.
+
+A window begins at a local time. One that the clocks skip begins at the moment after the gap, one that comes twice at
+the first; from there on minutes are counted as they pass. Times that come out are in UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from itertools import islice
+from operator import attrgetter
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from kaas.api.cluster import Cluster
+from kaas.api.maintenance import MAX_MINUTES, WEEKDAYS, Exclusion, Maintenance, Window, zone
+from kaas.api.site import Site
+from kaas.updates.facts import Change, Opening
+from kaas.updates.recurrence import BadRecurrence, Recurrence
+
+DEFAULT_MINUTES: Final = 240
+"""Length of the weekly window of a Cluster for which nobody has set one."""
+NODE_RETURN: Final = timedelta(minutes=15)
+"""What a node is given beside its drain: it starts anew, joins, and is Ready."""
+HORIZON: Final = timedelta(days=400)
+"""How far ahead is looked: a window that opens once a year is found."""
+_SECOND: Final = timedelta(seconds=1)
+_SCOPES: Final = {Change.PATCH: frozenset({"All", "Nodes"}), Change.MINOR: frozenset({"All", "Nodes", "Minor"})}
+"""Which exclusions keep a change out. Either replaces nodes."""
+
+Openings = tuple[Opening, ...]
+
+
+@lru_cache(maxsize=4096)
+def default_window(uid: str) -> Window:
+    """The weekly window of a Cluster for which nobody has set one: always the same, and spread over the week."""
+    day, hour = divmod(int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) % (7 * 24), 24)
+    return Window(
+        recurrence=f"FREQ=WEEKLY;BYDAY={WEEKDAYS[day]}",
+        start=f"{hour:02}:00",
+        duration_minutes=DEFAULT_MINUTES,
+        time_zone="UTC",
+    )
+
+
+def fault(window: Window) -> str:
+    """Why a window cannot be read, for the API server cannot look everything up; empty when it can."""
+    if zone(window.time_zone) is None:
+        return f"timeZone {window.time_zone!r} is not in the IANA database: write one as Asia/Tokyo"
+    try:
+        Recurrence.parse(window.recurrence)
+    except BadRecurrence as error:
+        return str(error)
+    return ""
+
+
+def to_utc(local: datetime, where: ZoneInfo) -> datetime:
+    """The moment of a local time: after the gap when the clocks skip it, the first when it comes twice."""
+    early, late = local.replace(tzinfo=where), local.replace(tzinfo=where, fold=1)
+    moment = early.astimezone(UTC)
+    if early.utcoffset() == late.utcoffset() or moment.astimezone(where).replace(tzinfo=None) == local:
+        return moment
+    return _change_between(late.astimezone(UTC), moment, where)
+
+
+def _change_between(before: datetime, after: datetime, where: ZoneInfo) -> datetime:
+    """The moment, to the second, at which the offset changes: later than `before`, at the latest `after`."""
+    old = before.astimezone(where).utcoffset()
+    while after - before > _SECOND:
+        middle = before + ((after - before) // 2 // _SECOND) * _SECOND
+        if middle.astimezone(where).utcoffset() == old:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+@lru_cache(maxsize=2048)
+def _of_year(window: Window, year: int) -> Openings:
+    """Openings that begin in a year of the window's own time zone, in order."""
+    if (where := zone(window.time_zone)) is None or fault(window):
+        return ()
+    clock, length = time.fromisoformat(window.start), timedelta(minutes=window.duration_minutes)
+    starts = (
+        to_utc(datetime.combine(day, clock), where)
+        for day in Recurrence.parse(window.recurrence).days(year, window.from_)
+    )
+    return tuple(Opening(start, start + length) for start in starts)
+
+
+def merged(openings: Iterable[Opening]) -> Openings:
+    """In order, those that touch or overlap as one."""
+    found: list[Opening] = []
+    for opening in sorted(openings, key=attrgetter("start", "end")):
+        if found and opening.start <= found[-1].end:
+            if opening.end > found[-1].end:
+                found[-1] = Opening(found[-1].start, opening.end)
+        else:
+            found.append(opening)
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _around(windows: tuple[Window, ...], year: int) -> Openings:
+    """Openings of a year, the one before and the one after it."""
+    years = (year - 1, year, year + 1)
+    return merged(opening for window in windows for each in years for opening in _of_year(window, each))
+
+
+def _without(openings: Openings, times: Openings) -> Openings:
+    """What is left of openings outside some times; both in order, and apart among themselves."""
+    found: list[Opening] = []
+    for opening in openings:
+        start = opening.start
+        for gone in times[max(bisect_right(times, start, key=attrgetter("start")) - 1, 0) :]:
+            if gone.start >= opening.end:
+                break
+            if gone.start > start:
+                found.append(Opening(start, gone.start))
+            start = max(start, gone.end)
+        if start == opening.start:
+            found.append(opening)
+        elif start < opening.end:
+            found.append(Opening(start, opening.end))
+    return tuple(found)
+
+
+class Calendar:
+    """When one Cluster may be changed.
+
+    layers: what Cluster, Namespace and Site say, nearest first. The windows of the first that has any count, and the
+    exclusions of all. uid: of the Cluster, for the window that it has when nobody has set one.
+
+    A window that cannot be read never opens: `faults` says why. One that is open without a break for more than a year
+    begins and ends, as far as this calendar tells, at the turn of a year.
+    """
+
+    def __init__(self, layers: Sequence[Maintenance], uid: str) -> None:
+        set_windows = next((layer.windows for layer in layers if layer.windows), ())
+        self.is_default = not set_windows
+        """Whether nobody has set a window."""
+        self.windows: tuple[Window, ...] = set_windows or (default_window(uid),)
+        """The windows that count."""
+        self.exclusions: tuple[Exclusion, ...] = tuple(e for layer in layers for e in layer.exclusions)
+        """Times that are left out."""
+        self._closed = {change: merged(map(_as_opening, self._against(change))) for change in Change}
+        self._known: dict[tuple[Change, int], Openings] = {}
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with windows that cannot be read, and so never open; empty when all is well."""
+        return tuple(filter(None, map(fault, self.windows)))
+
+    def openings(self, change: Change, since: datetime, until: datetime) -> Iterator[Opening]:
+        """Openings that are open at some time from `since` (inclusive) to `until`, in order, with their real ends."""
+        first = since.astimezone(UTC).year
+        for year in range(first, until.astimezone(UTC).year + 1):
+            found = self._around(change, year)
+            for opening in islice(found, bisect_right(found, since, key=attrgetter("end")), None):
+                begun = opening.start.year
+                if opening.start >= until or begun > year:
+                    break
+                if year in (begun, first):
+                    yield opening
+
+    def open_at(self, change: Change, now: datetime) -> Opening | None:
+        """The opening that is open now; None when none is."""
+        found = self._around(change, now.astimezone(UTC).year)
+        index = bisect_right(found, now, key=attrgetter("start")) - 1
+        return found[index] if index >= 0 and now < found[index].end else None
+
+    def next(self, change: Change, now: datetime, horizon: timedelta = HORIZON) -> Opening | None:
+        """The first opening that begins after now; None when there is none so far ahead."""
+        return next((o for o in self.openings(change, now, now + horizon) if o.start > now), None)
+
+    def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
+        """The exclusion that keeps a change out now; of several, the one that ends last."""
+        found = (e for e in self._against(change) if e.from_ <= now < e.until)
+        return max(found, key=attrgetter("until"), default=None)
+
+    def longest(self) -> timedelta:
+        """The longest time without a break that the windows are open, exclusions aside."""
+        single = max((w.duration_minutes for w in self.windows if not fault(w)), default=0)
+        # Where two windows meet they do so within four years, leap days included; intervals of many years aside.
+        begin = max((w.from_.year for w in self.windows if w.from_), default=2024) + 1
+        together = (o.end - o.start for year in (begin, begin + 2, begin + 4) for o in _around(self.windows, year))
+        return max((timedelta(minutes=single), *together))
+
+    def _against(self, change: Change) -> Iterator[Exclusion]:
+        return (e for e in self.exclusions if e.scope in _SCOPES[change])
+
+    def _around(self, change: Change, year: int) -> Openings:
+        if not (closed := self._closed[change]):
+            return _around(self.windows, year)
+        if (found := self._known.get((change, year))) is None:
+            found = self._known[change, year] = _without(_around(self.windows, year), closed)
+        return found
+
+
+def too_short(cluster: Cluster, site: Site, calendar: Calendar) -> str:
+    """Why the Cluster never has time for one node of its slowest pool, with the arithmetic; empty when it has.
+
+    Only nodes with GPUs may need more than the shortest window that there can be. A pool whose drain has no time-out is
+    not judged: no window is long enough for ever.
+    """
+    with_gpus = {flavor.name for flavor in site.spec.flavors if flavor.gpu}
+    pools = [pool for pool in cluster.spec.node_pools if pool.flavor in with_gpus]
+    slowest = max(pools, key=lambda pool: pool.gpu.drain_timeout_seconds, default=None)
+    if slowest is None:
+        return ""
+    drain = timedelta(seconds=slowest.gpu.drain_timeout_seconds)
+    longest = calendar.longest()
+    if drain + NODE_RETURN <= longest:
+        return ""
+    return (
+        f"maintenance: no window is ever long enough for one node of pool {slowest.name}: its drain takes up to "
+        f"{_minutes(drain)} min (gpu.drainTimeoutSeconds {slowest.gpu.drain_timeout_seconds}) and its return "
+        f"{_minutes(NODE_RETURN)} min, together {_minutes(drain + NODE_RETURN)} min, but the longest opening is "
+        f"{_minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest)}"
+    )
+
+
+def _ways_out(needed: timedelta, longest: timedelta) -> str:
+    ways = []
+    if _minutes(needed) <= MAX_MINUTES:
+        ways.append(f"set durationMinutes of a window to {_minutes(needed)} or more")
+    if longest > NODE_RETURN:
+        ways.append(f"set gpu.drainTimeoutSeconds of the pool to {(longest - NODE_RETURN) // _SECOND} or less")
+    return ", or ".join(ways)
+
+
+def _minutes(length: timedelta) -> int:
+    """Rounded up."""
+    return -(-length // timedelta(minutes=1))
+
+
+def _as_opening(exclusion: Exclusion) -> Opening:
+    return Opening(exclusion.from_.astimezone(UTC), exclusion.until.astimezone(UTC))

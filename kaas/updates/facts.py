@@ -29,7 +29,8 @@ class Choice:
     """The version that a Cluster is to be brought to.
 
     since: when it became the target: the release entered the channel, or the running one expired. forced: also against
-    the owner's wish, because what runs has expired. message: for a person, why this version.
+    the owner's wish, because what runs has expired. message: for a person, why this version. wanted: it is what the
+    owner's channel brings, also when it is forced.
     """
 
     version: KubernetesVersion
@@ -37,6 +38,7 @@ class Choice:
     since: datetime
     forced: bool
     message: str
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

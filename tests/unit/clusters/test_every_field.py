@@ -1,4 +1,4 @@
-"""Every field of our API changes what is rendered, or how nodes are repaired: a walk along the CRDs.
+"""Every field of our API changes what is rendered, how nodes are repaired, or when: a walk along the CRDs.
 
 A field that is new and has no entry here fails the test, and so does one that nothing reads.
 """
@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,10 +27,26 @@ from kaas.clusters.target import target
 from kaas.repairs.policy import policies
 from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits_of_site
 from kaas.repairs.templates import templates
+from kaas.updates import facts as updates
+from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
 
 LIMITS = {"maxInFlight": 1, "maxUnhealthy": "40%"}
 REPAIR = {"mode": "Automatic", "limits": LIMITS, "template": "careful"}
+MAINTENANCE = {
+    "windows": [
+        {
+            "recurrence": "FREQ=WEEKLY;BYDAY=TU",
+            "start": "22:00",
+            "durationMinutes": 240,
+            "timeZone": "Asia/Tokyo",
+            "from": "2027-01-05",
+        }
+    ],
+    "exclusions": [
+        {"from": "2027-12-01T00:00:00Z", "until": "2028-01-05T00:00:00Z", "scope": "All", "reason": "end of the year"}
+    ],
+}
 CLUSTER = raw_cluster(
     version="v1.36.1",
     controlPlane={"flavor": "cpu-2", "replicas": 3, "zones": ["az-1"]},
@@ -44,6 +61,7 @@ CLUSTER = raw_cluster(
     ],
     network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
     repair=REPAIR,
+    maintenance=MAINTENANCE,
 )
 # A second Cluster with the defaults shows what the Site alone decides.
 PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
@@ -53,6 +71,7 @@ SITE = raw_site(
     dnsNameservers=["10.0.0.53"],
     loadBalancer={"provider": "amphora"},
     repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
+    maintenance=MAINTENANCE,
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
@@ -122,6 +141,28 @@ def repair_fields(place: str, names: tuple[str, ...]) -> dict[str, Change]:
     return {f"{place}.{name}": Change(f"{below}.{name.replace('[]', '.0')}", values[name]) for name in names}
 
 
+MAINTAINED = {
+    "windows[].recurrence": "FREQ=WEEKLY;BYDAY=WE",
+    "windows[].start": "23:00",
+    "windows[].durationMinutes": 241,
+    "windows[].timeZone": "Europe/Berlin",
+    "windows[].from": "2027-01-19",
+    "exclusions[].from": "2027-12-15T00:00:00Z",
+    "exclusions[].until": "2028-01-20T00:00:00Z",
+    "exclusions[].scope": "Minor",
+    "exclusions[].reason": "another",
+}
+"""Other values for what is said of maintenance."""
+
+
+def maintenance_fields(kind: str) -> dict[str, Change]:
+    """Changes of these fields of a Cluster or Site."""
+    return {
+        f"{kind}.spec.maintenance.{name}": Change(f"maintenance.{name.replace('[]', '.0')}", value)
+        for name, value in MAINTAINED.items()
+    }
+
+
 # Path as in the CRD, with [] for the items of a list and {} for the values of a map.
 CHANGES: dict[str, Change] = {
     "Cluster.spec.version": Change("version", "v1.36.3"),
@@ -166,6 +207,8 @@ CHANGES: dict[str, Change] = {
     **repair_fields("Site.spec.repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "ticket.url")),
     **repair_fields("Site.spec.repair", ("zoneLimits.maxInFlight", "zoneLimits.maxUnhealthy")),
     **repair_fields("NodeRepairTemplate.spec.template.spec", tuple(OTHERWISE)),
+    **maintenance_fields("Cluster"),
+    **maintenance_fields("Site"),
     "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
     "Release.spec.version": Change("version", "v1.36.2"),
     "Release.spec.image": Change("image", "another"),
@@ -213,13 +256,25 @@ def repaired(cluster: Object, site: Object, template: Object) -> list[Any]:
     return [*templates(subject, found), *(one.to_json() for one in limits)]
 
 
+def maintained(cluster: Object, site: Object) -> list[Any]:
+    """When one Cluster may be updated, and why not earlier."""
+    subject, place = Cluster.model_validate(cluster), Site.model_validate(site)
+    calendar = Calendar((subject.spec.maintenance, place.spec.maintenance), "uid")
+    begin, end = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 4, 1, tzinfo=UTC)
+    at_the_turn = calendar.excluded_by(updates.Change.MINOR, datetime(2028, 1, 1, tzinfo=UTC))
+    return [*(list(calendar.openings(change, begin, end)) for change in updates.Change), at_the_turn]
+
+
 def everything(cluster: Object, site: Object, release: Object, template: Object) -> list[Any]:
     """What is made of the given Cluster and of a plain one: two views of the same API.
 
     A Site goes by the name that the Cluster gives; this makes `spec.site` a choice between two.
     """
     place = {**site, "metadata": {"name": cluster["spec"]["site"]}}
-    return [[rendered(c, at, release), repaired(c, at, template)] for c, at in ((cluster, place), (PLAIN, site))]
+    return [
+        [rendered(c, at, release), repaired(c, at, template), maintained(c, at)]
+        for c, at in ((cluster, place), (PLAIN, site))
+    ]
 
 
 def changed(field: str, change: Change) -> tuple[dict[str, Object], dict[str, Object]]:
@@ -262,6 +317,16 @@ def test_what_is_said_of_repairs_changes_no_object_of_cluster_api(field: str) ->
     before, after = changed(field, CHANGES[field])
     one, two = (rendered(o["Cluster"], o["Site"], o["Release"]) for o in (before, after))
     assert without_health_checks(one) == without_health_checks(two)
+
+
+@pytest.mark.parametrize("field", [f for f in CHANGES if ".maintenance." in f])
+def test_what_is_said_of_maintenance_changes_nothing_but_the_calendar(field: str) -> None:
+    before, after = changed(field, CHANGES[field])
+    one, two = (
+        [rendered(o["Cluster"], o["Site"], o["Release"]), repaired(o["Cluster"], o["Site"], o["NodeRepairTemplate"])]
+        for o in (before, after)
+    )
+    assert one == two
 
 
 def without_health_checks(objects: list[Any]) -> list[Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kaas.repairs.decisions import Plan
 from kaas.repairs.facts import Sight
 from kaas.repairs.reconciler import AWAY_CLOUD_SECONDS, CLOUD_SECONDS, FLEET
-from kaas.repairs.ward import Ward
 from tests.unit.repairs.fake_fleet import KEY, Fleet
 
 
@@ -67,13 +67,13 @@ async def test_many_silent_nodes_at_once_are_not_believed() -> None:
 async def test_planning_takes_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet()
     await fleet.run(60)
-    planned: list[Ward] = []
+    planned: list[Plan] = []
 
-    def plan_for_long(ward: Ward, *_: object) -> None:
-        planned.append(ward)
+    def plan_for_long(found: Plan, _: object) -> None:
+        planned.append(found)
         fleet.clock.step(0.1)
 
-    monkeypatch.setattr(fleet.metrics, "planned", plan_for_long)
+    monkeypatch.setattr(fleet.ward, "planned", plan_for_long)
     await fleet.reconciler.reconcile(FLEET)
     assert await fleet.reconciler.reconcile(FLEET) == pytest.approx(1.0)
     fleet.clock.step(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -13,8 +13,10 @@ from pydantic_core import ErrorDetails
 
 from kaas.api.constants import API_VERSION
 from kaas.api.crd import KINDS, schema
-from kaas.api.model import Resource
-from kaas.api.rules import Violation, violations
+from kaas.api.model import Model, Resource
+from kaas.api.rules import Schema, Violation, violations
+
+M = TypeVar("M", bound=Model)
 
 # metav1.ObjectMeta: what the API server takes, refused when misspelt.
 _METADATA: Final = frozenset(
@@ -45,6 +47,15 @@ _WAYS_OUT: Final = {
     "bool_type": "must be true or false",
     "tuple_type": "must be a list: begin each item with a dash",
     "model_type": "must have fields",
+    "timezone_aware": "must say its time zone: as 2027-01-05T22:00:00Z or 2027-01-05T22:00:00+09:00",
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid"),
+        "must be a time with its zone, as 2027-01-05T22:00:00Z",
+    ),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        "must be a date, as 2027-01-05",
+    ),
 }
 
 
@@ -112,14 +123,22 @@ def parse(document: Any, place: str = "manifest") -> Resource:
     what = f"{place}: {document['kind']} {_name(document)!r}"
     if faults := list(_metadata_faults(document)):
         raise ManifestError(f"{what}: {fault}" for fault in faults)
+    return checked(kind, document, schema(kind), what)
+
+
+def checked(model: type[M], document: Any, rules: Schema, what: str) -> M:
+    """A model, or part of one, from plain JSON. Raises ManifestError; `what` begins its lines.
+
+    rules: the schema of the part, within that of its CRD.
+    """
     try:
         # Strict as the API server: text is no number, and a number no text.
-        resource = kind.model_validate_json(json.dumps(document), strict=True)
+        found = model.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise ManifestError(f"{what}: {_fault(detail)}" for detail in _deepest(error.errors())) from error
-    if broken := list(violations(resource.to_json(), schema(kind))):
+    if broken := list(violations(found.to_json(), rules)):
         raise ManifestError(f"{what}: {_at(violation)}" for violation in broken)
-    return resource
+    return found
 
 
 def _kind(document: Any, place: str) -> type[Resource]:

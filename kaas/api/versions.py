@@ -72,17 +72,28 @@ VERSION_RULES: Final = (
         "make a new Cluster with the older version and move to it",
     ),
     Rule(
-        cel=f"{_FORMED} || {_NEW} <= {_OLD} + 1",
-        message="version can go up by one minor at a time: set the next minor, wait until the Cluster is Ready, go on",
-    ),
-    Rule(
         cel=f"{_FORMED} || {_NEW} != {_OLD} || !self.startsWith('v') || !oldSelf.startsWith('v')"
         " || int(self.split('.')[2]) >= int(oldSelf.split('.')[2])",
         message="version cannot go back to an older patch: set a newer patch, or the minor alone for its newest",
     ),
 )
 
+# What runs may be a newer minor than `version` says: with `updates.kubernetes: Minor`, or since that had expired.
+_UNFORMED: Final = _FORMED.replace("self.", "self.spec.version.", 1).replace("oldSelf.", "oldSelf.spec.version.", 1)
+_SAYS_WHAT_RUNS: Final = (
+    "has(self.status) && has(self.status.version) && self.status.version.matches('^v1[.][0-9]+[.][0-9]+$')"
+)
+_ASKED_MINOR: Final = "int(self.spec.version.split('.')[1])"
+_RUNNING_MINOR: Final = "int(self.status.version.split('.')[1])"
+_FOLLOWS_MINORS: Final = "has(self.spec.updates) && self.spec.updates.kubernetes == 'Minor'"
+
 RUNNING_RULES: Final = (
+    Rule(
+        cel=f"{_UNFORMED} || {_ASKED_MINOR} <= int(oldSelf.spec.version.split('.')[1]) + 1"
+        f" || ({_SAYS_WHAT_RUNS} && {_ASKED_MINOR} <= {_RUNNING_MINOR} + 1)",
+        message="version can go up by one minor at a time: set the next minor, wait until the Cluster is Ready, go on",
+        field=".spec.version",
+    ),
     Rule(
         cel="self.spec.version == oldSelf.spec.version || !has(self.status) || !has(self.status.version)"
         " || !self.spec.version.startsWith('v') || !self.status.version.matches('^v1[.][0-9]+[.][0-9]+$')"
@@ -90,6 +101,13 @@ RUNNING_RULES: Final = (
         " || int(self.spec.version.split('.')[2]) >= int(self.status.version.split('.')[2])",
         message="version is older than the one that the Cluster already runs (see status.version): "
         "set that one or a newer",
+        field=".spec.version",
+    ),
+    Rule(
+        cel=f"self.spec.version == oldSelf.spec.version || ({_FOLLOWS_MINORS})"
+        f" || {_UNFORMED} || !({_SAYS_WHAT_RUNS}) || {_ASKED_MINOR} >= {_RUNNING_MINOR}",
+        message="version is an older minor than the Cluster already runs (see status.version): "
+        'set that minor or a newer; with updates.kubernetes Minor it may be the lowest, as "1.36"',
         field=".spec.version",
     ),
 )

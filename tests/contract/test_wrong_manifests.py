@@ -129,6 +129,7 @@ def test_defaults_of_the_server_are_those_of_the_models(server: ApiServer) -> No
         "controlPlane": {"flavor": "a"},
         "nodePools": [{"name": "cpu", "flavor": "a", "gpu": {}, "repair": {}}],
         "repair": {},
+        "updates": {},
     }
     _, stored = server.create(manifest, dryRun="All")
     ours = parse(manifest).to_json()["spec"]

@@ -16,6 +16,8 @@ from kaas.openstack.facts import ServerAction, ServerFacts
 
 # 2.16 shows host_status to those who may see it; later ones only make the answer longer.
 _SHOWN: Final = "2.16"
+# Servers a page: no thread of the process goes on while one is decoded, which takes 10 ms for Nova's own 1,000.
+_PAGE: Final = 250
 _POWER: Final = {1: "running", 3: "paused", 4: "shutdown", 6: "crashed", 7: "suspended"}
 
 
@@ -26,13 +28,13 @@ def listing(cloud: Connection, _project: str) -> Mapping[str, ServerFacts]:
 
 def _pages(cloud: Connection) -> Iterator[Mapping[str, Any]]:
     microversion = maximum_supported_microversion(cloud.compute, _SHOWN)
-    marker = ""
+    query = f"limit={_PAGE}"
     while True:
-        page = get(cloud, f"/servers/detail{marker}", microversion)
+        page = get(cloud, f"/servers/detail?{query}", microversion)
         yield from page["servers"]
         if not page["servers"] or not page.get("servers_links"):
             return
-        marker = f"?marker={page['servers'][-1]['id']}"
+        query = f"limit={_PAGE}&marker={page['servers'][-1]['id']}"
 
 
 def one(cloud: Connection, server_id: str) -> ServerFacts | None:

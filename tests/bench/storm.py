@@ -31,7 +31,7 @@ from tests.e2e.platform import METRICS_OFFSET, Platform
 from tests.unit.openstack.fake_cloud import FakeCloud, Query, running
 
 FRONT = METRICS_OFFSET + 5  # offset of its port
-PAGE = 1000  # servers that Nova lists at once, unless its operator says otherwise
+MOST = 1000  # servers that Nova lists at once, unless its operator says otherwise
 LAG_LIMIT = Limit(50.0, below=True)
 QUIET, STEADY = 20.0, 60.0  # seconds that are looked at before and after
 SINCE = "2026-01-05T08:00:00Z"
@@ -265,6 +265,7 @@ class _Listing:
     def __call__(self, query: Query) -> tuple[int, Any]:
         marker = query.get("marker", [""])[0]
         start = self._place[marker] + 1 if marker else 0
-        page = self._servers[start : start + PAGE]
-        links = [{"rel": "next", "href": ""}] if start + PAGE < len(self._servers) else []
+        end = start + min(MOST, int(query.get("limit", [MOST])[0]))
+        page = self._servers[start:end]
+        links = [{"rel": "next", "href": ""}] if end < len(self._servers) else []
         return 200, {"servers": page, "servers_links": links}

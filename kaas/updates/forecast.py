@@ -1,0 +1,100 @@
+"""What will happen to a Cluster, as far as is known today: the planner, asked at the times at which something changes.
+
+Pure. It supposes that the Cluster is well when its time comes, that an update ends before the next one may begin, and
+that nobody changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kaas.api.cluster import Cluster
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.api.versions import KubernetesVersion
+from kaas.updates.expiry import Notice, announcement, expires
+from kaas.updates.facts import Decision, Event
+from kaas.updates.planner import Openings, Subject, next_opening, notice_of, plan
+from kaas.updates.standing import Obstacle, standing_of
+
+DAYS: Final = 90
+MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
+_ENDLESS: Final = timedelta(hours=4)  # of an update that is begun outside of every window
+_MOMENT: Final = timedelta()
+
+
+def forecast(
+    cluster: Cluster,
+    running: KubernetesVersion | None,
+    releases: Sequence[Release],
+    site: Site,
+    calendar: Openings,
+    now: datetime,
+    days: int = DAYS,
+) -> tuple[Event, ...]:
+    """What will happen within so many days, in order."""
+    standing = standing_of(cluster)
+    subject = Subject(cluster, running, releases, site, calendar, replace(standing, obstacle=None))
+    return tuple(_Run(subject, standing.obstacle).until(now, now + timedelta(days=days)))
+
+
+class _Run:
+    """One way through time."""
+
+    def __init__(self, subject: Subject, obstacle: Obstacle | None) -> None:
+        self._subject = subject
+        self._obstacle = obstacle
+        self._why = ""
+
+    def until(self, now: datetime, end: datetime) -> list[Event]:
+        """Look, and go on to when it says that something changes."""
+        events: list[Event] = []
+        time, began = now, now
+        for _ in range(MOST_LOOKS):
+            said = notice_of(self._subject, time)
+            events += self._announce(said, time)
+            events += self._expire(time, began)
+            decision = plan(self._subject, time)
+            if decision.target is not None:
+                events += self._update(decision, time, first=time == began)
+                continue
+            self._why = decision.message
+            if decision.until is None or decision.until > end or decision.until <= time:
+                break
+            time = decision.until
+        return events
+
+    def _update(self, decision: Decision, time: datetime, *, first: bool) -> list[Event]:
+        """The version changes; one that is under way already, or was chosen."""
+        subject, target = self._subject, decision.target
+        standing = replace(subject.standing, target=target)
+        self._subject = replace(subject, running=target, standing=standing)
+        if decision.choice is None or target is None:
+            return []
+        self._subject = replace(self._subject, standing=replace(standing, began=time, announced=None))
+        opening = next_opening(subject.calendar, decision.choice.change, time)
+        ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
+        held = f"not yet begun: {self._obstacle.message}" if first and self._obstacle else self._why
+        self._why = ""
+        return [Event(time, ends, "Update", target, decision.message, held)]
+
+    def _announce(self, said: Notice | None, time: datetime) -> list[Event]:
+        """A warning, when a stage is reached; remembered as the reconciler would."""
+        if said is None:
+            return []
+        standing = self._subject.standing
+        if said.announced != standing.announced:
+            self._subject = replace(self._subject, standing=replace(standing, announced=said.announced))
+        if not said.is_new or self._subject.running is None:
+            return []
+        return [Event(time, time, "Warning", self._subject.running, announcement(said, time), "")]
+
+    def _expire(self, time: datetime, began: datetime) -> list[Event]:
+        end = expires(self._subject.running, self._subject.releases, time)
+        if end is None or end != time or time == began or self._subject.running is None:
+            return []
+        words = f"{self._subject.running} expires: it gets no fixes any more"
+        return [Event(time, time, "Expiry", self._subject.running, words, "")]

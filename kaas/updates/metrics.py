@@ -1,0 +1,64 @@
+"""Figures of updates, for dashboards and alerts: how many Clusters wait, for what, and what was begun."""
+
+from __future__ import annotations
+
+from collections import Counter as Count
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from kaas.updates.facts import Decision
+
+Key = tuple[str, str]
+
+
+class UpdateMetrics:
+    """Every metric of the feature, named `kaas_update_*`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._states = Gauge(
+            "kaas_update_clusters",
+            "Clusters by what is done about their version: Current, Waiting, Updating",
+            ["state"],
+            registry=registry,
+        )
+        self._waiting = Gauge(
+            "kaas_update_waiting", "Clusters for which an update waits, by why", ["reason"], registry=registry
+        )
+        self._begun = Counter("kaas_update_begun", "Updates that were begun", ["change"], registry=registry)
+        self._known: dict[Key, tuple[str, str]] = {}
+        self._counts: Count[tuple[str, str]] = Count()
+
+    def decided(self, key: Key, decision: Decision, *, begun: bool) -> None:
+        """What was decided of a Cluster."""
+        if begun and decision.choice is not None:
+            self._begun.labels(str(decision.choice.change)).inc()
+        self._set(key, _state_of(decision))
+
+    def forget(self, key: Key) -> None:
+        """The Cluster is gone."""
+        self._set(key, None)
+
+    def _set(self, key: Key, state: tuple[str, str] | None) -> None:
+        before = self._known.get(key)
+        if before == state:
+            return
+        self._known.pop(key, None)
+        if state is not None:
+            self._known[key] = state
+            self._counts[state] += 1
+        if before is not None:
+            self._counts[before] -= 1
+        for changed in (before, state):
+            if changed is not None:
+                self._show(*changed)
+
+    def _show(self, state: str, reason: str) -> None:
+        self._states.labels(state).set(sum(n for (s, _), n in self._counts.items() if s == state))
+        if state == "Waiting":
+            self._waiting.labels(reason).set(self._counts[state, reason])
+
+
+def _state_of(decision: Decision) -> tuple[str, str]:
+    if decision.target is not None:
+        return "Updating", ""
+    return ("Waiting", decision.reason) if decision.choice is not None else ("Current", "")

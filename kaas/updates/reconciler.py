@@ -1,0 +1,127 @@
+"""Keeps Clusters current: decides about one after the other, and says it in `Cluster.status.update`.
+
+It writes nothing else: whoever brings Clusters to Cluster API follows the target that is said there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from kaas.api.cluster import Cluster, ClusterStatus
+from kaas.api.constants import UPDATES_MANAGER
+from kaas.api.parsed import Parsed
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.api.update_status import UpdateSummary
+from kaas.api.versions import InvalidVersion, KubernetesVersion
+from kaas.kube import resources
+from kaas.kube.objects import Object, is_deleting
+from kaas.kube.ports import Announcer, Source, Times
+from kaas.kube.times import whole
+from kaas.updates import layers, told
+from kaas.updates.metrics import UpdateMetrics
+from kaas.updates.planner import Subject, notice_of, plan
+from kaas.updates.standing import standing_of
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+LONGEST: Final = 3600.0  # seconds until a Cluster is looked at again without an event: clocks are set now and then
+
+
+class Writer(Protocol):
+    """What is written."""
+
+    async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        """Server-side apply of the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The management cluster. parsed: models, shared with others of the same event loop."""
+
+    store: Source
+    writer: Writer
+    clock: Times
+    events: Announcer
+    metrics: UpdateMetrics
+    parsed: Parsed = field(default_factory=Parsed)
+
+
+class UpdateReconciler:
+    """Decides, and tells. What it said last counts more than what the watch has shown, which comes later."""
+
+    def __init__(self, office: Office) -> None:
+        self._store, self._writer, self._clock = office.store, office.writer, office.clock
+        self._events, self._metrics, self._parsed = office.events, office.metrics, office.parsed
+        self._said: dict[Key, tuple[str, Object]] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Decide about one Cluster; returns the seconds after which to do it again."""
+        raw = self._store.get(resources.CLUSTER, *key)
+        if raw is None or is_deleting(raw):
+            self._said.pop(key, None)
+            self._metrics.forget(key)
+            return None
+        cluster = self._parsed(Cluster.model_validate, raw)
+        site = self._store.get(resources.SITE, None, cluster.spec.site)
+        if site is None:
+            return None
+        return await self._decide(key, raw, cluster, self._parsed(Site.model_validate, site))
+
+    async def _decide(self, key: Key, raw: Object, cluster: Cluster, site: Site) -> float:
+        now = whole(self._clock.now())
+        live = told.ours(raw)
+        before = self._last(key, cluster) or live
+        namespace = self._store.get(resources.NAMESPACE, None, key[0])
+        calendar, problem = layers.calendar(cluster, namespace, site)
+        cluster = _remembering(cluster, before)
+        subject = Subject(cluster, running(cluster), self._releases(), site, calendar, standing_of(cluster))
+        decision = told.without_maintenance(plan(subject, now), problem)
+        said = notice_of(subject, now)
+        status = told.status(subject, decision, said, before, now)
+        if not told.same(status, live):
+            await self._write(key, status)
+        self._said[key] = (cluster.metadata.uid or "", status)
+        self._metrics.decided(key, decision, begun=told.is_begun(subject, decision))
+        for event in told.transitions(subject, decision, said, before["update"], now):
+            log.info("%s: %s", event.reason, event.message, extra=_where(key))
+            await self._events.emit(raw, event.reason, event.message, event_type=event.type)
+        seconds = (decision.until - now).total_seconds() if decision.until else LONGEST
+        return min(max(seconds, 0.0), LONGEST)
+
+    def _last(self, key: Key, cluster: Cluster) -> Object | None:
+        """What was said last of this Cluster, not of one before it with the same name."""
+        uid, status = self._said.get(key, ("", None))
+        return status if uid == cluster.metadata.uid else None
+
+    def _releases(self) -> Sequence[Release]:
+        return [self._parsed(Release.model_validate, r) for r in self._store.list(resources.RELEASE)]
+
+    async def _write(self, key: Key, status: Object) -> None:
+        kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
+        obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
+        await self._writer.apply_status(obj, manager=UPDATES_MANAGER)
+
+
+def running(cluster: Cluster) -> KubernetesVersion | None:
+    """The oldest version of the control plane's machines; None when none runs, or not one that we know."""
+    try:
+        return KubernetesVersion.parse((cluster.status and cluster.status.version) or "")
+    except InvalidVersion:
+        return None
+
+
+def _remembering(cluster: Cluster, said: Object) -> Cluster:
+    """The Cluster with what was said last of its updates."""
+    status = cluster.status or ClusterStatus()
+    update = UpdateSummary.model_validate(said["update"]) if said["update"] else None
+    return cluster.model_copy(update={"status": status.model_copy(update={"update": update})})
+
+
+def _where(key: Key) -> dict[str, dict[str, str]]:
+    """Fields of a log line."""
+    return {"fields": {"namespace": key[0], "cluster": key[1], "step": "update"}}

@@ -1,0 +1,76 @@
+"""How a Cluster stands: what was begun and announced before, and what keeps an update from being begun now. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
+from kaas.api.update_status import UpdateSummary
+from kaas.api.versions import KubernetesVersion, minor_of
+from kaas.kube.resources import PAUSED_ANNOTATION
+from kaas.updates.expiry import Announced
+
+NOTHING: Final = UpdateSummary()
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why no update is begun now: one CamelCase word, and words for a person."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """target: what it was brought to last, as long as nobody asks for something newer. began: when that began.
+
+    reason: why that was. announced: what was said of the end of the version that runs.
+    """
+
+    target: KubernetesVersion | None = None
+    began: datetime | None = None
+    reason: str | None = None
+    announced: Announced | None = None
+    obstacle: Obstacle | None = None
+
+
+def standing_of(cluster: Cluster) -> Standing:
+    """From what the Cluster's status says."""
+    said = (cluster.status.update if cluster.status else None) or NOTHING
+    target = KubernetesVersion.parse(said.target) if said.target else None
+    if target is not None and is_surpassed(target, cluster.spec.version):
+        target = None
+    told = said.announced
+    announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
+    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster))
+
+
+def is_surpassed(target: KubernetesVersion, asked: str) -> bool:
+    """Whether a person asks for something newer than what kaas brings a Cluster to."""
+    if asked.startswith("v"):
+        return KubernetesVersion.parse(asked) > target
+    return minor_of(asked) > target.minor
+
+
+def obstacle_of(cluster: Cluster) -> Obstacle | None:
+    """What keeps an update from being begun: someone has it in hand, or it is not well."""
+    annotations = cluster.metadata.annotations
+    if PAUSED_ANNOTATION in annotations:
+        return Obstacle("Paused", f"the annotation {PAUSED_ANNOTATION} pauses the Cluster; remove it")
+    if ANNOTATION_UPDATES_PAUSED in annotations:
+        why = annotations[ANNOTATION_UPDATES_PAUSED] or "no reason given"
+        return Obstacle("Paused", f"updates are paused ({why}); remove the annotation {ANNOTATION_UPDATES_PAUSED}")
+    status = cluster.status
+    repairs = [p for p in status.repair.pools if p.in_flight] if status and status.repair else []
+    if repairs:
+        names = ", ".join(f"pool {p.name}" if p.name != CONTROL_PLANE_POOL else "the control plane" for p in repairs)
+        return Obstacle("RepairInFlight", f"a repair is under way in {names}; it goes first")
+    ready = next((c for c in status.conditions if c.type == "Ready"), None) if status else None
+    if ready is None or ready.status != "True":
+        words = f": {ready.message}" if ready and ready.message else ""
+        return Obstacle("NotReady", f"the Cluster is not Ready{words}"[:1024])
+    return None

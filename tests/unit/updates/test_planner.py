@@ -1,0 +1,178 @@
+"""What is decided about a Cluster, when, and in which words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
+from kaas.updates.expiry import Announced
+from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, decide, plan
+from kaas.updates.standing import Standing
+from tests.unit.updates import subjects
+from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, release, site, subject, version
+
+OLD, NEW, NEXT = release("v1.36.1"), release("v1.36.3"), release("v1.37.0")
+OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
+MINORS = {"kubernetes": "Minor"}
+
+
+def excluded(since: str, until: str, scope: str = "All", *windows: Any) -> dict[str, Any]:
+    exclusion = {"from": f"{since}T00:00:00Z", "until": f"{until}T00:00:00Z", "scope": scope, "reason": "year's end"}
+    return {"windows": list(windows) or [TUESDAYS], "exclusions": [exclusion]}
+
+
+@pytest.mark.parametrize(
+    ("now", "target", "reason", "until"),
+    [
+        (NOW, None, "OutsideMaintenance", OPEN),
+        (OPEN, "v1.36.3", "Updating", SHUT - LEAST_LEFT),
+        (SHUT - LEAST_LEFT - timedelta(seconds=1), "v1.36.3", "Updating", SHUT - LEAST_LEFT),
+        (SHUT - LEAST_LEFT, None, "OutsideMaintenance", OPEN + timedelta(days=7)),
+        (SHUT, None, "OutsideMaintenance", OPEN + timedelta(days=7)),
+    ],
+)
+def test_an_update_waits_for_its_window(now: datetime, target: str | None, reason: str, until: datetime) -> None:
+    found = plan(subject(None, OLD, NEW), now)
+    assert (found.target and str(found.target), found.reason, found.until) == (target, reason, until)
+    assert found.choice is not None
+    assert found.choice.version == version("v1.36.3")
+
+
+def test_an_exclusion_is_named() -> None:
+    of = cluster(maintenance=excluded("2027-01-01", "2027-01-07"))
+    found = plan(subject(of, OLD, NEW), NOW)
+    assert (found.target, found.reason, found.begins) == (None, "Excluded", at("2027-01-12 22:00"))
+    assert "until 2027-01-07 00:00 UTC (year's end)" in found.message
+
+
+def test_an_exclusion_of_minors_lets_patches_in() -> None:
+    of = cluster(maintenance=excluded("2027-01-01", "2027-01-07", "Minor"), updates=MINORS)
+    assert plan(subject(of, OLD, NEW, NEXT), OPEN).target == version("v1.36.3")
+    assert plan(subject(of, OLD, NEXT), OPEN).reason == "Excluded"
+
+
+def test_no_window_that_is_left_free() -> None:
+    of = cluster(maintenance=excluded("2027-01-01", "2029-01-01"))
+    found = plan(subject(of, OLD, NEW), NOW)
+    assert (found.target, found.begins) == (None, None)
+    assert found.reason == "NoMaintenanceWindow"
+    assert "spec.maintenance" in found.message
+
+
+def test_a_rest_of_a_window_that_is_too_short_is_passed_over() -> None:
+    maintenance = excluded("2027-01-01", "2027-01-02")
+    maintenance["exclusions"] = [
+        {"from": "2027-01-05T22:10:00Z", "until": "2027-01-08T00:00:00Z", "scope": "All", "reason": "launch"}
+    ]
+    found = plan(subject(cluster(maintenance=maintenance), OLD, NEW), OPEN)
+    assert (found.target, found.begins) == (None, OPEN + timedelta(days=7))
+
+
+def test_a_day_between_two_updates() -> None:
+    daily = {**TUESDAYS, "recurrence": "FREQ=DAILY", "durationMinutes": 1440}
+    of = cluster(maintenance={"windows": [daily]}, updates=MINORS)
+    standing = Standing(version("v1.36.3"), NOW - timedelta(hours=5))
+    found = plan(subject(of, OLD, NEW, NEXT, running="v1.36.3", standing=standing), NOW)
+    assert (found.target, found.reason, found.begins) == (None, "TooSoon", NOW - timedelta(hours=5) + BETWEEN)
+
+
+def test_what_is_under_way_goes_on_whatever_the_window() -> None:
+    standing = Standing(version("v1.36.3"), OPEN, "Updating")
+    found = plan(subject(None, OLD, NEW, standing=standing), SHUT + timedelta(days=1))
+    assert (found.target, found.choice, found.reason) == (version("v1.36.3"), None, "Updating")
+
+
+@pytest.mark.parametrize(
+    ("more", "reason", "words"),
+    [
+        ({"status": {"conditions": []}}, "NotReady", "the Cluster is not Ready"),
+        (
+            {"status": {"repair": {"unhealthy": 1, "inFlight": 1, "quarantined": 0, "pools": [
+                {"name": "", "inFlight": 1, "unhealthy": 1}]}}},
+            "RepairInFlight",
+            "the control plane",
+        ),
+        ({"annotations": {ANNOTATION_UPDATES_PAUSED: "launch"}}, "Paused", "launch"),
+        ({"annotations": {"cluster.x-k8s.io/paused": ""}}, "Paused", "cluster.x-k8s.io/paused"),
+    ],
+)  # fmt: skip
+def test_nothing_is_begun_on_a_cluster_in_no_state_for_it(more: dict[str, Any], reason: str, words: str) -> None:
+    of = cluster(**more)
+    found = decide(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of), OPEN)
+    assert (found.target, found.reason, found.until) == (None, reason, SHUT - LEAST_LEFT)
+    assert words in found.message
+
+
+def test_a_window_that_is_shut_is_named_before_the_state_of_the_cluster() -> None:
+    of = cluster(status={"conditions": []})
+    assert decide(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of), NOW).reason == "OutsideMaintenance"
+
+
+def test_nothing_to_do_is_what_the_choice_says() -> None:
+    found = plan(subject(None, OLD), NOW)
+    assert (found.target, found.choice, found.reason) == (None, None, "UpToDate")
+
+
+# --- versions that have expired --------------------------------------------------------------------------------------
+
+ENDED = release("v1.36.1", expires="2027-01-01")
+PINNED = "v1.36.1"
+
+
+def told(first: datetime, days: int = 1) -> Standing:
+    return Standing(announced=Announced(version(PINNED), first, days))
+
+
+def test_nobody_is_moved_who_was_not_told() -> None:
+    found = plan(subject(cluster(PINNED), ENDED, NEW), OPEN)
+    assert (found.target, found.reason) == (None, "Expired")
+    assert found.begins == at("2027-02-09 22:00")  # the first Tuesday 30 days later
+
+
+def test_a_pinned_cluster_is_moved_in_the_next_window() -> None:
+    standing = told(at("2026-12-02 00:00"))
+    found = plan(subject(cluster(PINNED), ENDED, NEW, standing=standing), OPEN)
+    assert (found.target, found.reason) == (version("v1.36.3"), "Expired")
+    assert plan(subject(cluster(PINNED), ENDED, NEW, standing=standing), NOW).begins == OPEN
+
+
+def test_exclusions_do_not_save_it_for_ever() -> None:
+    of = cluster(PINNED, maintenance=excluded("2026-12-01", "2029-01-01"))
+    standing = told(at("2026-12-02 00:00"))
+    due = at("2027-01-01 00:00") + FORCED_PATIENCE
+    before = plan(subject(of, ENDED, NEW, standing=standing), due - timedelta(seconds=1))
+    assert (before.target, before.begins) == (None, due)
+    assert plan(subject(of, ENDED, NEW, standing=standing), due).target == version("v1.36.3")
+
+
+def test_who_takes_updates_need_not_be_told() -> None:
+    assert plan(subject(None, ENDED, NEW), OPEN).target == version("v1.36.3")
+
+
+def test_it_is_not_begun_on_a_cluster_that_is_not_well() -> None:
+    said = {"version": PINNED, "first": "2026-12-02T00:00:00Z", "daysBefore": 1}
+    of = cluster(PINNED, status={"conditions": [], "update": {"announced": said}})
+    found = decide(of, version(PINNED), [ENDED, NEW], site(), calendar(of), OPEN)
+    assert (found.target, found.reason) == (None, "NotReady")
+
+
+@pytest.mark.parametrize(
+    ("asked", "running", "target"),
+    [("1.36", "v1.36.3", "v1.36.4"), ("1.36", "v1.37.0", None), ("v1.36.4", "v1.36.1", None)],
+)
+def test_what_a_person_asks_for_counts_more_than_an_old_target(asked: str, running: str, target: str | None) -> None:
+    """The target of an update stays in the status; a newer wish than that ends it."""
+    of = cluster(asked, status={"update": {"target": "v1.36.3"}})
+    found = decide(of, version(running), [OLD, NEW, release("v1.36.4")], site(), calendar(of), OPEN)
+    assert (str(found.target) if found.target else None) == target
+
+
+def test_the_calendar_of_a_cluster_without_windows() -> None:
+    of = cluster(maintenance={})
+    assert calendar(of).is_default
+    found = plan(subject(of, OLD, NEW), subjects.NOW)
+    assert found.begins is not None
+    assert found.begins - NOW <= timedelta(days=7)

@@ -24,6 +24,9 @@ class Source(Protocol):
     def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Sequence[Object]:
         """Objects of a kind that belong to a Cluster API Cluster."""
 
+    def owned_by(self, owner_uid: str, resource: Resource | None = None) -> Sequence[Object]:
+        """Objects with an ownerReference to a uid, of one kind or of all, sorted by kind and name."""
+
 
 class Announcer(Protocol):
     """Who tells people what happened to an object."""

@@ -81,7 +81,7 @@ class Upkeep:
     def _rendered(self, cluster: Cluster, policies: Mapping[str, RepairPolicy]) -> _Kept:
         meta = cluster.metadata
         desired = {name_of(t)[1]: with_applied_hash(t) for t in templates(cluster, policies)}
-        there = self._store.list(resources.NODE_REPAIR_TEMPLATE, meta.namespace)
+        there = self._store.owned_by(meta.uid or "", resources.NODE_REPAIR_TEMPLATE)
         left = [name_of(t)[1] for t in there if _is_ours(t, cluster) and name_of(t)[1] not in desired]
         return _Kept(meta.uid, cluster.spec.site, dict(policies), desired, left)
 

@@ -14,7 +14,7 @@ from kaas.api.site import Site
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, observe
-from kaas.clusters.others import without_repairs
+from kaas.clusters.others import without_others
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
 from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import settles_in, status
@@ -205,7 +205,7 @@ def look_again(snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -
 
 def same_status(ours: Object, live: Object) -> bool:
     """Whether two statuses say the same; the order of named items does not count, nor does what others say there."""
-    return bool(_unordered(ours) == _unordered(without_repairs(live)))
+    return bool(_unordered(ours) == _unordered(without_others(live)))
 
 
 def _unordered(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What repairs write in a Cluster's status concerns this feature only as far as nodes are under repair."""
+"""Of what repairs and updates write in a Cluster's status, this feature reads what is in flight, and the target."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from typing import Any
 
 import pytest
 
-from kaas.api.constants import CONDITION_REPAIRS
-from kaas.clusters.others import concern, without_repairs
+from kaas.api.constants import CONDITION_REPAIRS, CONDITION_UPDATES
+from kaas.clusters.others import concern, without_others
 
 READY = {"type": "Ready", "status": "True"}
 REPAIRS = {"type": CONDITION_REPAIRS, "status": "False"}
+UPDATES = {"type": CONDITION_UPDATES, "status": "False"}
 
 
 def cluster(version: str = "1", spec: Any = None, **status: Any) -> dict[str, Any]:
     return {"metadata": {"name": "c", "resourceVersion": version}, "spec": spec or {}, "status": status}
 
 
-def test_without_repairs_leaves_what_is_ours() -> None:
-    status = {"phase": "Ready", "conditions": [READY, REPAIRS], "repair": {"unhealthy": 1}}
-    assert without_repairs(status) == {"phase": "Ready", "conditions": [READY]}
-    assert without_repairs({"conditions": [REPAIRS]}) == {}
+def test_without_others_leaves_what_is_ours() -> None:
+    said = {"repair": {"unhealthy": 1}, "update": {"target": "v1.36.3"}}
+    status = {"phase": "Ready", "conditions": [READY, REPAIRS, UPDATES], **said}
+    assert without_others(status) == {"phase": "Ready", "conditions": [READY]}
+    assert without_others({"conditions": [REPAIRS, UPDATES]}) == {}
 
 
 @pytest.mark.parametrize(
@@ -30,9 +32,11 @@ def test_without_repairs_leaves_what_is_ours() -> None:
         (cluster("2", phase="Ready", conditions=[REPAIRS]), False),
         (cluster("2", phase="Ready", repair={"pools": [{"name": "cpu", "inFlight": 0, "unhealthy": 3}]}), False),
         (cluster("2", phase="Ready", repair={"pools": [{"name": "cpu", "inFlight": 1, "unhealthy": 3}]}), True),
+        (cluster("2", phase="Ready", conditions=[UPDATES], update={"version": "v1.36.3", "reason": "Paused"}), False),
+        (cluster("2", phase="Ready", update={"target": "v1.36.3", "reason": "Updating"}), True),
         (cluster("2", phase="Failed"), True),
         (cluster("2", {"version": "v1"}, phase="Ready"), True),
     ],
 )
-def test_of_repairs_only_what_is_in_flight_is_read(changed: dict[str, Any], concerns: bool) -> None:
+def test_of_others_only_what_is_in_flight_and_the_target_are_read(changed: dict[str, Any], concerns: bool) -> None:
     assert (concern(changed) != concern(cluster(phase="Ready"))) is concerns

@@ -16,6 +16,7 @@ from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.repairing import repairs
 from kaas.cli.session import run
 from kaas.cli.settings import Settings
+from kaas.cli.updating import updates
 from kaas.clusters.clouds import SiteClouds
 from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.watched import interests
@@ -75,7 +76,11 @@ async def _controller(settings: Settings, options: Options) -> None:
     with directory() as clouds:
         async with AsyncExitStack() as ending:
             parsed = Parsed()
-            features = [clusters(clouds, options.workers, parsed), repairs(clouds, options.repairs, parsed, ending)]
+            features = [
+                clusters(clouds, options.workers, parsed),
+                repairs(clouds, options.repairs, parsed, ending),
+                updates(parsed),
+            ]
             await run_controller(_settings(settings, options), features)
 
 

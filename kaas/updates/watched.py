@@ -1,0 +1,26 @@
+"""What of the objects that it watches this feature reads. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaas.api.constants import ANNOTATION_MAINTENANCE
+from kaas.kube.objects import Object, annotation, condition
+
+
+def concern(cluster: Object) -> Any:
+    """Of a Cluster: what its user says, what runs, whether it is well, and which repairs are under way."""
+    meta = {k: v for k, v in cluster["metadata"].items() if k not in ("resourceVersion", "finalizers")}
+    status = cluster.get("status") or {}
+    ready = condition(cluster, "Ready") or {}
+    pools = (status.get("repair") or {}).get("pools") or ()
+    in_flight = sorted(p["name"] for p in pools if p["inFlight"])
+    return meta, cluster["spec"], status.get("version"), ready.get("status"), ready.get("message"), in_flight
+
+
+def lean_namespace(namespace: Object) -> Object:
+    """Of a Namespace: who it is, and what it says of maintenance."""
+    meta = {k: v for k, v in namespace["metadata"].items() if k in ("name", "uid", "resourceVersion")}
+    said = annotation(namespace, ANNOTATION_MAINTENANCE)
+    kept = {"annotations": {ANNOTATION_MAINTENANCE: said}} if said is not None else {}
+    return {"apiVersion": namespace["apiVersion"], "kind": namespace["kind"], "metadata": meta | kept}

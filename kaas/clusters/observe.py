@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import LABEL_CLUSTER
@@ -22,8 +23,8 @@ Key = tuple[str, str]
 """Namespace and name of a Cluster."""
 
 
-def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:
-    """The snapshot of a Cluster; None when there is no such Cluster (any more)."""
+def observe(source: Source, key: Key, parsed: Parsed, now: datetime | None = None) -> Snapshot | None:
+    """The snapshot of a Cluster at a time; None when there is no such Cluster (any more)."""
     namespace, name = key
     raw = source.get(resources.CLUSTER, namespace, name)
     if raw is None:
@@ -47,6 +48,7 @@ def observe(source: Source, key: Key, parsed: Parsed) -> Snapshot | None:
         site_shared=site_shared,
         class_shared=class_shared,
         name_taken=name_taken,
+        now=now,
     )
 
 

@@ -123,7 +123,7 @@ class ClusterReconciler:
         raise RuntimeError(f"Cluster {key[0]}/{key[1]}: still {steps[0].id} after {MOST_ROUNDS} rounds")
 
     async def _observe(self, key: Key, cloud: Cloud | None) -> Snapshot | None:
-        snapshot = observe(self._store, key, self._parsed)
+        snapshot = observe(self._store, key, self._parsed, self._clock.now())
         site = snapshot.site if snapshot else None
         if snapshot is None or site is None:
             return snapshot

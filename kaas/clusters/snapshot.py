@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from kaas.api.cluster import Cluster
@@ -72,6 +73,7 @@ class Snapshot:
     name_taken: whether Cluster API has a Cluster of this name that someone else made; then `live` is empty.
     cloud: None when the cloud was not asked, since nothing new is wanted of it.
     faults: what Nova says of the Cluster's servers that are in ERROR, by id, as far as it was asked.
+    now: when that was; None where the dates of Releases are to be left out of account.
     """
 
     cluster: Cluster
@@ -86,6 +88,7 @@ class Snapshot:
     name_taken: bool = False
     cloud: Cloud | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    now: datetime | None = None
 
     @property
     def deleting(self) -> bool:

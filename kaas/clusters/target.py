@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.release_state import ReleaseState, is_in, state_of
 from kaas.api.site import Site
-from kaas.api.versions import InvalidVersion, KubernetesVersion, matches, newest
+from kaas.api.update_status import AHEAD, EXPIRED, UpdateSummary
+from kaas.api.updates import Channel, KubernetesUpdates
+from kaas.api.versions import InvalidVersion, KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
 from kaas.clusters.snapshot import Live, Object, Snapshot
 
@@ -36,35 +42,107 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     """Where the Cluster is going. Raises ReleaseMissingError.
 
     A Cluster keeps the class revision that it has, and for `1.36` the version that it has: moving on is an update,
-    with a time of its own.
+    with a time of its own, which `status.update` tells.
     """
     live = snapshot.live
-    version = choose_version(snapshot.cluster.spec.version, snapshot.releases, live.topology.get("version"))
+    version = choose_version(snapshot.cluster, snapshot.releases, live.topology.get("version"), snapshot.now)
     name = live.topology.get("classRef", {}).get("name") or revision.name
     cluster_class = snapshot.classes.get(name) or revision.cluster_class
-    return Target(version, images(version, snapshot.releases, site, live), name, variable_names(cluster_class))
+    found = images(version, snapshot.releases, site, live, partial(_suits, snapshot.cluster, snapshot.now))
+    return Target(version, found, name, variable_names(cluster_class))
 
 
-def choose_version(wanted: str, releases: Sequence[Release], current: str | None) -> str:
-    """The full version for what a Cluster says: itself, or for `1.36` the current one, else the newest Release."""
-    if current and _fits(wanted, current):
-        return current
-    released = sorted(KubernetesVersion.parse(r.spec.version) for r in releases)
-    found = newest(wanted, released)
+def choose_version(
+    cluster: Cluster, releases: Sequence[Release], current: str | None, now: datetime | None = None
+) -> str:
+    """The full version that a Cluster goes to: what its owner asks for, then what updates bring it to.
+
+    For `1.36` that is the current one, for a new Cluster the newest of its channel. current: what the topology says.
+    now: None to leave out of account at what times Releases are for whom.
+    """
+    running = _parsed(current)
+    if current is None or running is None or not (_fits(cluster, running) or _is_raised(cluster, running)):
+        return _asked(cluster, releases, now)  # a person's own word, which is done at once
+    brought = _parsed(_updates(cluster).target)
+    released = {r.spec.version for r in releases}
+    follows = brought is not None and str(brought) in released and _may_follow(cluster, running, brought)
+    return str(brought) if follows else current
+
+
+def _asked(cluster: Cluster, releases: Sequence[Release], now: datetime | None) -> str:
+    """The newest Release that the owner asks for."""
+    wanted = cluster.spec.version
+    usable = releases if now is None or wanted.startswith("v") else _usable(cluster, releases, now)
+    found = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in usable))
     if found is None:
-        known = ", ".join(map(str, released)) or "none"
+        known = ", ".join(map(str, sorted(KubernetesVersion.parse(r.spec.version) for r in releases))) or "none"
+        preview = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in releases))
+        only = f" but {preview}, which is a preview and must be asked for exactly" if preview else ""
         raise ReleaseMissingError(
-            f"spec.version: there is no Release for {wanted}; choose one of those that there are ({known}), "
+            f"spec.version: there is no Release for {wanted}{only}; choose one of those that there are ({known}), "
             "or have the platform team add a Release"
         )
     return str(found)
 
 
-def _fits(wanted: str, current: str) -> bool:
+def _usable(cluster: Cluster, releases: Sequence[Release], now: datetime) -> Sequence[Release]:
+    """Releases for a Cluster that leaves the choice to us: those of its minor that suit it best, no preview."""
+    of_minor = [r for r in releases if matches(cluster.spec.version, KubernetesVersion.parse(r.spec.version))]
+    usable = [r for r in of_minor if state_of(r, now) is not ReleaseState.PREVIEW]
+    best = max((_suits(cluster, now, r) for r in usable), default=0)
+    return [r for r in usable if _suits(cluster, now, r) == best]
+
+
+_WORSE_FIRST: Final = (ReleaseState.PREVIEW, ReleaseState.EXPIRED, ReleaseState.DEPRECATED, ReleaseState.SUPPORTED)
+
+
+def _suits(cluster: Cluster, now: datetime | None, release: Release) -> int:
+    """How well a Release of a version suits a Cluster: by its state, then by its being in the Cluster's channel."""
+    if now is None:
+        return 0
+    return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, cluster.spec.updates.channel, now)
+
+
+def _parsed(version: str | None) -> KubernetesVersion | None:
     try:
-        return matches(wanted, KubernetesVersion.parse(current))
+        return KubernetesVersion.parse(version or "")
     except InvalidVersion:
-        return False  # someone else wrote it: not a version that we run
+        return None  # someone else wrote it: not a version that we run
+
+
+def _updates(cluster: Cluster) -> UpdateSummary:
+    return (cluster.status.update if cluster.status else None) or UpdateSummary()
+
+
+def _fits(cluster: Cluster, running: KubernetesVersion) -> bool:
+    """Whether what runs is what the owner asks for."""
+    wanted, follows = cluster.spec.version, cluster.spec.updates.kubernetes
+    if follows is KubernetesUpdates.MINOR and not wanted.startswith("v"):
+        return running.minor >= minor_of(wanted)
+    return matches(wanted, running)
+
+
+def _is_raised(cluster: Cluster, running: KubernetesVersion) -> bool:
+    """Whether updates brought the Cluster past what its owner asks for: what runs is never made older."""
+    wanted, said = cluster.spec.version, _updates(cluster)
+    if wanted.startswith("v"):
+        newer = running > KubernetesVersion.parse(wanted)
+        return newer and (said.target == str(running) or said.reason in (EXPIRED, AHEAD))
+    return running.minor > minor_of(wanted) and (said.target is not None or said.reason is not None)
+
+
+def _may_follow(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion) -> bool:
+    """Whether what updates say is a step forward that the owner allows, or has to suffer since what runs expired."""
+    if brought <= running or brought.minor > running.minor + 1:
+        return False
+    if _updates(cluster).reason == EXPIRED:
+        return True
+    updates = cluster.spec.updates
+    if cluster.spec.version.startswith("v") or updates.channel is Channel.NONE:
+        return False
+    if brought.minor > running.minor:
+        return updates.kubernetes is KubernetesUpdates.MINOR
+    return updates.kubernetes is not KubernetesUpdates.NONE
 
 
 def versions_in_use(live: Live) -> frozenset[str]:
@@ -76,10 +154,15 @@ def versions_in_use(live: Live) -> frozenset[str]:
     return frozenset(v for v in found if v)
 
 
-def images(version: str, releases: Iterable[Release], site: Site, live: Live) -> dict[str, str]:
-    """Node image by version. An image that machines have already is kept: a newer one is an update of its own."""
+def images(
+    version: str, releases: Iterable[Release], site: Site, live: Live, suits: Callable[[Release], int] = lambda _: 0
+) -> dict[str, str]:
+    """Node image by version. An image that machines have already is kept: a newer one is an update of its own.
+
+    suits: of two Releases for one version the one with more of this counts, of equals the one with the later name.
+    """
     pinned: Mapping[str, str] = live.variables.get("images") or {}
-    in_order = sorted(releases, key=lambda r: r.metadata.name)  # of two for one version the later name counts
+    in_order = sorted(releases, key=lambda r: (suits(r), r.metadata.name))
     released = {r.spec.version: r.spec.image for r in in_order} | {i.version: i.name for i in site.spec.images}
     wanted = versions_in_use(live) | {version}
     chosen = {v: pinned.get(v) or released.get(v) for v in wanted}

@@ -29,20 +29,20 @@ PATCHES = st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True)
     ],
 )
 def test_version(wanted: str, current: str | None, chosen: str) -> None:
-    assert choose_version(wanted, RELEASES, current) == chosen
+    assert choose_version(cluster(version=wanted), RELEASES, current) == chosen
 
 
 @given(PATCHES)
 def test_newest_is_by_number_and_not_by_text(patches: list[int]) -> None:
     releases = [release(f"v1.36.{p}") for p in patches]
-    assert choose_version("1.36", releases, None) == f"v1.36.{max(patches)}"
+    assert choose_version(cluster(version="1.36"), releases, None) == f"v1.36.{max(patches)}"
 
 
 def test_missing_release_lists_those_that_there_are() -> None:
     with pytest.raises(ReleaseMissingError, match=r"no Release for 1\.37; .*\(v1\.35\.6, v1\.36\.1, v1\.36\.3\)"):
-        choose_version("1.37", RELEASES, None)
+        choose_version(cluster(version="1.37"), RELEASES, None)
     with pytest.raises(ReleaseMissingError, match=r"\(none\)"):
-        choose_version("1.37", [], None)
+        choose_version(cluster(version="1.37"), [], None)
 
 
 def test_image_of_the_site_counts_before_that_of_the_release() -> None:

@@ -1,0 +1,68 @@
+"""Where a Release stands at a time, and which channels it is in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from kaas.api.release import Release
+from kaas.api.updates import Channel
+
+
+class ReleaseState(StrEnum):
+    """Where a Release, or a version, stands in its life."""
+
+    PREVIEW = "preview"
+    SUPPORTED = "supported"
+    DEPRECATED = "deprecated"
+    EXPIRED = "expired"
+
+
+_FROM: Final = {
+    Channel.RAPID: ("rapid", "regular", "stable"),
+    Channel.REGULAR: ("regular", "stable"),
+    Channel.STABLE: ("stable",),
+    Channel.NONE: (),
+}
+"""Dates by which a Release is in a channel: in Stable is only what Rapid and Regular have too."""
+
+
+def state_of(release: Release, now: datetime) -> ReleaseState:
+    """Where the Release stands. One without channels is supported, only that no Cluster is brought to it by itself."""
+    spec = release.spec
+    if spec.expires is not None and spec.expires <= now:
+        return ReleaseState.EXPIRED
+    if spec.deprecated is not None and spec.deprecated <= now:
+        return ReleaseState.DEPRECATED
+    if spec.channels is not None:
+        first = entered(release, Channel.RAPID)
+        if first is None or first > now:
+            return ReleaseState.PREVIEW
+    return ReleaseState.SUPPORTED
+
+
+def entered(release: Release, channel: Channel) -> datetime | None:
+    """When the Release enters the channel, past or to come, in UTC; None when it never does, as far as is known."""
+    channels = release.spec.channels
+    if channels is None:
+        return None
+    dates = (getattr(channels, name) for name in _FROM[channel])
+    first = min((d for d in dates if d is not None), default=None)
+    return first.astimezone(UTC) if first else None
+
+
+def is_in(release: Release, channel: Channel, now: datetime) -> bool:
+    """Whether the Release is in the channel."""
+    date = entered(release, channel)
+    return date is not None and date <= now
+
+
+def dates_of(release: Release) -> Iterator[datetime]:
+    """Every moment at which the state of the Release, or the channels that it is in, change. In UTC, in no order."""
+    spec, channels = release.spec, release.spec.channels
+    of_channels = (channels.rapid, channels.regular, channels.stable) if channels else ()
+    for date in (*of_channels, spec.deprecated, spec.expires):
+        if date is not None:
+            yield date.astimezone(UTC)

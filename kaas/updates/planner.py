@@ -82,12 +82,12 @@ def plan(subject: Subject, now: datetime) -> Decision:
 
 def _found(subject: Subject, said: Notice | None, now: datetime) -> Decision:
     target, running = subject.standing.target, subject.running
-    if target is not None and running is not None and target > running:
-        words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
-        return Decision(target, None, subject.standing.reason or "Updating", words, None)
     choice = choose(subject.cluster, running, subject.releases, subject.site, now)
     if isinstance(choice, Refusal):
         return Decision(None, None, choice.reason, choice.message, choice.until)
+    if target is not None and running is not None and target > running:
+        words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
+        return Decision(target, None, subject.standing.reason or "Updating", words, None)
     return _forced(subject, choice, said, now) if choice.forced else _by_itself(subject, choice, now)
 
 

@@ -64,7 +64,8 @@ def status(subject: Subject, decision: Decision, said: Notice | None, before: Ob
 
 def followed(subject: Subject, decision: Decision) -> KubernetesVersion | None:
     """What the Cluster is to run: stays when it runs, for it may be newer than what its spec asks for."""
-    return decision.target or subject.standing.target
+    before, running = subject.standing.target, subject.running
+    return decision.target or (before if before and running and before <= running else None)
 
 
 def _going_to(decision: Decision) -> KubernetesVersion | None:

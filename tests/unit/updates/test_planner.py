@@ -41,6 +41,12 @@ def test_an_update_waits_for_its_window(now: datetime, target: str | None, reaso
     assert found.choice.version == version("v1.36.3")
 
 
+def test_who_opts_out_meanwhile_is_not_brought_on() -> None:
+    of = cluster(updates={"channel": "None"})
+    found = plan(subject(of, OLD, NEW, standing=Standing(version("v1.36.3"), OPEN, "Updating")), OPEN)
+    assert (found.target, found.reason) == (None, "ChannelNone")
+
+
 def test_an_exclusion_is_named() -> None:
     of = cluster(maintenance=excluded("2027-01-01", "2027-01-07"))
     found = plan(subject(of, OLD, NEW), NOW)

@@ -47,6 +47,19 @@ async def test_announced_begun_and_done(world: World) -> None:
     assert "version" not in world.update
 
 
+async def test_who_opts_out_and_in_again_waits_for_the_window(world: World) -> None:
+    world.clock.time = OPEN
+    await world.look()
+    world.spec(updates={"channel": "None"})
+    await world.look()
+    assert "target" not in world.update
+    world.clock.time += timedelta(hours=5)
+    world.spec(updates={})
+    await world.look()
+    assert "target" not in world.update
+    assert world.update["nextTime"] == "2027-01-12T22:00:00Z"
+
+
 async def test_the_same_is_written_and_told_once(world: World) -> None:
     for _ in range(3):
         await world.look()

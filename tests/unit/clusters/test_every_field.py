@@ -20,6 +20,8 @@ from kaas.api.load import parse
 from kaas.api.node_repair_template import NodeRepairTemplate
 from kaas.api.release import Release
 from kaas.api.site import Site
+from kaas.api.updates import Channel
+from kaas.api.versions import KubernetesVersion
 from kaas.clusters import render
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Snapshot
@@ -28,6 +30,7 @@ from kaas.repairs.policy import policies
 from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits_of_site
 from kaas.repairs.templates import templates
 from kaas.updates import facts as updates
+from kaas.updates.targets import choose
 from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
 
@@ -62,7 +65,9 @@ CLUSTER = raw_cluster(
     network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
     repair=REPAIR,
     maintenance=MAINTENANCE,
+    updates={"channel": "Regular", "kubernetes": "Patch"},
 )
+FOLLOWING = {**CLUSTER, "spec": {**CLUSTER["spec"], "version": "1.36"}}
 # A second Cluster with the defaults shows what the Site alone decides.
 PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
 SITE = raw_site(
@@ -72,12 +77,22 @@ SITE = raw_site(
     loadBalancer={"provider": "amphora"},
     repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
     maintenance=MAINTENANCE,
+    updates={"maxVersion": "1.36"},
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
 SITE["spec"]["flavors"][2]["bareMetal"] = False
 SITE_BY_ID = {**SITE, "spec": {**SITE["spec"], "externalNetwork": {"id": "0001"}}}
 RELEASE = raw_release("v1.36.3")
+RELEASE["spec"] |= {
+    "channels": {
+        "rapid": "2027-01-01T00:00:00Z",
+        "regular": "2027-02-01T00:00:00Z",
+        "stable": "2027-03-01T00:00:00Z",
+    },
+    "deprecated": "2027-04-01T00:00:00Z",
+    "expires": "2027-05-01T00:00:00Z",
+}
 TEMPLATE: Object = {
     "apiVersion": RELEASE["apiVersion"],
     "kind": "NodeRepairTemplate",
@@ -209,9 +224,17 @@ CHANGES: dict[str, Change] = {
     **repair_fields("NodeRepairTemplate.spec.template.spec", tuple(OTHERWISE)),
     **maintenance_fields("Cluster"),
     **maintenance_fields("Site"),
+    "Cluster.spec.updates.channel": Change("updates.channel", "Rapid", FOLLOWING),
+    "Cluster.spec.updates.kubernetes": Change("updates.kubernetes", "None", FOLLOWING),
+    "Site.spec.updates.maxVersion": Change("updates.maxVersion", "1.35"),
     "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
     "Release.spec.version": Change("version", "v1.36.2"),
     "Release.spec.image": Change("image", "another"),
+    "Release.spec.channels.rapid": Change("channels.rapid", "2027-01-20T00:00:00Z"),
+    "Release.spec.channels.regular": Change("channels.regular", "2027-02-20T00:00:00Z"),
+    "Release.spec.channels.stable": Change("channels.stable", "2027-03-20T00:00:00Z"),
+    "Release.spec.deprecated": Change("deprecated", "2027-04-20T00:00:00Z"),
+    "Release.spec.expires": Change("expires", "2027-05-20T00:00:00Z"),
 }
 
 
@@ -265,6 +288,18 @@ def maintained(cluster: Object, site: Object) -> list[Any]:
     return [*(list(calendar.openings(change, begin, end)) for change in updates.Change), at_the_turn]
 
 
+def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
+    """Which version one Cluster is brought to in the middle of each month, in its own channel and in all."""
+    subject, place = Cluster.model_validate(cluster), Site.model_validate(site)
+    releases, running = [Release.model_validate(release)], KubernetesVersion.parse("v1.36.1")
+    said = subject.spec.updates
+    each = [said, *(said.model_copy(update={"channel": channel}) for channel in Channel)]
+    specs = [subject.spec.model_copy(update={"updates": updates}) for updates in each]
+    subjects = [subject.model_copy(update={"spec": spec}) for spec in specs]
+    dates = [datetime(2027, month, 15, tzinfo=UTC) for month in range(1, 7)]
+    return [choose(one, running, releases, place, date) for one in subjects for date in dates]
+
+
 def everything(cluster: Object, site: Object, release: Object, template: Object) -> list[Any]:
     """What is made of the given Cluster and of a plain one: two views of the same API.
 
@@ -272,7 +307,7 @@ def everything(cluster: Object, site: Object, release: Object, template: Object)
     """
     place = {**site, "metadata": {"name": cluster["spec"]["site"]}}
     return [
-        [rendered(c, at, release), repaired(c, at, template), maintained(c, at)]
+        [rendered(c, at, release), repaired(c, at, template), maintained(c, at), brought(c, at, release)]
         for c, at in ((cluster, place), (PLAIN, site))
     ]
 
@@ -326,6 +361,13 @@ def test_what_is_said_of_maintenance_changes_nothing_but_the_calendar(field: str
         [rendered(o["Cluster"], o["Site"], o["Release"]), repaired(o["Cluster"], o["Site"], o["NodeRepairTemplate"])]
         for o in (before, after)
     )
+    assert one == two
+
+
+@pytest.mark.parametrize("field", [f for f in CHANGES if re.search(r"updates|channels|deprecated|expires", f)])
+def test_what_is_said_of_updates_changes_nothing_but_the_version_to_come(field: str) -> None:
+    before, after = changed(field, CHANGES[field])
+    one, two = (rendered(o["Cluster"], o["Site"], o["Release"]) for o in (before, after))
     assert one == two
 
 

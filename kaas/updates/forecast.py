@@ -52,14 +52,15 @@ class _Run:
     def until(self, now: datetime, end: datetime) -> list[Event]:
         """Look, and go on to when it says that something changes."""
         events: list[Event] = []
-        time, began = now, now
+        time = now
         for _ in range(MOST_LOOKS):
-            said = notice_of(self._subject, time)
-            events += self._announce(said, time)
-            events += self._expire(time, began)
             decision = plan(self._subject, time)
+            events += self._expire(time, now)
+            said = notice_of(self._subject, decision, time)
             if decision.target is not None:
-                events += self._update(decision, time, first=time == began)
+                events += self._update(decision, time, first=time == now)
+            events += self._announce(said, time)
+            if decision.target is not None:
                 continue
             self._why = decision.message
             if decision.until is None or decision.until > end or decision.until <= time:
@@ -74,7 +75,7 @@ class _Run:
         self._subject = replace(subject, running=target, standing=standing)
         if decision.choice is None or target is None:
             return []
-        self._subject = replace(self._subject, standing=replace(standing, began=time, announced=None))
+        self._subject = replace(self._subject, standing=replace(standing, began=time))
         opening = next_opening(subject.calendar, decision.choice.change, time)
         ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
         held = f"not yet begun: {self._obstacle.message}" if first and self._obstacle else self._why
@@ -83,14 +84,13 @@ class _Run:
 
     def _announce(self, said: Notice | None, time: datetime) -> list[Event]:
         """A warning, when a stage is reached; remembered as the reconciler would."""
-        if said is None:
-            return []
         standing = self._subject.standing
-        if said.announced != standing.announced:
-            self._subject = replace(self._subject, standing=replace(standing, announced=said.announced))
-        if not said.is_new or self._subject.running is None:
+        announced = said.announced if said else None
+        if announced != standing.announced:
+            self._subject = replace(self._subject, standing=replace(standing, announced=announced))
+        if said is None or announced is None or not said.is_new:
             return []
-        return [Event(time, time, "Warning", self._subject.running, announcement(said, time), "")]
+        return [Event(time, time, "Warning", announced.version, announcement(said, time), "")]
 
     def _expire(self, time: datetime, began: datetime) -> list[Event]:
         end = expires(self._subject.running, self._subject.releases, time)

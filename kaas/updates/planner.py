@@ -66,21 +66,24 @@ def decide(
     return plan(Subject(cluster, running, releases, site, calendar, standing_of(cluster)), now)
 
 
-def notice_of(subject: Subject, now: datetime) -> Notice | None:
-    """What there is to announce of the end of what runs."""
-    end = expires(subject.running, subject.releases, now)
-    return notice(subject.running, end, subject.standing.announced, now)
+def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
+    """What there is to announce of the end of what runs, or of what the Cluster is brought to."""
+    return _notice(subject, decision.target or subject.running, now)
+
+
+def _notice(subject: Subject, version: KubernetesVersion | None, now: datetime) -> Notice | None:
+    return notice(version, expires(version, subject.releases, now), subject.standing.announced, now)
 
 
 def plan(subject: Subject, now: datetime) -> Decision:
     """What is to be done about a Cluster's version now."""
-    said = notice_of(subject, now)
-    found = _found(subject, said, now)
+    found = _found(subject, now)
+    said = notice_of(subject, found, now)
     ahead = [t for t in (found.until, said.again if said else None) if t is not None]
     return replace(found, until=min(ahead, default=None))
 
 
-def _found(subject: Subject, said: Notice | None, now: datetime) -> Decision:
+def _found(subject: Subject, now: datetime) -> Decision:
     target, running = subject.standing.target, subject.running
     choice = choose(subject.cluster, running, subject.releases, subject.site, now)
     if isinstance(choice, Refusal):
@@ -88,7 +91,7 @@ def _found(subject: Subject, said: Notice | None, now: datetime) -> Decision:
     if target is not None and running is not None and target > running:
         words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
         return Decision(target, None, subject.standing.reason or "Updating", words, None)
-    return _forced(subject, choice, said, now) if choice.forced else _by_itself(subject, choice, now)
+    return _forced(subject, choice, now) if choice.forced else _by_itself(subject, choice, now)
 
 
 def _by_itself(subject: Subject, choice: Choice, now: datetime) -> Decision:
@@ -108,8 +111,9 @@ def _by_itself(subject: Subject, choice: Choice, now: datetime) -> Decision:
     return _begun(subject, choice, opening.end - LEAST_LEFT, "Updating", choice.message)
 
 
-def _forced(subject: Subject, choice: Choice, said: Notice | None, now: datetime) -> Decision:
+def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
     """Away from what has expired: in the next window, and soon without one; announced first, unless it is wanted."""
+    said = _notice(subject, subject.running, now)
     due = max(choice.since, said.due if said else choice.since)
     earliest = _earliest(subject, now if choice.wanted else max(now, due))
     latest = max(due + FORCED_PATIENCE, earliest)

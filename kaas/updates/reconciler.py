@@ -81,7 +81,7 @@ class UpdateReconciler:
         cluster = _remembering(cluster, before)
         subject = Subject(cluster, running(cluster), self._releases(), site, calendar, standing_of(cluster))
         decision = told.without_maintenance(plan(subject, now), problem)
-        said = notice_of(subject, now)
+        said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now)
         if not told.same(status, live):
             await self._write(key, status)

@@ -135,8 +135,8 @@ class Calendar:
     layers: what Cluster, Namespace and Site say, nearest first. The windows of the first that has any count, and the
     exclusions of all. uid: of the Cluster, for the window that it has when nobody has set one.
 
-    A window that cannot be read never opens: `faults` says why. One that is open without a break for more than a year
-    begins and ends, as far as this calendar tells, at the turn of a year.
+    A window that cannot be read never opens: `faults` says why. What is open without a break for more than a year
+    begins, and may end, at the turn of a year as far as this calendar tells.
     """
 
     def __init__(self, layers: Sequence[Maintenance], uid: str) -> None:
@@ -165,7 +165,14 @@ class Calendar:
                 if opening.start >= until or begun > year:
                     break
                 if year in (begun, first):
-                    yield opening
+                    yield self._to_its_end(change, opening, until) if opening.end.year > year else opening
+
+    def _to_its_end(self, change: Change, opening: Opening, until: datetime) -> Opening:
+        """The opening with its real end, or one that is later than `until`: what a year knows ends with the next."""
+        end = opening.end
+        while end < until and (later := self.open_at(change, end - _SECOND)) and later.end > end:
+            end = later.end
+        return opening if end == opening.end else Opening(opening.start, end)
 
     def open_at(self, change: Change, now: datetime) -> Opening | None:
         """The opening that is open now; None when none is."""

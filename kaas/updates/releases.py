@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
+from operator import is_
+from types import MappingProxyType
 from typing import Final
 
 from kaas.api.release import Release
@@ -13,9 +15,8 @@ from kaas.api.release_state import ReleaseState, dates_of, entered, is_in, state
 from kaas.api.updates import Channel
 from kaas.api.versions import KubernetesVersion
 
-__all__ = ["ReleaseState", "Released", "by_version", "dates_of", "entered", "state_of"]
+__all__ = ["ReleaseState", "Released", "by_version", "dates_of", "entered", "is_in", "state_of"]
 
-_parse: Final = cache(KubernetesVersion.parse)
 # Of several Releases of one version the first of these counts: one in preview makes nothing better that has expired.
 _BEST_FIRST: Final = (ReleaseState.SUPPORTED, ReleaseState.DEPRECATED, ReleaseState.EXPIRED, ReleaseState.PREVIEW)
 
@@ -42,10 +43,27 @@ class Released:
         return min((date for date in of_each if date is not None), default=None)
 
 
-def by_version(releases: Iterable[Release]) -> dict[KubernetesVersion, Released]:
-    """Every version that there is a Release of."""
+class _Same(tuple[Release, ...]):
+    """The very same Releases: thousands of Clusters are decided about with them."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and len(self) == len(other) and all(map(is_, self, other))
+
+
+def by_version(releases: Iterable[Release]) -> Mapping[KubernetesVersion, Released]:
+    """Every version that there is a Release of, newest first. Shared: it can't be changed."""
+    return _by_version(_Same(releases))
+
+
+@lru_cache(maxsize=16)
+def _by_version(releases: _Same) -> Mapping[KubernetesVersion, Released]:
     found: dict[KubernetesVersion, tuple[Release, ...]] = {}
     for release in releases:
-        version = _parse(release.spec.version)
+        version = KubernetesVersion.parse(release.spec.version)
         found[version] = (*found.get(version, ()), release)
-    return {version: Released(version, several) for version, several in found.items()}
+    return MappingProxyType({v: Released(v, found[v]) for v in sorted(found, reverse=True)})

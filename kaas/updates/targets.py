@@ -60,8 +60,7 @@ class _Question:
     def newer(self, ahead: int) -> list[Released]:
         """Newer patches of the minor that is so far ahead of the one that runs, newest first."""
         minor = self.running.minor + ahead
-        found = (r for v, r in self.known.items() if v.minor == minor and v > self.running)
-        return sorted(found, key=lambda r: r.version, reverse=True)
+        return [r for v, r in self.known.items() if v.minor == minor and v > self.running]
 
     def allows(self, minor: int) -> bool:
         """Whether the Site supports it."""

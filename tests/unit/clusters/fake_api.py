@@ -79,8 +79,9 @@ class FakeApi:
         live = copy.deepcopy(before) if before else {"metadata": {"uid": _uid_of(key), "generation": 0}}
         merged = _merged(live, self._applied.get((key, part), {}), wanted)
         if part == "status":
-            merged = {**live, "status": _merged(live.get("status", {}), {}, wanted["status"])}
-            merged["status"] = wanted["status"]
+            ours = self._applied.get((key, part), {}).get("status", {})
+            theirs = {k: v for k, v in live.get("status", {}).items() if k not in ours}
+            merged = {**live, "status": theirs | wanted["status"]}
         self._applied[(key, part)] = wanted
         return self._store(key, before, merged)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from kaas.api.cluster import Cluster
@@ -28,9 +29,15 @@ def of_namespace(namespace: Object) -> Maintenance | None:
         return None
     what = f"Namespace {namespace['metadata']['name']!r}: annotation {ANNOTATION_MAINTENANCE}"
     try:
-        return checked(Maintenance, _document(text, what), _rules(), what)
+        return _read(text, what)
     except ManifestError as error:
         raise MaintenanceInvalid(str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def _read(text: str, what: str) -> Maintenance:
+    rules: Schema = schema(Cluster)["properties"]["spec"]["properties"]["maintenance"]
+    return checked(Maintenance, _document(text, what), rules, what)
 
 
 def _document(text: str, what: str) -> dict[str, object]:
@@ -38,10 +45,5 @@ def _document(text: str, what: str) -> dict[str, object]:
     if not found:
         return {}
     if len(found) > 1 or not isinstance(found[0], dict):
-        raise ManifestError([f"{what}: must hold windows and exclusions, as {_EXAMPLE}"])
+        raise ManifestError([f"{what}: it must be YAML with windows and exclusions, as {_EXAMPLE}"])
     return found[0]
-
-
-def _rules() -> Schema:
-    rules: Schema = schema(Cluster)["properties"]["spec"]["properties"]["maintenance"]
-    return rules

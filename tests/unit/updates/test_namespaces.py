@@ -50,8 +50,11 @@ def test_neither_windows_nor_exclusions(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "way_out"),
     [
-        ("- a", 'must hold windows and exclusions, as windows: [{recurrence: FREQ=WEEKLY;BYDAY=TU, start: "22:00"'),
-        ("windows: []\n---\nwindows: []", "must hold windows and exclusions"),
+        (
+            "- a",
+            'it must be YAML with windows and exclusions, as windows: [{recurrence: FREQ=WEEKLY;BYDAY=TU, start: "22:00"',
+        ),
+        ("windows: []\n---\nwindows: []", "it must be YAML with windows and exclusions"),
         ("windows: [", "not YAML"),
         ("windows: []\nwindows: []", "'windows' is written twice: remove one"),
         ("window: []", "window: is not a field"),

@@ -50,10 +50,7 @@ def test_neither_windows_nor_exclusions(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "way_out"),
     [
-        (
-            "- a",
-            'it must be YAML with windows and exclusions, as windows: [{recurrence: FREQ=WEEKLY;BYDAY=TU, start: "22:00"',
-        ),
+        ("- a", "it must be YAML with windows and exclusions, as windows: [{recurrence: FREQ=WEEKLY;BYDAY=TU"),
         ("windows: []\n---\nwindows: []", "it must be YAML with windows and exclusions"),
         ("windows: [", "not YAML"),
         ("windows: []\nwindows: []", "'windows' is written twice: remove one"),

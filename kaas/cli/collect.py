@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterable
+from datetime import UTC, datetime
 
 from kaas.api.constants import SYSTEM_NAMESPACE
 from kaas.api.parsed import Parsed
@@ -43,9 +44,9 @@ async def for_plan(session: Session, keys: Collection[Key]) -> Index:
 
 
 def snapshots(index: Index, keys: Iterable[Key]) -> dict[Key, Snapshot | None]:
-    """Snapshot of each Cluster, None for one that is not there."""
-    parsed = Parsed()
-    return {key: observe(index, key, parsed) for key in keys}
+    """Snapshot of each Cluster as of now, None for one that is not there."""
+    parsed, now = Parsed(), datetime.now(UTC)
+    return {key: observe(index, key, parsed, now) for key in keys}
 
 
 async def _one(session: Session, resource: Resource, key: Key) -> Objects:

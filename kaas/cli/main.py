@@ -73,6 +73,21 @@ def status(
 
 @app.command()
 @command
+def next(  # noqa: A001 - the name of the command
+    settings: Settings,
+    name: options.OptionalName = None,
+    everywhere: options.Everywhere = False,
+    days: options.Days = 90,
+    ical: options.ICal = False,
+) -> None:
+    """Show what will happen to which Cluster by itself, when, and why not earlier."""
+    from kaas.cli.next import show as run
+
+    run(settings, name, everywhere=everywhere, days=days, ical=ical)
+
+
+@app.command()
+@command
 def kubeconfig(settings: Settings, name: options.Name, output: options.KubeconfigFile = None) -> None:
     """Print the administrator's kubeconfig of a Cluster."""
     from kaas.cli.kubeconfig import kubeconfig as run

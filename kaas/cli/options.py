@@ -59,6 +59,8 @@ OptionalNames = Annotated[
 ]
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Clusters of all namespaces.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=400, help="How many days ahead.")]
+ICal = Annotated[bool, typer.Option("--ical", help="Print it as iCalendar, for a calendar of yours.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Install = Annotated[bool, typer.Option("--install", help="Install them in the management cluster.")]
 KubeconfigFile = Annotated[

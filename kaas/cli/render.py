@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kaas.api.cluster import Cluster
@@ -68,7 +69,7 @@ def _of_cluster(cluster: Cluster, found: Manifests) -> list[Object]:
         raise LookupError("; ".join(g.message for g in lacking))
     revision = class_revision(site.spec.provider)
     try:
-        aim = target(Snapshot(cluster, site, found.releases, revision), site, revision)
+        aim = target(Snapshot(cluster, site, found.releases, revision, now=datetime.now(UTC)), site, revision)
     except ReleaseMissingError as error:
         raise LookupError(f"{error}; without a cluster, give the Release's file with `-f`") from error
     return rendering.everything(cluster, site, aim, revision)

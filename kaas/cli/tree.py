@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from kaas.api.constants import CONDITION_UPDATES
 from kaas.cli.view import ClusterView, ConditionView, GroupView, MachineView, Mark, ServerView
 
 MARKS = {Mark.WELL: ("✔", "green"), Mark.MOVING: ("…", "yellow"), Mark.SICK: ("✘", "red"), Mark.GOING: ("-", "magenta")}
@@ -19,7 +22,7 @@ def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
         root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))
     for group in cluster.groups:
         _add_group(root, group)
-    rest = [] if brief else [*_plan(cluster), *_access(cluster)]
+    rest = [] if brief else [*_plan(cluster), *_maintenance(cluster), *_access(cluster)]
     return Group(root, *_conditions(cluster, brief=brief), *rest)
 
 
@@ -88,6 +91,8 @@ def _adds(item: ConditionView, cluster: ClusterView) -> bool:
 def _condition_mark(item: ConditionView, cluster: ClusterView) -> Mark:
     """What does not hold yet in a Cluster on its way is no fault."""
     mark = STATUS_MARKS.get(item.status, Mark.MOVING)
+    if item.type == CONDITION_UPDATES and mark is Mark.SICK:
+        return Mark.MOVING  # an update that waits for its time
     return cluster.mark if mark is Mark.SICK and cluster.mark is not Mark.WELL else mark
 
 
@@ -97,6 +102,22 @@ def _plan(cluster: ClusterView) -> list[Text]:
         line = Text(f"  {step.id}: {step.reason}")
         lines.append(line.append(f"  waits for: {step.waits_for}", "yellow") if step.waits_for else line)
     return lines
+
+
+def _maintenance(cluster: ClusterView) -> list[Text]:
+    """The next maintenance in a line, and what is to come in it."""
+    said = cluster.update
+    if said is None or said.opens is None or said.closes is None:
+        return []
+    line = Text.assemble(("maintenance", "bold"), f"  {_moment(said.opens)} to {_moment(said.closes)} UTC")
+    if said.version:
+        when = f" {_moment(said.at)} UTC" if said.at and said.at != said.opens else ""
+        line.append(f"  {said.version}{when}", "yellow")
+    return [line]
+
+
+def _moment(time: str) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}"
 
 
 def _access(cluster: ClusterView) -> list[Text]:

@@ -16,7 +16,6 @@ from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.update_status import UpdateSummary
-from kaas.api.versions import InvalidVersion, KubernetesVersion
 from kaas.kube import resources
 from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, Source, Times
@@ -24,7 +23,7 @@ from kaas.kube.times import whole
 from kaas.updates import layers, told
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
-from kaas.updates.standing import standing_of
+from kaas.updates.standing import running_of, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        subject = Subject(cluster, running(cluster), self._releases(), site, calendar, standing_of(cluster))
+        subject = Subject(cluster, running_of(cluster), self._releases(), site, calendar, standing_of(cluster))
         decision = told.without_maintenance(plan(subject, now), problem)
         said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now)
@@ -105,14 +104,6 @@ class UpdateReconciler:
         kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
         obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
         await self._writer.apply_status(obj, manager=UPDATES_MANAGER)
-
-
-def running(cluster: Cluster) -> KubernetesVersion | None:
-    """The oldest version of the control plane's machines; None when none runs, or not one that we know."""
-    try:
-        return KubernetesVersion.parse((cluster.status and cluster.status.version) or "")
-    except InvalidVersion:
-        return None
 
 
 def _remembering(cluster: Cluster, said: Object) -> Cluster:

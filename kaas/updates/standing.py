@@ -9,7 +9,7 @@ from typing import Final
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
 from kaas.api.update_status import UpdateSummary
-from kaas.api.versions import KubernetesVersion, minor_of
+from kaas.api.versions import InvalidVersion, KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
 
@@ -47,6 +47,14 @@ def standing_of(cluster: Cluster) -> Standing:
     told = said.announced
     announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
     return Standing(target, said.began, said.reason, announced, obstacle_of(cluster))
+
+
+def running_of(cluster: Cluster) -> KubernetesVersion | None:
+    """The oldest version of the control plane's machines; None when none runs, or not one that we know."""
+    try:
+        return KubernetesVersion.parse((cluster.status and cluster.status.version) or "")
+    except InvalidVersion:
+        return None
 
 
 def is_surpassed(target: KubernetesVersion, asked: str) -> bool:

@@ -195,3 +195,18 @@ def test_nothing_is_cut_on_a_pipe() -> None:
     long = "x" * 500
     why = condition("Ready", "False", "NotReady", long)
     assert long in shown(table([raw_cluster(status=status("Degraded", why))], NOW), width=10_000)
+
+
+def test_the_next_maintenance_in_a_line() -> None:
+    window = {"start": "2026-03-03T22:00:00Z", "end": "2026-03-04T02:00:00Z"}
+    said = {
+        "version": "v1.36.3",
+        "reason": "OutsideMaintenance",
+        "nextTime": window["start"],
+        "nextMaintenance": window,
+    }
+    waits = condition("VersionUpToDate", "False", "OutsideMaintenance", "later")
+    subject = snapshot(cluster(status=status("Ready", condition("Ready"), waits, update=said)))
+    lines = shown(tree(view(subject))).splitlines()
+    assert "maintenance  2026-03-03 22:00 to 2026-03-04 02:00 UTC  v1.36.3" in lines
+    assert "  … VersionUpToDate  OutsideMaintenance  later" in lines

@@ -1,0 +1,85 @@
+"""`kaas next`: what will happen to which Cluster, when, and why not earlier."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from kaas.api.cluster import Cluster
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.cli import next_view
+from kaas.cli.delete import no_such
+from kaas.cli.exits import CliError, ExitCode
+from kaas.cli.next_view import Fleet
+from kaas.cli.output import console, emit
+from kaas.cli.session import Session, run, session
+from kaas.cli.settings import Settings
+from kaas.kube import resources
+from kaas.kube.errors import Forbidden
+from kaas.kube.objects import Object, Ref
+
+
+def show(settings: Settings, name: str | None, *, everywhere: bool, days: int, ical: bool) -> None:
+    """Show the calendar of one Cluster, or of all of the namespace or of all namespaces. CliError for wrong options."""
+    if ical and settings.output is not None:
+        raise CliError("--ical and --output exclude each other: leave one out", ExitCode.WRONG_INPUT)
+    run(_show(settings, name, everywhere=everywhere, days=days, ical=ical))
+
+
+async def _show(settings: Settings, name: str | None, *, everywhere: bool, days: int, ical: bool) -> None:
+    async with session(settings) as connected:
+        fleet = await _look(settings, connected, name, everywhere=everywhere)
+        where = "any namespace" if everywhere else f"namespace {connected.namespace} (`-A` looks into all)"
+    now = datetime.now(UTC).replace(microsecond=0)
+    rows = next_view.rows(fleet, now, days)
+    if ical:
+        from kaas.cli.next_calendar import calendar  # noqa: PLC0415 - a fifth of a second, for this alone
+
+        sys.stdout.write(calendar(rows, now).decode())
+    elif settings.output is not None:
+        emit([row.to_json() for row in rows], settings.output)
+    else:
+        console(settings).print(next_view.table(rows, namespaces=everywhere) if rows else f"no Cluster in {where}")
+
+
+async def _look(settings: Settings, connected: Session, name: str | None, *, everywhere: bool) -> Fleet:
+    clusters, sites, releases = await asyncio.gather(
+        _clusters(connected, name, everywhere=everywhere),
+        connected.list(resources.SITE),
+        connected.list(resources.RELEASE),
+    )
+    return Fleet(
+        [Cluster.model_validate(c) for c in clusters],
+        {s["metadata"]["name"]: Site.model_validate(s) for s in sites},
+        [Release.model_validate(r) for r in releases],
+        await _namespaces(settings, connected, everywhere=everywhere),
+    )
+
+
+async def _clusters(connected: Session, name: str | None, *, everywhere: bool) -> Sequence[Object]:
+    if name is None:
+        return await connected.clusters(everywhere=everywhere)
+    kind = resources.CLUSTER
+    found = await connected.client.get(Ref(kind.api_version, kind.kind, connected.namespace, name))
+    if found is None:
+        raise no_such([(connected.namespace, name)])
+    return [found]
+
+
+async def _namespaces(settings: Settings, connected: Session, *, everywhere: bool) -> Mapping[str, Object]:
+    """Namespaces by name. Not everybody may read them; then that is said, for what they say counts."""
+    kind = resources.NAMESPACE
+    try:
+        if everywhere:
+            found = await connected.client.list(kind)
+        else:
+            one = await connected.client.get(Ref(kind.api_version, kind.kind, None, connected.namespace))
+            found = [one] if one else []
+    except Forbidden:
+        words = "Namespaces cannot be read: what their annotations say of maintenance is left out"
+        console(settings, stderr=True).print(words)
+        return {}
+    return {n["metadata"]["name"]: n for n in found}

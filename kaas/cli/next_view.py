@@ -1,0 +1,125 @@
+"""What will happen to Clusters: gathered as data, and as a table for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from kaas.api.cluster import Cluster
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.kube.objects import Object
+from kaas.kube.times import stamp
+from kaas.updates import layers, told
+from kaas.updates.forecast import forecast
+from kaas.updates.planner import Subject, plan
+from kaas.updates.standing import running_of, standing_of
+
+NOTHING = "Nothing"
+HEADERS = ("WHEN", "UNTIL", "CLUSTER", "WHAT", "VERSION", "WHY NOT EARLIER")
+_COLORS = {"Update": "green", "Warning": "yellow", "Expiry": "red"}
+_MOMENT = "%Y-%m-%d %H:%M"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that will happen to a Cluster, or that nothing will. uid: of the Cluster.
+
+    kind: Update, Warning, Expiry or Nothing. at, until: None with Nothing. version: what it is about; with Nothing what
+    runs. reason: why not earlier; with Nothing why not at all, as one word.
+    """
+
+    namespace: str
+    cluster: str
+    uid: str
+    kind: str
+    at: datetime | None
+    until: datetime | None
+    version: str
+    message: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what is None is left out."""
+        found = asdict(self) | {"at": stamp(self.at), "until": stamp(self.until)}
+        return {k: v for k, v in found.items() if v is not None and k != "uid"}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is forecast from. namespaces: those that could be read, by name."""
+
+    clusters: Sequence[Cluster]
+    sites: Mapping[str, Site]
+    releases: Sequence[Release]
+    namespaces: Mapping[str, Object]
+
+
+def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:
+    """What will happen, in order of time; then the Clusters to which nothing will."""
+    found = [row for cluster in fleet.clusters for row in _of_cluster(cluster, fleet, now, days)]
+    far = now + timedelta(days=days + 1)
+    return sorted(found, key=lambda r: (r.at or far, r.namespace, r.cluster))
+
+
+def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> list[Row]:
+    site = fleet.sites.get(cluster.spec.site)
+    if site is None:
+        words = f"there is no Site {cluster.spec.site}, or it cannot be read"
+        return [_nothing(cluster, cluster.spec.version, words, "SiteMissing")]
+    namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
+    calendar, problem = layers.calendar(cluster, namespace, site)
+    running = running_of(cluster)
+    subject = Subject(cluster, running, fleet.releases, site, calendar, standing_of(cluster))
+    decision = told.without_maintenance(plan(subject, now), problem)
+    events = () if problem else forecast(cluster, running, fleet.releases, site, calendar, now, days)
+    if not events:
+        return [_nothing(cluster, str(running or cluster.spec.version), decision.message, decision.reason)]
+    return [_row(cluster, e.kind, e.at, e.until, str(e.version), e.message, e.reason) for e in events]
+
+
+def _nothing(cluster: Cluster, version: str, message: str, reason: str) -> Row:
+    return _row(cluster, NOTHING, None, None, version, message, reason)
+
+
+def _row(  # the fields of a row
+    cluster: Cluster,
+    kind: str,
+    at: datetime | None,
+    until: datetime | None,
+    version: str,
+    *words: str,
+) -> Row:
+    meta = cluster.metadata
+    return Row(meta.namespace or "", meta.name, meta.uid or "", kind, at, until, version, *words)
+
+
+def table(shown: Sequence[Row], *, namespaces: bool) -> Table:
+    """The table; `namespaces` puts them before the names."""
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for header in HEADERS:
+        found.add_column(header, no_wrap=header != HEADERS[-1], overflow="fold")
+    for row in shown:
+        name = f"{row.namespace}/{row.cluster}" if namespaces else row.cluster
+        when = (f"{row.at:{_MOMENT}} UTC", _until(row)) if row.at else ("", "")
+        what = Text(row.kind, _COLORS.get(row.kind, "dim"))
+        found.add_row(*map(Text, (*when, name)), what, *map(Text, (row.version, _why(row))))
+    return found
+
+
+def _until(row: Row) -> str:
+    if row.at is None or row.until is None or row.until == row.at:
+        return ""
+    same_day = row.until.date() == row.at.date()
+    return f"{row.until:%H:%M}" if same_day else f"{row.until:{_MOMENT}}"
+
+
+def _why(row: Row) -> str:
+    if row.kind == NOTHING:
+        return f"{row.reason}: {row.message}"
+    return row.reason or row.message

@@ -1,0 +1,131 @@
+"""`kaas next`: what is shown of what will happen, as a table, as data and as a calendar."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+from rich.console import Console
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import ANNOTATION_MAINTENANCE
+from kaas.cli.next_calendar import calendar
+from kaas.cli.next_view import Fleet, Row, rows, table
+from kaas.kube.objects import Object
+from tests.unit.cli.running import kaas
+from tests.unit.updates.subjects import NOW, at, cluster, raw_release, release, site
+
+OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
+
+
+def fleet(*clusters: Cluster, **namespaces: Object) -> Fleet:
+    releases = [release("v1.36.1"), release("v1.36.3"), release("v1.36.4", "2027-02-02")]
+    return Fleet(clusters or [cluster()], {"north": site()}, releases, namespaces)
+
+
+def namespace(said: str) -> Object:
+    meta = {"name": "tenants", "annotations": {ANNOTATION_MAINTENANCE: said}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+
+
+def text(shown: list[Row], *, namespaces: bool = False) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=300, no_color=True).print(table(shown, namespaces=namespaces))
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def test_what_will_happen_in_order_of_time() -> None:
+    shown = rows(fleet(cluster(name="one"), cluster("v1.36.1", name="two")), NOW, 90)
+    assert [(r.cluster, r.kind, r.version, r.at) for r in shown] == [
+        ("one", "Update", "v1.36.3", OPEN),
+        ("one", "Update", "v1.36.4", at("2027-02-02 22:00")),
+        ("two", "Nothing", "v1.36.1", None),
+    ]
+    lines = text(shown)
+    assert lines[1].startswith("2027-01-05 22:00 UTC 2027-01-06 02:00 one Update v1.36.3 v1.36.3 is begun")
+    assert lines[3].startswith("two Nothing v1.36.1 Pinned: spec.version v1.36.1 pins the Cluster; for updates by")
+    assert text(shown, namespaces=True)[1].split()[5] == "tenants/one"
+
+
+def test_only_so_many_days_ahead() -> None:
+    assert [r.version for r in rows(fleet(), NOW, 20)] == ["v1.36.3"]
+
+
+def test_what_holds_an_update_back_is_said() -> None:
+    (first, *_) = rows(fleet(cluster(status={"conditions": []})), OPEN, 90)
+    assert (first.at, first.reason) == (OPEN, "not yet begun: the Cluster is not Ready")
+
+
+def test_maintenance_that_cannot_be_read() -> None:
+    (row,) = rows(fleet(tenants=namespace("windows: [")), NOW, 90)
+    assert (row.kind, row.reason) == ("Nothing", "MaintenanceInvalid")
+
+
+def test_a_site_that_is_missing() -> None:
+    (row,) = rows(Fleet([cluster()], {}, [], {}), NOW, 90)
+    assert (row.kind, row.reason, row.version) == ("Nothing", "SiteMissing", "1.36")
+
+
+def test_for_programs() -> None:
+    (first, *_) = rows(fleet(), NOW, 90)
+    assert first.to_json() == {
+        "namespace": "tenants",
+        "cluster": "team",
+        "kind": "Update",
+        "at": "2027-01-05T22:00:00Z",
+        "until": "2027-01-06T02:00:00Z",
+        "version": "v1.36.3",
+        "message": "v1.36.3 is in Regular since 2026-12-01, v1.36.1 runs",
+        "reason": first.reason,
+    }
+
+
+def test_two_formats_at_once_are_refused() -> None:
+    result = kaas("next", "--ical", "-o", "json")
+    assert result.exit_code == 2
+    assert "--ical and --output exclude each other" in result.stderr
+
+
+# --- iCalendar ----------------------------------------------------------------------------------------------------
+
+
+def read(written: bytes) -> list[Any]:
+    return Calendar.from_ical(written).events
+
+
+def test_a_calendar() -> None:
+    ending = [r for r in fleet().releases if str(r.spec.version) != "v1.36.1"]
+    old = type(ending[0]).model_validate(raw_release("v1.36.1", expires="2027-03-01"))
+    shown = rows(Fleet([cluster("v1.36.1")], {"north": site()}, [old, *ending], {}), NOW, 90)
+    events = read(calendar(shown, NOW))
+    assert [str(e["summary"]) for e in events] == [
+        *["tenants/team: v1.36.1 expires soon"] * 3,
+        "tenants/team: v1.36.1 expires",
+        "tenants/team: update to v1.36.4",
+    ]
+    assert events[0].start == at("2027-01-30 00:00")
+    assert (events[-1].start, events[-1].end) == (at("2027-03-02 22:00"), at("2027-03-03 02:00"))
+    assert len({str(e["uid"]) for e in events}) == 5
+
+
+def test_what_is_moved_keeps_its_uid() -> None:
+    (first, *_) = rows(fleet(), NOW, 90)
+    later = rows(fleet(), NOW + timedelta(days=2), 90)[0]
+    assert first.at != later.at
+    assert read(calendar([first], NOW))[0]["uid"] == read(calendar([later], NOW))[0]["uid"]
+
+
+@given(words=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=400))
+def test_whatever_is_said_is_read_again(words: str) -> None:
+    """Lines are folded at 75 octets, commas, semicolons, backslashes and line feeds are escaped."""
+    said = datetime(2027, 1, 5, 22, tzinfo=UTC)
+    end, more = said + timedelta(hours=4), "two\nlines; or, more\\"
+    row = Row("tenants", "team", "1", "Update", said, end, "v1.36.3", words, more)
+    written = calendar([row], NOW)
+    assert all(len(line) <= 75 for line in written.split(b"\r\n"))
+    (event,) = read(written)
+    assert str(event["description"]) == f"{words}\n{more}"

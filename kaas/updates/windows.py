@@ -28,6 +28,10 @@ NODE_RETURN: Final = timedelta(minutes=15)
 """What a node is given beside its drain: it starts anew, joins, and is Ready."""
 HORIZON: Final = timedelta(days=400)
 """How far ahead is looked: a window that opens once a year is found."""
+SOME_YEAR: Final = 2025
+"""Where windows that say no year are looked at for what they are in general."""
+_CYCLE: Final = 28
+"""In so many years every date, the leap day too, falls on every day of the week."""
 _SECOND: Final = timedelta(seconds=1)
 _SCOPES: Final = {Change.PATCH: frozenset({"All", "Nodes"}), Change.MINOR: frozenset({"All", "Nodes", "Minor"})}
 """Which exclusions keep a change out. Either replaces nodes."""
@@ -47,15 +51,22 @@ def default_window(uid: str) -> Window:
     )
 
 
+@lru_cache(maxsize=2048)
 def fault(window: Window) -> str:
-    """Why a window cannot be read, for the API server cannot look everything up; empty when it can."""
+    """Why a window cannot be used, for the API server cannot look everything up; empty when it can."""
     if zone(window.time_zone) is None:
         return f"timeZone {window.time_zone!r} is not in the IANA database: write one as Asia/Tokyo"
     try:
-        Recurrence.parse(window.recurrence)
+        recurrence = Recurrence.parse(window.recurrence)
     except BadRecurrence as error:
         return str(error)
-    return ""
+    first = window.from_.year if window.from_ else SOME_YEAR
+    if any(recurrence.days(year, window.from_) for year in range(first, first + _CYCLE)):
+        return ""
+    return (
+        f"recurrence {window.recurrence!r} has no day in the {_CYCLE} years from {first}: "
+        "correct BYDAY, BYMONTHDAY, BYMONTH or BYSETPOS, which must hold together"
+    )
 
 
 def to_utc(local: datetime, where: ZoneInfo) -> datetime:
@@ -192,9 +203,9 @@ class Calendar:
     def longest(self) -> timedelta:
         """The longest time without a break that the windows are open, exclusions aside."""
         single = max((w.duration_minutes for w in self.windows if not fault(w)), default=0)
-        # Where two windows meet they do so within four years, leap days included; intervals of many years aside.
-        begin = max((w.from_.year for w in self.windows if w.from_), default=2024) + 1
-        together = (o.end - o.start for year in (begin, begin + 2, begin + 4) for o in _around(self.windows, year))
+        # Where two windows meet they do so within some years, leap days included; intervals of many years aside.
+        begin = max((w.from_.year for w in self.windows if w.from_), default=SOME_YEAR)
+        together = (o.end - o.start for year in (begin + 1, begin + 3, begin + 5) for o in _around(self.windows, year))
         return max((timedelta(minutes=single), *together))
 
     def _against(self, change: Change) -> Iterator[Exclusion]:

@@ -20,7 +20,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import MIN_MINUTES, Exclusion, Maintenance, Window, zone
 from kaas.api.site import Site
 from kaas.updates.facts import Change, Opening
-from kaas.updates.windows import NODE_RETURN, Calendar, default_window, to_utc, too_short
+from kaas.updates.windows import NODE_RETURN, Calendar, default_window, fault, to_utc, too_short
 from tests.unit.clusters.builders import pool, raw_cluster, raw_site
 from tests.unit.updates.rules import FIRST_YEAR, LAST_YEAR, begins, expanded, recurrences
 
@@ -126,7 +126,12 @@ def clipped(openings: Sequence[Opening], since: datetime, until: datetime) -> li
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(windows(), min_size=1, max_size=3), st.lists(exclusions, max_size=4), times, st.integers(0, 800))
+@given(
+    st.lists(windows().filter(lambda window: not fault(window)), min_size=1, max_size=3),
+    st.lists(exclusions, max_size=4),
+    times,
+    st.integers(0, 800),
+)
 def test_openings_are_those_of_a_plain_expansion(
     of: list[Window], without: list[Exclusion], since: datetime, days: int
 ) -> None:
@@ -155,6 +160,9 @@ def weekly(**fields: object) -> Window:
         "timeZone": "Europe/Berlin",
     }
     return Window.model_validate(said | fields)
+
+
+NEVER = weekly(recurrence="FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30")
 
 
 def opened(*of: Window, year: int = 2027) -> list[str]:
@@ -238,13 +246,17 @@ def test_an_exclusion_cuts_an_opening_in_two() -> None:
 
 
 def test_a_window_that_cannot_be_read_never_opens_and_says_why() -> None:
-    calendar = Calendar([Maintenance(windows=(weekly(timeZone="Asia/Tokio"), weekly(recurrence="FREQ=HOURLY")))], "u")
+    calendar = Calendar(
+        [Maintenance(windows=(weekly(timeZone="Asia/Tokio"), weekly(recurrence="FREQ=HOURLY"), NEVER))], "u"
+    )
     now = datetime(2027, 1, 1, tzinfo=UTC)
     assert calendar.next(Change.PATCH, now) is None
     assert calendar.longest() == timedelta(0)
-    first, second = calendar.faults
+    first, second, third = calendar.faults
     assert "'Asia/Tokio' is not in the IANA database" in first
     assert "'FREQ=HOURLY'" in second
+    assert third.startswith("recurrence 'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' has no day in the 28 years from 2025")
+    assert opened(weekly(recurrence="FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", timeZone="UTC"), year=2028)
     assert Calendar([Maintenance(windows=(weekly(),))], "u").faults == ()
 
 

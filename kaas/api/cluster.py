@@ -179,6 +179,8 @@ class NodePoolStatus(Model):
     """Of these, how many are as the spec says."""
     available: int = Field(ge=0)
     """Of these, how many have been Ready for long enough to count on."""
+    version: str | None = Field(default=None, max_length=32)
+    """Kubernetes version that its machines have or are being brought to; of several, the oldest."""
 
 
 class NodeCount(Model):

@@ -37,6 +37,17 @@ class AnnouncedEnd(Model):
     """At how many days before the end it was announced last."""
 
 
+class Hold(Model):
+    """The maintenance window has closed before an update was through: no further pool is begun."""
+
+    since: datetime
+    """Since when (UTC)."""
+    until: datetime | None = None
+    """When it goes on (UTC); left out when no window is in sight."""
+    message: str = Field(max_length=1024)
+    """What waits, for people."""
+
+
 class UpdateSummary(Model):
     """What is to be done about the Cluster's version, and what will be."""
 
@@ -60,3 +71,5 @@ class UpdateSummary(Model):
     """When the last update was begun (UTC)."""
     announced: AnnouncedEnd | None = None
     """What was announced of the end of the version that runs; left out while that is far off."""
+    hold: Hold | None = None
+    """That no further pool is begun, until the next maintenance window; left out while none is held."""

@@ -16,6 +16,7 @@ from kaas.api.site import Site
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import layers, told
+from kaas.updates.catalogue import catalogue
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, plan
 from kaas.updates.standing import running_of, standing_of
@@ -75,7 +76,7 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> lis
     namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
-    subject = Subject(cluster, running, fleet.releases, site, calendar, standing_of(cluster))
+    subject = Subject(cluster, running, catalogue(fleet.releases), site, calendar, standing_of(cluster))
     decision = told.without_maintenance(plan(subject, now), problem)
     events = () if problem else forecast(cluster, running, fleet.releases, site, calendar, now, days)
     if not events:

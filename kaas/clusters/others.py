@@ -19,10 +19,13 @@ def without_others(status: Object) -> Object:
 
 
 def concern(cluster: Object) -> Any:
-    """Of a Cluster, what this feature reads: of repairs, how many are in flight; of updates, the version to go to."""
+    """Of a Cluster, what this feature reads.
+
+    Of repairs, how many are in flight; of updates, the version to go to, and whether pools wait for a window.
+    """
     meta = {k: v for k, v in cluster["metadata"].items() if k != "resourceVersion"}
     status = cluster.get("status") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = {p["name"]: p["inFlight"] for p in pools if p["inFlight"]}
-    target = (status.get("update") or {}).get("target")
-    return meta, cluster.get("spec"), without_others(status), in_flight, target
+    update = status.get("update") or {}
+    return meta, cluster.get("spec"), without_others(status), in_flight, update.get("target"), "hold" in update

@@ -22,7 +22,9 @@ from kaas.clusters.classes import WORKER_CLASS, ClassRevision
 from kaas.clusters.held import Holding, gpu_annotation
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
-from kaas.clusters.target import Target
+from kaas.clusters.target import Target, version_of
+from kaas.kube.objects import labels
+from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
 
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
@@ -32,6 +34,9 @@ CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
 # GPUs take their time to start.
 SERVER_SECONDS = (1800, 300, 600)
 BOX_SECONDS = (3600, 900, 1800)
+
+DEFER_UPGRADE = "topology.cluster.x-k8s.io/defer-upgrade"
+"""Annotation of a MachineDeployment in the topology: Cluster API leaves it at the version that it has."""
 
 # Immutable in CAPO's OpenStackCluster: a Cluster keeps what it was made with, whatever becomes of the Site.
 PINNED_VARIABLES = ("externalNetwork", "nodesCIDR", "loadBalancerProvider", "ownerTag")
@@ -64,6 +69,7 @@ def identity(site: Site) -> Object | None:
 def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
     """The Cluster API Cluster. `live` is what must not change under a Cluster that exists: see PINNED_VARIABLES."""
     found = deployments(cluster.spec.node_pools, site, Holding(live.cluster).gpus)
+    held = _held(cluster, target, live)
     context = {
         "name": cluster.metadata.name,
         "namespace": cluster.metadata.namespace,
@@ -76,7 +82,10 @@ def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
         "control_plane_replicas": cluster.spec.control_plane.replicas,
         "worker_class": WORKER_CLASS,
         "control_plane_check": _health_check(cluster, site, None),
-        "deployments": [_deployment(d, target) | {"health_check": _health_check(cluster, site, d)} for d in found],
+        "deployments": [
+            _deployment(d, target, held=d.name in held) | {"health_check": _health_check(cluster, site, d)}
+            for d in found
+        ],
         "variables": _known(_variables(cluster, site, target, live), target),
     }
     return _parse(_template().render(context))
@@ -127,7 +136,16 @@ def _owner(cluster: Cluster) -> Object | None:
     }
 
 
-def _deployment(part: Deployment, target: Target) -> Object:
+def _held(cluster: Cluster, target: Target, live: Live) -> frozenset[str]:
+    """MachineDeployments whose update waits for the next maintenance window: those that have not begun with it."""
+    update = cluster.status.update if cluster.status else None
+    if update is None or update.hold is None or update.target != target.version:
+        return frozenset()
+    waiting = (d for d in live.deployments if version_of(d) != target.version)
+    return frozenset(labels(d).get(TOPOLOGY_DEPLOYMENT_LABEL, "") for d in waiting)
+
+
+def _deployment(part: Deployment, target: Target, *, held: bool) -> Object:
     overrides: Object = {
         "workerFlavor": part.flavor,
         "nodeLabels": part.node_labels,
@@ -140,7 +158,7 @@ def _deployment(part: Deployment, target: Target) -> Object:
         "gpu": part.gpu is not None,
         "drain_timeout": part.drain_seconds,
         "machine_labels": {LABEL_POOL: part.pool},
-        "annotations": part.capacity | gpu_annotation(part.gpu),
+        "annotations": part.capacity | gpu_annotation(part.gpu) | ({DEFER_UPGRADE: ""} if held else {}),
         "variables": _known(overrides.items(), target),
     }
 

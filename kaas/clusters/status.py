@@ -17,7 +17,7 @@ from kaas.api.model import Condition
 from kaas.clusters import causes
 from kaas.clusters.plan import Step
 from kaas.clusters.snapshot import Live, Object, Snapshot
-from kaas.clusters.target import live_class_name
+from kaas.clusters.target import live_class_name, parsed, version_of
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.kube.times import stamp
@@ -352,14 +352,21 @@ COUNTS = {
 
 
 def _pools(live: Live) -> list[Object] | None:
-    """Counts by pool, its MachineDeployments of all zones together."""
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTS, 0))
+    """Counts by pool, its MachineDeployments of all zones together, and the oldest of their versions."""
+    parts: dict[str, list[Object]] = defaultdict(list)
     for deployment in live.deployments:
-        pool = labels(deployment).get(LABEL_POOL)
-        if pool:
-            for ours, theirs in COUNTS.items():
-                sums[pool][ours] += _status_of(deployment).get(theirs) or 0
-    return [{"name": name, **counts} for name, counts in sorted(sums.items())] or None
+        if pool := labels(deployment).get(LABEL_POOL):
+            parts[pool].append(deployment)
+    return [{"name": name, **_counted(found), **_oldest(found)} for name, found in sorted(parts.items())] or None
+
+
+def _counted(deployments: Sequence[Object]) -> dict[str, int]:
+    return {ours: sum(_status_of(d).get(theirs) or 0 for d in deployments) for ours, theirs in COUNTS.items()}
+
+
+def _oldest(deployments: Sequence[Object]) -> dict[str, str]:
+    oldest = min(filter(None, (parsed(version_of(d)) for d in deployments)), default=None)
+    return {"version": str(oldest)} if oldest else {}
 
 
 def _nodes(snapshot: Snapshot) -> Object:

@@ -60,10 +60,10 @@ def choose_version(
     For `1.36` that is the current one, for a new Cluster the newest of its channel. current: what the topology says.
     now: None to leave out of account at what times Releases are for whom.
     """
-    running = _parsed(current)
+    running = parsed(current)
     if current is None or running is None or not (_fits(cluster, running) or _is_raised(cluster, running)):
         return _asked(cluster, releases, now)  # a person's own word, which is done at once
-    brought = _parsed(_updates(cluster).target)
+    brought = parsed(_updates(cluster).target)
     released = {r.spec.version for r in releases}
     follows = brought is not None and str(brought) in released and _may_follow(cluster, running, brought)
     return str(brought) if follows else current
@@ -103,7 +103,8 @@ def _suits(cluster: Cluster, now: datetime | None, release: Release) -> int:
     return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, cluster.spec.updates.channel, now)
 
 
-def _parsed(version: str | None) -> KubernetesVersion | None:
+def parsed(version: str | None) -> KubernetesVersion | None:
+    """A version that we could have given; None for any other text."""
     try:
         return KubernetesVersion.parse(version or "")
     except InvalidVersion:
@@ -145,9 +146,15 @@ def _may_follow(cluster: Cluster, running: KubernetesVersion, brought: Kubernete
     return updates.kubernetes is not KubernetesUpdates.NONE
 
 
+def version_of(deployment: Object) -> str | None:
+    """Kubernetes version that a MachineDeployment makes machines of."""
+    found: str | None = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("version")
+    return found
+
+
 def versions_in_use(live: Live) -> frozenset[str]:
     """Kubernetes versions that the control plane, a MachineDeployment or a Machine has or is going to."""
-    of_pools = (d.get("spec", {}).get("template", {}).get("spec", {}).get("version") for d in live.deployments)
+    of_pools = map(version_of, live.deployments)
     of_machines = (m.get("spec", {}).get("version") for m in live.machines)
     of_control_plane = (live.control_plane or {}).get("spec", {}).get("version")
     found = (live.topology.get("version"), of_control_plane, *of_pools, *of_machines)

@@ -20,12 +20,13 @@ from kaas.kube.resources import (
     PAUSED_ANNOTATION,
     REMEDIATE_ANNOTATION,
     SKIP_REMEDIATION_ANNOTATION,
+    TOPOLOGY_DEPLOYMENT_LABEL,
 )
 
 APPLIED = f"{GROUP}/applied"
 KEPT_OF_OTHERS = frozenset({REMEDIATE_ANNOTATION, SKIP_REMEDIATION_ANNOTATION, PAUSED_ANNOTATION})
 KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
-KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, DEPLOYMENT_NAME_LABEL})
+KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, DEPLOYMENT_NAME_LABEL, TOPOLOGY_DEPLOYMENT_LABEL})
 KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),

@@ -9,7 +9,7 @@ from typing import Final
 
 from kaas.api.release import Release
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.releases import ReleaseState, state_of
+from kaas.updates.releases import ReleaseState, by_version, state_of
 
 STAGES: Final = (30, 7, 1)
 """Days before the end at which it is announced."""
@@ -41,8 +41,8 @@ class Notice:
 
 def expires(version: KubernetesVersion | None, releases: Iterable[Release], now: datetime) -> datetime | None:
     """When a version expires; None when it does not, or there is no Release of it. The last of several counts."""
-    text = str(version)
-    ends = [r.spec.expires for r in releases if r.spec.version == text and not _is_preview(r, now)]
+    of_it = by_version(releases).get(version) if version else None
+    ends = [r.spec.expires for r in of_it.releases if not _is_preview(r, now)] if of_it else []
     known = [e for e in ends if e is not None]
     return max(known).astimezone(UTC) if known and len(known) == len(ends) else None
 

@@ -15,7 +15,8 @@ from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.expiry import Notice, announcement, expires
+from kaas.updates.catalogue import catalogue
+from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Decision, Event
 from kaas.updates.planner import Openings, Subject, next_opening, notice_of, plan
 from kaas.updates.standing import Obstacle, standing_of
@@ -37,7 +38,7 @@ def forecast(
 ) -> tuple[Event, ...]:
     """What will happen within so many days, in order."""
     standing = standing_of(cluster)
-    subject = Subject(cluster, running, releases, site, calendar, replace(standing, obstacle=None))
+    subject = Subject(cluster, running, catalogue(releases), site, calendar, replace(standing, obstacle=None))
     return tuple(_Run(subject, standing.obstacle).until(now, now + timedelta(days=days)))
 
 
@@ -93,7 +94,7 @@ class _Run:
         return [Event(time, time, "Warning", announced.version, announcement(said, time), "")]
 
     def _expire(self, time: datetime, began: datetime) -> list[Event]:
-        end = expires(self._subject.running, self._subject.releases, time)
+        end = self._subject.catalogue.ends(self._subject.running, time)
         if end is None or end != time or time == began or self._subject.running is None:
             return []
         words = f"{self._subject.running} expires: it gets no fixes any more"

@@ -16,10 +16,11 @@ from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.update_status import EXPIRED
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.expiry import Notice, expires, notice
+from kaas.updates.catalogue import Catalogue, catalogue
+from kaas.updates.expiry import Notice, notice
 from kaas.updates.facts import Change, Choice, Decision, Opening
 from kaas.updates.standing import Standing, standing_of
-from kaas.updates.targets import Refusal, choose
+from kaas.updates.targets import Refusal
 
 BETWEEN: Final = timedelta(hours=24)
 """Between the beginnings of two updates of a Cluster: a patch shows whether it is well before the minor comes."""
@@ -48,7 +49,7 @@ class Subject:
 
     cluster: Cluster
     running: KubernetesVersion | None
-    releases: Sequence[Release]
+    catalogue: Catalogue
     site: Site
     calendar: Openings
     standing: Standing
@@ -63,7 +64,7 @@ def decide(
     now: datetime,
 ) -> Decision:
     """What is to be done about a Cluster's version now."""
-    return plan(Subject(cluster, running, releases, site, calendar, standing_of(cluster)), now)
+    return plan(Subject(cluster, running, catalogue(releases), site, calendar, standing_of(cluster)), now)
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -72,7 +73,7 @@ def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | N
 
 
 def _notice(subject: Subject, version: KubernetesVersion | None, now: datetime) -> Notice | None:
-    return notice(version, expires(version, subject.releases, now), subject.standing.announced, now)
+    return notice(version, subject.catalogue.ends(version, now), subject.standing.announced, now)
 
 
 def plan(subject: Subject, now: datetime) -> Decision:
@@ -85,7 +86,7 @@ def plan(subject: Subject, now: datetime) -> Decision:
 
 def _found(subject: Subject, now: datetime) -> Decision:
     target, running = subject.standing.target, subject.running
-    choice = choose(subject.cluster, running, subject.releases, subject.site, now)
+    choice = subject.catalogue.choose(subject.cluster, running, subject.site, now)
     if isinstance(choice, Refusal):
         return Decision(None, None, choice.reason, choice.message, choice.until)
     if target is not None and running is not None and target > running:

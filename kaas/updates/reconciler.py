@@ -21,6 +21,8 @@ from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.times import whole
 from kaas.updates import layers, told
+from kaas.updates.catalogue import catalogue
+from kaas.updates.holding import again
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.standing import running_of, standing_of
@@ -78,7 +80,9 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        subject = Subject(cluster, running_of(cluster), self._releases(), site, calendar, standing_of(cluster))
+        subject = Subject(
+            cluster, running_of(cluster), catalogue(self._releases()), site, calendar, standing_of(cluster)
+        )
         decision = told.without_maintenance(plan(subject, now), problem)
         said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now)
@@ -89,7 +93,8 @@ class UpdateReconciler:
         for event in told.transitions(subject, decision, said, before["update"], now):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._events.emit(raw, event.reason, event.message, event_type=event.type)
-        seconds = (decision.until - now).total_seconds() if decision.until else LONGEST
+        ahead = [t for t in (decision.until, again(subject, told.followed(subject, decision), now)) if t is not None]
+        seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, 0.0), LONGEST)
 
     def _last(self, key: Key, cluster: Cluster) -> Object | None:

@@ -43,8 +43,8 @@ class Released:
         return min((date for date in of_each if date is not None), default=None)
 
 
-class _Same(tuple[Release, ...]):
-    """The very same Releases: thousands of Clusters are decided about with them."""
+class SameReleases(tuple[Release, ...]):
+    """A key for the very same Releases: thousands of Clusters are decided about with them."""
 
     __slots__ = ()
 
@@ -52,16 +52,16 @@ class _Same(tuple[Release, ...]):
         return hash(tuple(map(id, self)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and len(self) == len(other) and all(map(is_, self, other))
+        return isinstance(other, SameReleases) and len(self) == len(other) and all(map(is_, self, other))
 
 
 def by_version(releases: Iterable[Release]) -> Mapping[KubernetesVersion, Released]:
     """Every version that there is a Release of, newest first. Shared: it can't be changed."""
-    return _by_version(_Same(releases))
+    return _by_version(SameReleases(releases))
 
 
 @lru_cache(maxsize=16)
-def _by_version(releases: _Same) -> Mapping[KubernetesVersion, Released]:
+def _by_version(releases: SameReleases) -> Mapping[KubernetesVersion, Released]:
     found: dict[KubernetesVersion, tuple[Release, ...]] = {}
     for release in releases:
         version = KubernetesVersion.parse(release.spec.version)

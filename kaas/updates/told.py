@@ -16,6 +16,7 @@ from kaas.kube.ports import EventType
 from kaas.kube.times import stamp
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
+from kaas.updates.holding import hold
 from kaas.updates.planner import Subject, next_opening
 from kaas.updates.targets import EXPIRED_ALONE
 
@@ -56,6 +57,7 @@ def status(subject: Subject, decision: Decision, said: Notice | None, before: Ob
         "nextMaintenance": _maintenance(subject, decision, now),
         "began": stamp(now if is_begun(subject, decision) else subject.standing.began),
         "announced": _announced(said),
+        "hold": _hold(subject, decision, now),
     }
     holds = None if subject.running is None else _going_to(decision) is None and decision.reason not in _WRONG
     condition = condition_of(CONDITION_UPDATES, holds, decision.reason, decision.message, before, now)
@@ -83,6 +85,14 @@ def _maintenance(subject: Subject, decision: Decision, now: datetime) -> Object 
     return {"start": stamp(opening.start), "end": stamp(opening.end)} if opening else None
 
 
+def _hold(subject: Subject, decision: Decision, now: datetime) -> Object | None:
+    found = hold(subject, followed(subject, decision), decision.reason, now)
+    if found is None:
+        return None
+    times = {"since": stamp(found.since), "until": stamp(found.until)}
+    return {k: v for k, v in times.items() if v} | {"message": found.message}
+
+
 def _announced(said: Notice | None) -> Object | None:
     if said is None or said.announced is None:
         return None
@@ -97,6 +107,9 @@ def transitions(
     running, target = subject.running, before.get("target")
     if target and before.get("version") == target and running and running >= KubernetesVersion.parse(target):
         yield Told("Updated", f"runs {running}")
+    held = hold(subject, followed(subject, decision), decision.reason, now)
+    if held is not None and "hold" not in before:
+        yield Told("UpdateHeld", held.message)
     if said is not None and said.is_new:
         yield Told("VersionExpires", announcement(said, now), "Warning")
     if is_begun(subject, decision):

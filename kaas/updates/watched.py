@@ -15,7 +15,8 @@ def concern(cluster: Object) -> Any:
     ready = condition(cluster, "Ready") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = sorted(p["name"] for p in pools if p["inFlight"])
-    return meta, cluster["spec"], status.get("version"), ready.get("status"), ready.get("message"), in_flight
+    versions = [status.get("version"), *((p["name"], p.get("version")) for p in status.get("nodePools") or ())]
+    return meta, cluster["spec"], versions, ready.get("status"), ready.get("message"), in_flight
 
 
 def lean_namespace(namespace: Object) -> Object:

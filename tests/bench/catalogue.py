@@ -20,10 +20,12 @@ from tests.bench.repairs_planning import run as repairs_planning
 from tests.bench.rest import run as rest
 from tests.bench.scale import run as scale
 from tests.bench.storm import run as storm
+from tests.bench.updates_planning import run as updates_planning
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
     "repairs-planning": repairs_planning,
+    "updates-planning": updates_planning,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,
     "lab": lab_starts,

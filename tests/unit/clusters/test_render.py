@@ -17,7 +17,7 @@ from kaas.clusters import render
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Live, Snapshot
 from tests import golden_files
-from tests.unit.clusters.builders import Object, aim, cluster, dev_site, pool, settled, site, snapshot
+from tests.unit.clusters.builders import Object, aim, capi_object, cluster, dev_site, pool, settled, site, snapshot
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -189,3 +189,26 @@ def test_whole_computers_are_given_more_time() -> None:
     flavors = [{"name": "cpu-2"}, {"name": "cpu-4", "bareMetal": True}, {"name": "dgx"}]
     seconds = [check["checks"]["nodeStartupTimeoutSeconds"] for check in health_checks(flavors=flavors)]
     assert seconds == [1800, 3600, 1800]
+
+
+def deferred(target: str | None, **hold: Any) -> list[str]:
+    """Pools whose update Cluster API leaves for later, of one that has begun and one that has not."""
+    update = {"target": target} | ({"hold": hold} if hold else {})
+    subject = cluster(nodePools=[pool("old"), pool("new")], status={"update": update})
+    label = "topology.cluster.x-k8s.io/deployment-name"
+    live = [
+        capi_object("MachineDeployment", name, labels={label: name}, spec={"template": {"spec": {"version": version}}})
+        for name, version in (("old", "v1.35.6"), ("new", "v1.36.1"))
+    ]
+    found = snapshot(subject)
+    assert found.site is not None
+    rendered = render.cluster(found.cluster, found.site, aim(found), Live(deployments=live))
+    parts = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    return [p["name"] for p in parts if render.DEFER_UPGRADE in p["metadata"].get("annotations", {})]
+
+
+def test_a_pool_that_has_not_begun_waits_while_updates_are_held() -> None:
+    hold = {"since": "2027-01-06T01:46:00Z", "message": "the window closed"}
+    assert deferred("v1.36.1", **hold) == ["old"]
+    assert deferred("v1.36.1") == []
+    assert deferred("v1.35.6", **hold) == []  # a person has asked for something newer meanwhile

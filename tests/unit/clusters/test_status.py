@@ -72,7 +72,9 @@ def test_ready() -> None:
         ["Ready", "Accepted", "InfrastructureReady", "ControlPlaneReady", "WorkersReady", "UpToDate"], "True"
     )
     assert said["controlPlane"] == {"replicas": 3, "ready": 3, "upToDate": 3}
-    assert said["nodePools"] == [{"name": "cpu", "replicas": 2, "ready": 2, "upToDate": 2, "available": 2}]
+    assert said["nodePools"] == [
+        {"name": "cpu", "replicas": 2, "ready": 2, "upToDate": 2, "available": 2, "version": "v1.36.1"}
+    ]
     assert said["nodes"] == {"ready": 2, "desired": 2}
 
 

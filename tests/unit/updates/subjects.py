@@ -11,6 +11,7 @@ from kaas.api.constants import API_VERSION
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
+from kaas.updates.catalogue import catalogue
 from kaas.updates.planner import Subject
 from kaas.updates.standing import Standing
 from kaas.updates.windows import Calendar
@@ -90,7 +91,7 @@ def subject(
 ) -> Subject:
     chosen, place = of or cluster(), where or site()
     runs = version(running) if running else None
-    return Subject(chosen, runs, releases, place, calendar(chosen, place), standing or Standing())
+    return Subject(chosen, runs, catalogue(releases), place, calendar(chosen, place), standing or Standing())
 
 
 def at(text: str) -> datetime:

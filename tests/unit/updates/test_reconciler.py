@@ -176,3 +176,45 @@ async def test_the_key_is_the_name_of_a_cluster(world: World) -> None:
     assert KEY == ("tenants", "team")
     world.put({**world.cluster, "metadata": {**world.cluster["metadata"], "deletionTimestamp": "2027-01-01T00:00:00Z"}})
     assert await world.look() is None
+
+
+def _pools(cpu: str, dgx: str) -> list[dict[str, object]]:
+    counts = {"replicas": 1, "ready": 1, "upToDate": 1, "available": 1}
+    return [{"name": "cpu", **counts, "version": cpu}, {"name": "dgx", **counts, "version": dgx}]
+
+
+async def test_a_window_that_closes_in_the_middle_holds_the_pools_that_have_not_begun(world: World) -> None:
+    world.change(nodePools=_pools("v1.36.1", "v1.36.1"))
+    world.clock.time = OPEN
+    await world.look()
+    assert world.told() == ["UpdateBegun"]
+    world.clock.time += timedelta(hours=1)
+    world.change(version="v1.36.3", nodePools=_pools("v1.36.3", "v1.36.1"))
+    await world.look()
+    assert "hold" not in world.update
+    world.told()
+
+    world.clock.time = OPEN + timedelta(hours=3, minutes=46)  # too little is left of the window for a machine
+    await world.look()
+    assert world.told() == ["UpdateHeld"]
+    hold = world.update["hold"]
+    assert (hold["since"], hold["until"]) == ("2027-01-06T01:46:00Z", "2027-01-12T22:00:00Z")
+    assert "pool dgx waits until 2027-01-12 22:00 UTC" in hold["message"]
+    world.clock.time += timedelta(days=1)
+    await world.look()
+    assert (world.told(), world.update["hold"]) == ([], hold)
+
+    world.clock.time = OPEN + timedelta(days=7)
+    await world.look()
+    assert "hold" not in world.update
+    world.change(nodePools=_pools("v1.36.3", "v1.36.3"))
+    world.clock.time += timedelta(days=1)
+    await world.look()
+    assert "hold" not in world.update
+
+
+async def test_what_a_person_asks_for_is_held_by_no_window(world: World) -> None:
+    world.spec(version="v1.36.3")
+    world.change(version="v1.36.3", nodePools=_pools("v1.36.1", "v1.36.1"))
+    await world.look()
+    assert "hold" not in world.update

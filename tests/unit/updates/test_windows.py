@@ -144,7 +144,9 @@ def test_openings_are_those_of_a_plain_expansion(
         assert clipped(found, since, until) == clipped(there, since, until)
         if max((o.end - o.start for o in there), default=timedelta(0)) < timedelta(days=300):
             assert found == there
-            assert calendar.next(change, since) == next(begun_after(expected, since), None)
+            following = next(begun_after(expected, since), None)
+            if following is None or following.end - following.start < timedelta(days=300):
+                assert calendar.next(change, since) == following
         assert (calendar.open_at(change, since) is not None) == any(o.start <= since < o.end for o in expected)
 
 

@@ -15,6 +15,7 @@ from kaas.api.update_status import UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.objects import Object
 from kaas.updates import told
+from kaas.updates.catalogue import catalogue
 from kaas.updates.facts import Decision, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, decide, notice_of
@@ -110,7 +111,7 @@ class Year:
     def _look(self, time: datetime) -> datetime:
         model = self._model(time)
         decision = decide(model, self.running, self.releases, self.site, self.calendar, time)
-        subject = Subject(model, self.running, self.releases, self.site, self.calendar, standing_of(model))
+        subject = Subject(model, self.running, catalogue(self.releases), self.site, self.calendar, standing_of(model))
         notice = notice_of(subject, decision, time)
         if notice and notice.is_new and notice.announced:
             self.warnings.append((time, notice.announced.version, notice.announced.days))

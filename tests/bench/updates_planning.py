@@ -1,0 +1,118 @@
+"""Planning updates: one decision, a calendar of a thousand Clusters for 90 days, and of one for a year."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import API_VERSION
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.api.versions import KubernetesVersion
+from kaas.updates.forecast import forecast
+from kaas.updates.planner import decide
+from kaas.updates.windows import Calendar
+from tests.bench.bench import Bench
+from tests.bench.figures import Figure, Limit
+
+CLUSTERS, DAYS = 1_000, 90
+MINORS, PATCHES = range(33, 38), range(8)
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
+CHANNELS = ("Rapid", "Regular", "Stable")
+ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York")
+DECISION = Limit(1.0)
+CALENDAR = Limit(2.0)
+
+
+def run(bench: Bench) -> Sequence[Figure]:
+    """Processor time; the best of some rounds, and the first with nothing known beforehand."""
+    rounds = bench.size(3, 1)
+    releases, site, clusters = _releases(), _site(), [_cluster(number) for number in range(CLUSTERS)]
+    first, _ = _timed(1, lambda: _forecasts(clusters, releases, site))
+    again, events = _timed(rounds, lambda: _forecasts(clusters, releases, site))
+    calendars = [_calendar(c, site) for c in clusters]
+    pairs = list(zip(clusters, calendars, strict=True))
+    decisions, _ = _timed(rounds, lambda: [decide(c, _running(c), releases, site, k, NOW) for c, k in pairs])
+    return [
+        Figure("deciding about one Cluster", decisions * 1000 / CLUSTERS, "ms", DECISION, f"{len(releases)} Releases"),
+        Figure(f"a calendar of {CLUSTERS:,} Clusters, {DAYS} days", first, "s", CALENDAR, "the first time"),
+        Figure("the same again", again, "s", CALENDAR, f"{events:,} events"),
+    ]
+
+
+def _timed(rounds: int, work: Callable[[], object]) -> tuple[float, object]:
+    times, found = [], None
+    for _ in range(rounds):
+        begin = time.process_time()
+        found = work()
+        times.append(time.process_time() - begin)
+    return min(times), found
+
+
+def _forecasts(clusters: Sequence[Cluster], releases: Sequence[Release], site: Site) -> int:
+    """Number of events that are foretold."""
+    return sum(len(forecast(c, _running(c), releases, site, _calendar(c, site), NOW, DAYS)) for c in clusters)
+
+
+def _calendar(cluster: Cluster, site: Site) -> Calendar:
+    return Calendar((cluster.spec.maintenance, site.spec.maintenance), cluster.metadata.uid or "")
+
+
+@lru_cache(maxsize=64)
+def _version(text: str) -> KubernetesVersion:
+    return KubernetesVersion.parse(text)
+
+
+def _running(cluster: Cluster) -> KubernetesVersion:
+    return _version(cluster.metadata.labels["runs"])
+
+
+def _stamp(days: int) -> str:
+    return (NOW + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _releases() -> list[Release]:
+    """A patch a month of each minor, a minor every four months; versions expire after a year."""
+    found = []
+    for minor in MINORS:
+        for patch in PATCHES:
+            day = (minor - MINORS.stop + 2) * 120 + patch * 30 - 200
+            channels = {"rapid": _stamp(day), "regular": _stamp(day + 14), "stable": _stamp(day + 40)}
+            version = f"v1.{minor}.{patch}"
+            spec = {"version": version, "image": version, "channels": channels, "expires": _stamp(day + 365)}
+            meta = {"name": version}
+            found.append(Release.model_validate({"kind": "Release", "metadata": meta, "spec": spec}))
+    return found
+
+
+def _site() -> Site:
+    spec = {"provider": "dev", "flavors": [{"name": "cpu"}]}
+    return Site.model_validate({"apiVersion": API_VERSION, "kind": "Site", "metadata": {"name": "s"}, "spec": spec})
+
+
+def _cluster(number: int) -> Cluster:
+    """Half of them have a window of their own, in four zones at any hour of the week; a tenth are pinned."""
+    minor, patch = MINORS[number % 3], PATCHES[number % len(PATCHES)]
+    day = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")[number % 7]
+    window = {
+        "recurrence": f"FREQ=WEEKLY;BYDAY={day}",
+        "start": f"{number % 24:02}:00",
+        "durationMinutes": 240,
+        "timeZone": ZONES[number % len(ZONES)],
+    }
+    pinned = number % 10 == 0
+    spec = {
+        "version": f"v1.{minor}.{patch}" if pinned else f"1.{minor}",
+        "site": "s",
+        "controlPlane": {"flavor": "cpu"},
+        "updates": {
+            "channel": ("Rapid", "Regular", "Stable")[number % 3],
+            "kubernetes": "Patch" if pinned else "Minor",
+        },
+        "maintenance": {"windows": [window] if number % 2 else []},
+    }
+    meta = {"name": f"c-{number}", "namespace": "team", "uid": f"u-{number}", "labels": {"runs": f"v1.{minor}.{patch}"}}
+    return Cluster.model_validate({"apiVersion": API_VERSION, "kind": "Cluster", "metadata": meta, "spec": spec})

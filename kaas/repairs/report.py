@@ -63,7 +63,8 @@ class Report:
             self._said.pop(key, None)
             return None
         status = summary(self._ward, key, live.get("status") or {}, now)
-        if without_times(status) != without_times(_ours(live)):
+        known = self._said.get(key) or _ours(live)  # the watch may not have shown yet what was said last
+        if without_times(status) != without_times(known):
             kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
             obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
             await self._writer.apply_status(obj, manager=REPAIR_STATUS_MANAGER)

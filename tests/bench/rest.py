@@ -44,7 +44,7 @@ def run(bench: Bench) -> Sequence[Figure]:
 
 def settle(platform: Platform, seconds: float = 20.0) -> None:
     """Return when the controller has written nothing for a while."""
-    writes, since = -1.0, time.monotonic()
+    writes, since = platform.writes(), time.monotonic()
     while time.monotonic() - since < seconds:
         if (now := platform.writes()) != writes:
             writes, since = now, time.monotonic()

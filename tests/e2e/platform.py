@@ -138,19 +138,21 @@ class Platform:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, value in (x.split(" ")[:2] for x in lines if x and x[0] != "#")}
 
-    def writes(self) -> float:
-        """Requests of the controller that were writes, status and Events too, its Lease aside."""
-        found = self.metrics().items()
-        return sum(n for name, n in found if name.startswith("kaas_api_requests_total") and _is_write(name))
-
-    def written(self) -> Counter[str]:
-        """What the controller has written since it was started, as `verb Kind`: status, Lease and Events aside."""
+    def writes(self) -> Counter[str]:
+        """What the controller has written since it was started, as `verb Kind`: its Lease aside."""
         found: Counter[str] = Counter()
         for name, number in self.metrics().items():
             request = REQUEST.fullmatch(name)
-            if request and _is_write(name) and request["verb"] != "apply_status" and request["kind"] != "Event":
+            if request and _is_write(name):
                 found[f"{request['verb']} {request['kind']}"] += int(number)
         return found
+
+    def written(self) -> Counter[str]:
+        """The same without statuses and Events."""
+        found = self.writes()
+        return Counter(
+            {k: n for k, n in found.items() if not k.startswith("apply_status ") and not k.endswith(" Event")}
+        )
 
     def _controller_leads(self) -> bool:
         try:

@@ -42,6 +42,24 @@ async def test_a_well_cluster_that_was_told_is_not_summed_up_again(monkeypatch: 
     assert teller.outdated([KEY], fleet.clock.now()) == []
 
 
+async def test_what_was_said_last_counts_before_what_the_watch_has_shown() -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+    well = fleet.cluster()
+    teller = Report(fleet.index, fleet.api, fleet.ward, fleet.clock)
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(30)
+    await teller.write(KEY)
+    assert "repair" in fleet.cluster()["status"]
+    fleet.index.put(well)  # the watch is behind
+    fleet.kubelet("m-1", "True")
+    fleet.ward.forget(KEY)
+    fleet._add(("cluster", *KEY))
+    await fleet.run(1)
+    await teller.write(KEY)
+    assert "repair" not in fleet.cluster()["status"]
+
+
 def test_times_alone_are_no_news() -> None:
     told = {"nodes": [{"nextTime": 1, "message": "x"}], "conditions": [{"lastTransitionTime": 2, "status": "True"}]}
     assert without_times(told) == {"nodes": [{"message": "x"}], "conditions": [{"status": "True"}]}

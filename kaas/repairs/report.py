@@ -63,13 +63,24 @@ class Report:
             self._said.pop(key, None)
             return None
         status = summary(self._ward, key, live.get("status") or {}, now)
-        known = self._said.get(key) or _ours(live)  # the watch may not have shown yet what was said last
-        if without_times(status) != without_times(known):
-            kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
-            obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
-            await self._writer.apply_status(obj, manager=REPAIR_STATUS_MANAGER)
-        self._said[key] = status
+        before = self._said.get(key)
+        self._said[key] = status  # before it is written: what changes meanwhile is something else than this
+        # The watch may not have shown yet what was said last.
+        if without_times(status) != without_times(before or _ours(live)):
+            await self._apply(key, status, before)
         return None
+
+    async def _apply(self, key: ClusterKey, status: Object, before: Object | None) -> None:
+        kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}
+        obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
+        try:
+            await self._writer.apply_status(obj, manager=REPAIR_STATUS_MANAGER)
+        except BaseException:
+            if before is None:
+                self._said.pop(key, None)
+            else:
+                self._said[key] = before
+            raise
 
 
 def _ours(live: Object) -> Object:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kaas.api.repair_status import MAX_NODES
+from kaas.kube.objects import Object
 from kaas.repairs import report
 from kaas.repairs.facts import Sight
 from kaas.repairs.report import Report, summary, without_times
@@ -58,6 +61,52 @@ async def test_what_was_said_last_counts_before_what_the_watch_has_shown() -> No
     await fleet.run(1)
     await teller.write(KEY)
     assert "repair" not in fleet.cluster()["status"]
+
+
+class Slow:
+    """A server during whose answer something happens."""
+
+    def __init__(self, fleet: Fleet, meanwhile: Callable[[], None]) -> None:
+        self.fleet, self.meanwhile = fleet, meanwhile
+
+    async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        self.meanwhile()
+        return await self.fleet.api.apply_status(obj, manager=manager)
+
+
+async def test_what_changes_while_it_is_written_is_news() -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+    news: list[object] = []
+    well = fleet.ward.observed(KEY)
+    assert well is not None
+
+    def gets_well() -> None:
+        fleet.ward.put(well)
+        news.extend(teller.outdated([KEY], fleet.clock.now()))
+
+    teller = Report(fleet.index, Slow(fleet, gets_well), fleet.ward, fleet.clock)
+    await teller.write(KEY)
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(30)
+    await teller.write(KEY)
+    assert news == [KEY]
+
+
+async def test_what_could_not_be_written_is_still_to_be_said() -> None:
+    fleet = Fleet()
+    await fleet.run(60)
+
+    def fails() -> None:
+        raise ConnectionError
+
+    teller = Report(fleet.index, Slow(fleet, fails), fleet.ward, fleet.clock)
+    await teller.write(KEY)
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(30)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await teller.write(KEY)
 
 
 def test_times_alone_are_no_news() -> None:

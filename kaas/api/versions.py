@@ -35,6 +35,14 @@ class KubernetesVersion:
             raise InvalidVersion(f"{text!r} is not a Kubernetes version: write v1.<minor>.<patch>, as v1.36.3")
         return cls(int(match[1]), int(match[2]))
 
+    @classmethod
+    def known(cls, text: str | None) -> Self | None:
+        """The same; None for what is no version that we would run: someone else may have written it."""
+        try:
+            return cls.parse(text or "")
+        except InvalidVersion:
+            return None
+
     def __str__(self) -> str:
         return f"v1.{self.minor}.{self.patch}"
 

@@ -16,10 +16,9 @@ from kaas.api.site import Site
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import layers, told
-from kaas.updates.catalogue import catalogue
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, plan
-from kaas.updates.standing import running_of, standing_of
+from kaas.updates.standing import running_of
 
 NOTHING = "Nothing"
 HEADERS = ("WHEN", "UNTIL", "CLUSTER", "WHAT", "VERSION", "WHY NOT EARLIER")
@@ -76,9 +75,9 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> lis
     namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
-    subject = Subject(cluster, running, catalogue(fleet.releases), site, calendar, standing_of(cluster))
+    subject = Subject.of(cluster, running, fleet.releases, site, calendar)
     decision = told.without_maintenance(plan(subject, now), problem)
-    events = () if problem else forecast(cluster, running, fleet.releases, site, calendar, now, days)
+    events = () if problem else forecast(subject, now, days)
     if not events:
         return [_nothing(cluster, str(running or cluster.spec.version), decision.message, decision.reason)]
     return [_row(cluster, e.kind, e.at, e.until, str(e.version), e.message, e.reason) for e in events]

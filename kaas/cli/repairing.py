@@ -15,7 +15,8 @@ from kaas.api.repair import Action
 from kaas.api.site import Site
 from kaas.kube import lean, resources
 from kaas.kube.errors import Conflict
-from kaas.kube.objects import Object, Ref, labels, name_of
+from kaas.kube.listing import clusters_of_site
+from kaas.kube.objects import Object, Ref, labels, metadata_without, name_of
 from kaas.kube.resources import CLUSTER_NAME_LABEL
 from kaas.kube.workloads import Workloads
 from kaas.openstack.clouds import CloudDirectory
@@ -67,8 +68,7 @@ def _watches(services: Services) -> list[Watch]:
 
     def of_site(site: Object) -> Iterable[Key]:
         name = site["metadata"]["name"]
-        every = services.index.list(resources.CLUSTER)
-        return [FLEET, ("site", name), *(_cluster_key(c) for c in every if c["spec"]["site"] == name)]
+        return [FLEET, ("site", name), *(("cluster", *c) for c in clusters_of_site(services.index, name))]
 
     def of_template(template: Object) -> Iterable[Key]:
         """One that we made concerns its Cluster; one that a user made, all of its namespace that may name it."""
@@ -94,7 +94,7 @@ def _cluster_key(obj: Object) -> Key:
 
 def _concern(cluster: Object) -> Any:
     """Of a Cluster, what is looked at: what its user says, and whether anything of repairs is told in its status."""
-    meta = {k: v for k, v in cluster["metadata"].items() if k != "resourceVersion"}
+    meta = metadata_without(cluster, "resourceVersion")
     return meta, cluster["spec"], "repair" in (cluster.get("status") or {})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kaas.api.parsed import Parsed
 from kaas.kube import resources
+from kaas.kube.listing import clusters_of_site
 from kaas.kube.objects import Object, name_of
 from kaas.runtime.controller import Feature, Services
 from kaas.runtime.watches import Watch
@@ -35,8 +36,7 @@ def _watches(services: Services) -> Sequence[Watch]:
         return [name_of(c) for c in services.index.list(resources.CLUSTER)]
 
     def of_site(site: Object) -> Iterable[Key]:
-        name = site["metadata"]["name"]
-        return [name_of(c) for c in services.index.list(resources.CLUSTER) if c["spec"]["site"] == name]
+        return clusters_of_site(services.index, site["metadata"]["name"])
 
     def of_namespace(namespace: Object) -> Iterable[Key]:
         return [name_of(c) for c in services.index.list(resources.CLUSTER, namespace["metadata"]["name"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaas.api.constants import CONDITION_REPAIRS, CONDITION_UPDATES
-from kaas.kube.objects import Object
+from kaas.kube.objects import Object, metadata_without
 
 _FIELDS = frozenset({"repair", "update"})
 _CONDITIONS = frozenset({CONDITION_REPAIRS, CONDITION_UPDATES})
@@ -23,7 +23,7 @@ def concern(cluster: Object) -> Any:
 
     Of repairs, how many are in flight; of updates, the version to go to, and whether pools wait for a window.
     """
-    meta = {k: v for k, v in cluster["metadata"].items() if k != "resourceVersion"}
+    meta = metadata_without(cluster, "resourceVersion")
     status = cluster.get("status") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = {p["name"]: p["inFlight"] for p in pools if p["inFlight"]}

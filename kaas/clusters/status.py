@@ -14,10 +14,11 @@ from typing import Any
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_POOL
 from kaas.api.model import Condition
+from kaas.api.versions import KubernetesVersion
 from kaas.clusters import causes
 from kaas.clusters.plan import Step
 from kaas.clusters.snapshot import Live, Object, Snapshot
-from kaas.clusters.target import live_class_name, parsed, version_of
+from kaas.clusters.target import live_class_name, version_of
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.kube.times import stamp
@@ -365,7 +366,7 @@ def _counted(deployments: Sequence[Object]) -> dict[str, int]:
 
 
 def _oldest(deployments: Sequence[Object]) -> dict[str, str]:
-    oldest = min(filter(None, (parsed(version_of(d)) for d in deployments)), default=None)
+    oldest = min(filter(None, (KubernetesVersion.known(version_of(d)) for d in deployments)), default=None)
     return {"version": str(oldest)} if oldest else {}
 
 

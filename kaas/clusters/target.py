@@ -14,7 +14,7 @@ from kaas.api.release_state import ReleaseState, is_in, state_of
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, EXPIRED, UpdateSummary
 from kaas.api.updates import Channel, KubernetesUpdates
-from kaas.api.versions import InvalidVersion, KubernetesVersion, matches, minor_of, newest
+from kaas.api.versions import KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
 from kaas.clusters.snapshot import Live, Object, Snapshot
 
@@ -60,10 +60,10 @@ def choose_version(
     For `1.36` that is the current one, for a new Cluster the newest of its channel. current: what the topology says.
     now: None to leave out of account at what times Releases are for whom.
     """
-    running = parsed(current)
+    running = KubernetesVersion.known(current)
     if current is None or running is None or not (_fits(cluster, running) or _is_raised(cluster, running)):
         return _asked(cluster, releases, now)  # a person's own word, which is done at once
-    brought = parsed(_updates(cluster).target)
+    brought = KubernetesVersion.known(_updates(cluster).target)
     released = {r.spec.version for r in releases}
     follows = brought is not None and str(brought) in released and _may_follow(cluster, running, brought)
     return str(brought) if follows else current
@@ -101,14 +101,6 @@ def _suits(cluster: Cluster, now: datetime | None, release: Release) -> int:
     if now is None:
         return 0
     return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, cluster.spec.updates.channel, now)
-
-
-def parsed(version: str | None) -> KubernetesVersion | None:
-    """A version that we could have given; None for any other text."""
-    try:
-        return KubernetesVersion.parse(version or "")
-    except InvalidVersion:
-        return None  # someone else wrote it: not a version that we run
 
 
 def _updates(cluster: Cluster) -> UpdateSummary:

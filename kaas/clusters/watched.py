@@ -11,6 +11,7 @@ from kaas.clusters.observe import Key
 from kaas.clusters.others import concern
 from kaas.clusters.snapshot import Object
 from kaas.kube import lean, resources
+from kaas.kube.listing import clusters_of_site
 from kaas.kube.objects import labels, name_of
 from kaas.kube.ports import Source
 from kaas.kube.resources import CLUSTER_NAME_LABEL, Resource
@@ -40,7 +41,7 @@ def interests(source: Source) -> list[Interest]:
     """Every kind that a snapshot is made of. `source` tells which Clusters use a Site."""
 
     def of_site(site: str) -> Iterable[Key]:
-        return [name_of(c) for c in source.list(resources.CLUSTER) if c["spec"]["site"] == site]
+        return clusters_of_site(source, site)
 
     def without_cluster(_: Object) -> Iterable[Key]:
         """Those that may wait for a class; the others stay on the one that they have."""

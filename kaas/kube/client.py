@@ -6,25 +6,22 @@ Writes are server-side apply under our field manager; what fails without having 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import Any, Final, Literal, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Literal, Self
 
 import aiohttp
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient
 
 from kaas.api.constants import FIELD_MANAGER, STATUS_MANAGER
 from kaas.kube import resources
 from kaas.kube.answers import decoded, items, of_a_budget, seconds, with_query
-from kaas.kube.errors import Conflict, Forbidden, KubeError, NotFound, Unavailable, error_for
+from kaas.kube.configuration import configuration
+from kaas.kube.errors import Conflict, KubeError, NotFound, Unavailable, error_for
 from kaas.kube.objects import Object, Objects, Ref, ref_of
 from kaas.kube.resources import Resource
 
@@ -33,8 +30,6 @@ USER_AGENT = f"kaas/{distribution_version('kaas')}"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
-# By itself aiohttp looks for proxies and in ~/.netrc with two threads' help, at each request.
-SESSION: Final = {"trust_env": False}
 
 Resources = list[Resource]
 Names = list[str]
@@ -104,7 +99,7 @@ class KubeClient:
 
         Without a kubeconfig: `$KUBECONFIG`, else the Pod's own account, else `~/.kube/config`. No request is sent yet.
         """
-        return cls(ApiClient(await _configuration(kubeconfig, context)), limits=limits, hook=hook)
+        return cls(ApiClient(await configuration(kubeconfig, context)), limits=limits, hook=hook)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -379,28 +374,3 @@ def _refusal(call: _Call, code: int, retry_after: float, body: bytes) -> Excepti
     if isinstance(error, Unavailable) and code in (_RETRIED if call.idempotent else _UNDECIDED):
         return _Retry(error, retry_after)
     return error
-
-
-async def _configuration(kubeconfig: Path | str | None, context: str | None) -> Configuration:
-    """Where the API server is and who we are; Forbidden when that cannot be found out."""
-    settings = Configuration()
-    try:
-        if kubeconfig is None and "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
-            load: Any = kube_config.load_incluster_config
-            load(client_configuration=settings)
-        else:
-            file = str(kubeconfig or os.environ.get("KUBECONFIG") or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
-            load = kube_config.load_kube_config
-            await load(file, context, client_configuration=settings, persist_config=False)
-    except (kube_config.ConfigException, OSError, TypeError) as wrong:
-        what = f"read kubeconfig {kubeconfig or os.environ.get('KUBECONFIG', '~/.kube/config')}"
-        raise Forbidden(what, str(wrong)) from wrong
-    settings.proxy = settings.proxy or _proxy_of_environment(settings.host)
-    settings.client_session_kwargs = SESSION
-    return settings
-
-
-def _proxy_of_environment(url: str) -> str | None:
-    """The proxy that `HTTPS_PROXY` and its kin name for an address, as kubectl takes it."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 
-from kaas.kube.client import SESSION, KubeClient, Limits, RequestHook
+from kaas.kube.client import KubeClient, Limits, RequestHook
+from kaas.kube.configuration import SESSION
 from kaas.kube.errors import Forbidden
 
 CONNECTIONS = 16  # at once to one server

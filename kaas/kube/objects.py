@@ -47,6 +47,11 @@ def metadata(obj: Object) -> dict[str, Any]:
     return found
 
 
+def metadata_without(obj: Object, *fields: str) -> dict[str, Any]:
+    """`metadata` but for some fields: to compare two states of an object, whose `resourceVersion` always differs."""
+    return {k: v for k, v in metadata(obj).items() if k not in fields}
+
+
 def uid(obj: Object) -> str:
     """Identity that the server gave; empty for an object that was not created yet."""
     return str(metadata(obj).get("uid") or "")

@@ -20,6 +20,7 @@ from kaas.api.parsed import Parsed
 from kaas.api.repair import Mode, RepairPolicy
 from kaas.api.site import Site
 from kaas.kube import resources
+from kaas.kube.listing import clusters_of_site
 from kaas.kube.objects import Object, is_true, metadata, name_of, uid
 from kaas.kube.ports import Source, Times
 from kaas.kube.resources import Resource
@@ -278,7 +279,7 @@ class RepairReconciler:
         before = self._ward.servers.get(site)
         self._ward.servers[site] = servers
         if before is None:
-            concerned = [name_of(c) for c in self._store.list(resources.CLUSTER) if c["spec"]["site"] == site]
+            concerned = clusters_of_site(self._store, site)
         else:
             concerned = self._ward.clusters_with(changed_servers(before, servers))
         for cluster in concerned:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaas.kube.objects import Object, name_of, uid
+from kaas.kube.objects import Object, metadata_without, name_of, uid
 from kaas.kube.resources import Resource
 from kaas.runtime.index import Index
 
@@ -201,7 +201,7 @@ def _same(before: Object, after: Object) -> bool:
 
 
 def _without_version(obj: Object) -> Object:
-    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
+    return {**obj, "metadata": metadata_without(obj, "resourceVersion")}
 
 
 def _unconcerned(watch: Watch, states: Sequence[Object]) -> bool:

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.release_state import dates_of
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.expiry import expires
 from kaas.updates.facts import Choice
-from kaas.updates.releases import SameReleases, dates_of
+from kaas.updates.releases import SameReleases
 from kaas.updates.targets import Refusal, choose
 
 MOST_REMEMBERED: Final = 50_000

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kaas.api.release import Release
+from kaas.api.release_state import ReleaseState, state_of
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.releases import ReleaseState, by_version, state_of
+from kaas.updates.releases import by_version
 
 STAGES: Final = (30, 7, 1)
 """Days before the end at which it is announced."""

@@ -6,20 +6,14 @@ that nobody changes anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from kaas.api.cluster import Cluster
-from kaas.api.release import Release
-from kaas.api.site import Site
-from kaas.api.versions import KubernetesVersion
-from kaas.updates.catalogue import catalogue
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Decision, Event
-from kaas.updates.planner import Openings, Subject, next_opening, notice_of, plan
-from kaas.updates.standing import Obstacle, standing_of
+from kaas.updates.planner import Subject, next_opening, notice_of, plan
+from kaas.updates.standing import Obstacle
 
 DAYS: Final = 90
 MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
@@ -27,19 +21,11 @@ _ENDLESS: Final = timedelta(hours=4)  # of an update that is begun outside of ev
 _MOMENT: Final = timedelta()
 
 
-def forecast(
-    cluster: Cluster,
-    running: KubernetesVersion | None,
-    releases: Sequence[Release],
-    site: Site,
-    calendar: Openings,
-    now: datetime,
-    days: int = DAYS,
-) -> tuple[Event, ...]:
+def forecast(subject: Subject, now: datetime, days: int = DAYS) -> tuple[Event, ...]:
     """What will happen within so many days, in order."""
-    standing = standing_of(cluster)
-    subject = Subject(cluster, running, catalogue(releases), site, calendar, replace(standing, obstacle=None))
-    return tuple(_Run(subject, standing.obstacle).until(now, now + timedelta(days=days)))
+    standing = subject.standing
+    well = replace(subject, standing=replace(standing, obstacle=None))
+    return tuple(_Run(well, standing.obstacle).until(now, now + timedelta(days=days)))
 
 
 class _Run:

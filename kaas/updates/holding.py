@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from kaas.api.cluster import Cluster
 from kaas.api.update_status import EXPIRED, Hold
-from kaas.api.versions import InvalidVersion, KubernetesVersion
-from kaas.updates.facts import Change
-from kaas.updates.planner import LEAST_LEFT, Subject, next_opening
+from kaas.api.versions import KubernetesVersion
+from kaas.updates.facts import Change, Opening
+from kaas.updates.planner import LEAST_LEFT, Subject, moment, next_opening
 
 
 def hold(subject: Subject, target: KubernetesVersion | None, reason: str, now: datetime) -> Hold | None:
@@ -20,41 +21,37 @@ def hold(subject: Subject, target: KubernetesVersion | None, reason: str, now: d
     waiting = behind(subject.cluster, target)
     if target is None or not waiting or EXPIRED in (reason, subject.standing.reason):
         return None
-    change = _change(min(version for _, version in waiting), target)
-    opening = next_opening(subject.calendar, change, now)
+    opening = _opening(subject, waiting, target, now)
     if opening is not None and opening.start <= now:
         return None
-    said = subject.cluster.status.update.hold if subject.cluster.status and subject.cluster.status.update else None
-    names = ", ".join(name for name, _ in waiting)
-    until = f"until {opening.start:%Y-%m-%d %H:%M} UTC" if opening else "for no window is in sight"
+    update = subject.cluster.status.update if subject.cluster.status else None
+    since = update.hold.since if update and update.hold else now
+    until = f"until {moment(opening.start)}" if opening else "for no window is in sight"
+    names = ", ".join(waiting)
     words = f"the maintenance window closed before the update to {target} was through: pool {names} waits {until}"
-    return Hold(since=said.since if said else now, until=opening.start if opening else None, message=words[:1024])
+    return Hold(since=since, until=opening.start if opening else None, message=words[:1024])
 
 
 def again(subject: Subject, target: KubernetesVersion | None, now: datetime) -> datetime | None:
     """When the next window opens or the open one closes for an update under way; None when none is under way."""
     waiting = behind(subject.cluster, target)
-    if target is None or not waiting:
-        return None
-    opening = next_opening(subject.calendar, _change(min(version for _, version in waiting), target), now)
+    opening = _opening(subject, waiting, target, now) if target is not None and waiting else None
     if opening is None:
         return None
     return opening.start if opening.start > now else opening.end - LEAST_LEFT
 
 
-def behind(cluster: Cluster, target: KubernetesVersion | None) -> list[tuple[str, KubernetesVersion]]:
-    """Pools that are older than what the Cluster is brought to, with their versions."""
+def behind(cluster: Cluster, target: KubernetesVersion | None) -> Mapping[str, KubernetesVersion]:
+    """Versions of the pools that are older than what the Cluster is brought to, by pool."""
     pools = cluster.status.node_pools if cluster.status else ()
-    found = ((p.name, _parsed(p.version)) for p in pools)
-    return [(name, version) for name, version in found if version and target and version < target]
+    found = ((p.name, KubernetesVersion.known(p.version)) for p in pools)
+    return {name: version for name, version in found if version and target and version < target}
 
 
-def _change(version: KubernetesVersion, target: KubernetesVersion) -> Change:
-    return Change.PATCH if version.minor == target.minor else Change.MINOR
-
-
-def _parsed(version: str | None) -> KubernetesVersion | None:
-    try:
-        return KubernetesVersion.parse(version or "")
-    except InvalidVersion:
-        return None
+def _opening(
+    subject: Subject, waiting: Mapping[str, KubernetesVersion], target: KubernetesVersion, now: datetime
+) -> Opening | None:
+    """The time in which the pools that wait may be updated: the one that is open, else the next."""
+    oldest = min(waiting.values())
+    change = Change.PATCH if oldest.minor == target.minor else Change.MINOR
+    return next_opening(subject.calendar, change, now)

@@ -5,10 +5,10 @@ What is to come is chosen by `targets`, when a Cluster may be changed is said by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
@@ -54,17 +54,17 @@ class Subject:
     calendar: Openings
     standing: Standing
 
-
-def decide(
-    cluster: Cluster,
-    running: KubernetesVersion | None,
-    releases: Sequence[Release],
-    site: Site,
-    calendar: Openings,
-    now: datetime,
-) -> Decision:
-    """What is to be done about a Cluster's version now."""
-    return plan(Subject(cluster, running, catalogue(releases), site, calendar, standing_of(cluster)), now)
+    @classmethod
+    def of(
+        cls,
+        cluster: Cluster,
+        running: KubernetesVersion | None,
+        releases: Iterable[Release],
+        site: Site,
+        calendar: Openings,
+    ) -> Self:
+        """A Cluster as its status says that it stands."""
+        return cls(cluster, running, catalogue(releases), site, calendar, standing_of(cluster))
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -108,7 +108,7 @@ def _by_itself(subject: Subject, choice: Choice, now: datetime) -> Decision:
     begins = max(opening.start, earliest)
     if begins > now:
         reason, why = _why_later(subject, choice, opening, earliest, now)
-        return Decision(None, choice, reason, f"{choice.version} is begun {_moment(begins)}: {why}", begins, begins)
+        return Decision(None, choice, reason, f"{choice.version} is begun {moment(begins)}: {why}", begins, begins)
     return _begun(subject, choice, opening.end - LEAST_LEFT, "Updating", choice.message)
 
 
@@ -124,7 +124,7 @@ def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
     if begins > now:
         why = "the next maintenance window" if in_time else f"no window is near, and it has waited for {_PATIENCE}"
         told = "" if choice.wanted else f"; it was announced for {due:%Y-%m-%d}"
-        words = f"{choice.message}{told}; it is begun {_moment(begins)}: {why}"
+        words = f"{choice.message}{told}; it is begun {moment(begins)}: {why}"
         return Decision(None, choice, EXPIRED, words, begins, begins)
     ends = opening.end - LEAST_LEFT if opening is not None and in_time else None
     return _begun(subject, choice, ends, EXPIRED, choice.message)
@@ -154,11 +154,12 @@ def _why_later(
 ) -> tuple[str, str]:
     exclusion = subject.calendar.excluded_by(choice.change, now)
     if exclusion is not None:
-        return "Excluded", f"an exclusion keeps changes out until {_moment(exclusion.until)} ({exclusion.reason})"
+        return "Excluded", f"an exclusion keeps changes out until {moment(exclusion.until)} ({exclusion.reason})"
     if earliest > now and opening.start <= earliest:
         return "TooSoon", f"the last update was begun less than {BETWEEN // timedelta(hours=1)} hours ago"
     return "OutsideMaintenance", "then the next maintenance window opens"
 
 
-def _moment(time: datetime) -> str:
+def moment(time: datetime) -> str:
+    """A time in words."""
     return f"{time:%Y-%m-%d %H:%M} UTC"

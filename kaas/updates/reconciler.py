@@ -21,11 +21,10 @@ from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.times import whole
 from kaas.updates import layers, told
-from kaas.updates.catalogue import catalogue
 from kaas.updates.holding import again
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
-from kaas.updates.standing import running_of, standing_of
+from kaas.updates.standing import running_of
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +79,7 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        subject = Subject(
-            cluster, running_of(cluster), catalogue(self._releases()), site, calendar, standing_of(cluster)
-        )
+        subject = Subject.of(cluster, running_of(cluster), self._releases(), site, calendar)
         decision = told.without_maintenance(plan(subject, now), problem)
         said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now)
@@ -90,7 +87,7 @@ class UpdateReconciler:
             await self._write(key, status)
         self._said[key] = (cluster.metadata.uid or "", status)
         self._metrics.decided(key, decision, begun=told.is_begun(subject, decision))
-        for event in told.transitions(subject, decision, said, before["update"], now):
+        for event in told.transitions(subject, decision, said, before["update"], status["update"], now):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._events.emit(raw, event.reason, event.message, event_type=event.type)
         ahead = [t for t in (decision.until, again(subject, told.followed(subject, decision), now)) if t is not None]

@@ -11,11 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, dates_of, entered, is_in, state_of
+from kaas.api.release_state import ReleaseState, entered, is_in, state_of
 from kaas.api.updates import Channel
 from kaas.api.versions import KubernetesVersion
-
-__all__ = ["ReleaseState", "Released", "by_version", "dates_of", "entered", "is_in", "state_of"]
 
 # Of several Releases of one version the first of these counts: one in preview makes nothing better that has expired.
 _BEST_FIRST: Final = (ReleaseState.SUPPORTED, ReleaseState.DEPRECATED, ReleaseState.EXPIRED, ReleaseState.PREVIEW)

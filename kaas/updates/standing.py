@@ -9,7 +9,7 @@ from typing import Final
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
 from kaas.api.update_status import UpdateSummary
-from kaas.api.versions import InvalidVersion, KubernetesVersion, minor_of
+from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
 
@@ -51,10 +51,7 @@ def standing_of(cluster: Cluster) -> Standing:
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:
     """The oldest version of the control plane's machines; None when none runs, or not one that we know."""
-    try:
-        return KubernetesVersion.parse((cluster.status and cluster.status.version) or "")
-    except InvalidVersion:
-        return None
+    return KubernetesVersion.known(cluster.status.version if cluster.status else None)
 
 
 def is_surpassed(target: KubernetesVersion, asked: str) -> bool:

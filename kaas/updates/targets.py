@@ -9,12 +9,13 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.release_state import ReleaseState, dates_of
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of
 from kaas.updates.facts import Change, Choice
-from kaas.updates.releases import Released, ReleaseState, by_version, dates_of
+from kaas.updates.releases import Released, by_version
 
 EXPIRED_ALONE: Final = "ExpiredWithoutNext"
 """Reason when what runs has expired and there is nothing that it could be brought to."""

@@ -46,6 +46,7 @@ def without_maintenance(decision: Decision, problem: str) -> Decision:
 
 def status(subject: Subject, decision: Decision, said: Notice | None, before: Object, now: datetime) -> Object:
     """The status to write. before: the status as it is."""
+    held = hold(subject, followed(subject, decision), decision.reason, now)
     found = {
         "target": str(target) if (target := followed(subject, decision)) else None,
         "version": str(_going_to(decision)) if _going_to(decision) else None,
@@ -57,7 +58,7 @@ def status(subject: Subject, decision: Decision, said: Notice | None, before: Ob
         "nextMaintenance": _maintenance(subject, decision, now),
         "began": stamp(now if is_begun(subject, decision) else subject.standing.began),
         "announced": _announced(said),
-        "hold": _hold(subject, decision, now),
+        "hold": held.to_json() if held else None,
     }
     holds = None if subject.running is None else _going_to(decision) is None and decision.reason not in _WRONG
     condition = condition_of(CONDITION_UPDATES, holds, decision.reason, decision.message, before, now)
@@ -85,14 +86,6 @@ def _maintenance(subject: Subject, decision: Decision, now: datetime) -> Object 
     return {"start": stamp(opening.start), "end": stamp(opening.end)} if opening else None
 
 
-def _hold(subject: Subject, decision: Decision, now: datetime) -> Object | None:
-    found = hold(subject, followed(subject, decision), decision.reason, now)
-    if found is None:
-        return None
-    times = {"since": stamp(found.since), "until": stamp(found.until)}
-    return {k: v for k, v in times.items() if v} | {"message": found.message}
-
-
 def _announced(said: Notice | None) -> Object | None:
     if said is None or said.announced is None:
         return None
@@ -101,15 +94,14 @@ def _announced(said: Notice | None) -> Object | None:
 
 
 def transitions(
-    subject: Subject, decision: Decision, said: Notice | None, before: Object, now: datetime
+    subject: Subject, decision: Decision, said: Notice | None, before: Object, after: Object, now: datetime
 ) -> Iterator[Told]:
-    """What has changed, for people. before: the `update` of the status as it was."""
+    """What has changed, for people. before, after: the `update` of the status as it was, and as it is now."""
     running, target = subject.running, before.get("target")
     if target and before.get("version") == target and running and running >= KubernetesVersion.parse(target):
         yield Told("Updated", f"runs {running}")
-    held = hold(subject, followed(subject, decision), decision.reason, now)
-    if held is not None and "hold" not in before:
-        yield Told("UpdateHeld", held.message)
+    if "hold" in after and "hold" not in before:
+        yield Told("UpdateHeld", after["hold"]["message"])
     if said is not None and said.is_new:
         yield Told("VersionExpires", announcement(said, now), "Warning")
     if is_begun(subject, decision):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kaas.api.constants import ANNOTATION_MAINTENANCE
-from kaas.kube.objects import Object, annotation, condition
+from kaas.kube.objects import Object, annotation, condition, metadata_without
 
 
 def concern(cluster: Object) -> Any:
     """Of a Cluster: what its user says, what runs, whether it is well, and which repairs are under way."""
-    meta = {k: v for k, v in cluster["metadata"].items() if k not in ("resourceVersion", "finalizers")}
+    meta = metadata_without(cluster, "resourceVersion", "finalizers")
     status = cluster.get("status") or {}
     ready = condition(cluster, "Ready") or {}
     pools = (status.get("repair") or {}).get("pools") or ()

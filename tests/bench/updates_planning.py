@@ -13,7 +13,7 @@ from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import decide
+from kaas.updates.planner import Subject, plan
 from kaas.updates.windows import Calendar
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Limit
@@ -35,7 +35,7 @@ def run(bench: Bench) -> Sequence[Figure]:
     again, events = _timed(rounds, lambda: _forecasts(clusters, releases, site))
     calendars = [_calendar(c, site) for c in clusters]
     pairs = list(zip(clusters, calendars, strict=True))
-    decisions, _ = _timed(rounds, lambda: [decide(c, _running(c), releases, site, k, NOW) for c, k in pairs])
+    decisions, _ = _timed(rounds, lambda: [plan(Subject.of(c, _running(c), releases, site, k), NOW) for c, k in pairs])
     return [
         Figure("deciding about one Cluster", decisions * 1000 / CLUSTERS, "ms", DECISION, f"{len(releases)} Releases"),
         Figure(f"a calendar of {CLUSTERS:,} Clusters, {DAYS} days", first, "s", CALENDAR, "the first time"),
@@ -54,7 +54,11 @@ def _timed(rounds: int, work: Callable[[], object]) -> tuple[float, object]:
 
 def _forecasts(clusters: Sequence[Cluster], releases: Sequence[Release], site: Site) -> int:
     """Number of events that are foretold."""
-    return sum(len(forecast(c, _running(c), releases, site, _calendar(c, site), NOW, DAYS)) for c in clusters)
+    return sum(len(forecast(_subject(c, releases, site), NOW, DAYS)) for c in clusters)
+
+
+def _subject(cluster: Cluster, releases: Sequence[Release], site: Site) -> Subject:
+    return Subject.of(cluster, _running(cluster), releases, site, _calendar(cluster, site))
 
 
 def _calendar(cluster: Cluster, site: Site) -> Calendar:

@@ -9,7 +9,7 @@ import pytest
 
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.updates.expiry import Announced
-from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, decide, plan
+from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, Subject, plan
 from kaas.updates.standing import Standing
 from tests.unit.updates import subjects
 from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, release, site, subject, version
@@ -107,14 +107,15 @@ def test_what_is_under_way_goes_on_whatever_the_window() -> None:
 )  # fmt: skip
 def test_nothing_is_begun_on_a_cluster_in_no_state_for_it(more: dict[str, Any], reason: str, words: str) -> None:
     of = cluster(**more)
-    found = decide(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of), OPEN)
+    found = plan(Subject.of(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of)), OPEN)
     assert (found.target, found.reason, found.until) == (None, reason, SHUT - LEAST_LEFT)
     assert words in found.message
 
 
 def test_a_window_that_is_shut_is_named_before_the_state_of_the_cluster() -> None:
     of = cluster(status={"conditions": []})
-    assert decide(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of), NOW).reason == "OutsideMaintenance"
+    found = plan(Subject.of(of, version("v1.36.1"), [OLD, NEW], site(), calendar(of)), NOW)
+    assert found.reason == "OutsideMaintenance"
 
 
 def test_nothing_to_do_is_what_the_choice_says() -> None:
@@ -161,7 +162,7 @@ def test_who_takes_updates_need_not_be_told() -> None:
 def test_it_is_not_begun_on_a_cluster_that_is_not_well() -> None:
     said = {"version": PINNED, "first": "2026-12-02T00:00:00Z", "daysBefore": 1}
     of = cluster(PINNED, status={"conditions": [], "update": {"announced": said}})
-    found = decide(of, version(PINNED), [ENDED, NEW], site(), calendar(of), OPEN)
+    found = plan(Subject.of(of, version(PINNED), [ENDED, NEW], site(), calendar(of)), OPEN)
     assert (found.target, found.reason) == (None, "NotReady")
 
 
@@ -172,7 +173,7 @@ def test_it_is_not_begun_on_a_cluster_that_is_not_well() -> None:
 def test_what_a_person_asks_for_counts_more_than_an_old_target(asked: str, running: str, target: str | None) -> None:
     """The target of an update stays in the status; a newer wish than that ends it."""
     of = cluster(asked, status={"update": {"target": "v1.36.3"}})
-    found = decide(of, version(running), [OLD, NEW, release("v1.36.4")], site(), calendar(of), OPEN)
+    found = plan(Subject.of(of, version(running), [OLD, NEW, release("v1.36.4")], site(), calendar(of)), OPEN)
     assert (str(found.target) if found.target else None) == target
 
 

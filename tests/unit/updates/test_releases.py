@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kaas.api.release import Release
+from kaas.api.release_state import ReleaseState, dates_of, entered, is_in, state_of
 from kaas.api.updates import Channel
-from kaas.updates.releases import ReleaseState, by_version, dates_of, entered, is_in, state_of
+from kaas.updates.releases import by_version
 from tests.unit.updates.subjects import raw_release, version
 
 JANUARY, FEBRUARY, MARCH, APRIL, MAY = (datetime(2027, month, 1, tzinfo=UTC) for month in range(1, 6))

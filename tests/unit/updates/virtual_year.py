@@ -18,7 +18,7 @@ from kaas.updates import told
 from kaas.updates.catalogue import catalogue
 from kaas.updates.facts import Decision, Event
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import Subject, decide, notice_of
+from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.standing import standing_of
 from kaas.updates.windows import Calendar
 from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, site
@@ -105,12 +105,12 @@ class Year:
 
     def _foretell(self, time: datetime) -> None:
         model = self._model(time)
-        found = forecast(model, self.running, self.releases, self.site, self.calendar, time)
+        found = forecast(Subject.of(model, self.running, self.releases, self.site, self.calendar), time)
         self.forecasts.append((time, found))
 
     def _look(self, time: datetime) -> datetime:
         model = self._model(time)
-        decision = decide(model, self.running, self.releases, self.site, self.calendar, time)
+        decision = plan(Subject.of(model, self.running, self.releases, self.site, self.calendar), time)
         subject = Subject(model, self.running, catalogue(self.releases), self.site, self.calendar, standing_of(model))
         notice = notice_of(subject, decision, time)
         if notice and notice.is_new and notice.announced:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 DOUBTED = 10  # failures from one reading of the kubeconfig to the next: each is a request to the management cluster
 PAGE = 50  # Nodes a page of a list: decoding one holds up the loop, for some 10 ms with Nodes that have many images
-_GOES_ON = (b" ", b"\t")  # how a line begins that is in the middle of an indented document
 
 
 class Clock(Protocol):
@@ -77,18 +76,6 @@ class Patience:
     quick: float = 1.0
     longest: float = 30.0
     missing: float = 300.0
-
-
-async def _documents(lines: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Documents of a stream. kube-apiserver gives each a line, Cluster API's in-memory server an indented text."""
-    begun = b""
-    async for line in lines:
-        begun += line
-        if line[:1] not in _GOES_ON and line.rstrip() != b"{":
-            yield begun
-            begun = b""
-    if begun:
-        yield begun  # cut off: that is an error to whoever reads it
 
 
 class NodeWatch(Generic[T]):
@@ -171,8 +158,8 @@ class NodeWatch(Generic[T]):
         silence = self._patience.silence * random.uniform(0.9, 1.3)  # noqa: S311
         response = await client.watch(NODE, self._version, limit=limit, silence=silence)
         try:
-            async for document in _documents(response.content):
-                self._event(json.loads(document))
+            async for line in response.content:
+                self._event(json.loads(line))
                 self._broken = 0
                 await asyncio.sleep(0)  # lines that are here already would hold up everything else
         finally:

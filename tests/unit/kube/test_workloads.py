@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -116,17 +115,6 @@ async def test_list_then_events(fleet: Fleet, server: NodeServer) -> None:
     assert fleet.workloads.nodes(ONE) == {"a": {"sick": "yes"}}
     assert fleet.changes[1:] == [(ONE, frozenset({n})) for n in ("b", "a", "b")]
     assert len(server.lists) == 1
-
-
-async def test_events_over_many_lines(fleet: Fleet, server: NodeServer) -> None:
-    """As Cluster API's in-memory server writes them."""
-    await watching(fleet, server)
-    for name in ("b", "c"):
-        event = {"type": "ADDED", "object": server.put(name, tier="web")}
-        await server.write(json.dumps(event, indent=1).encode() + b"\n")
-    await server.say("ADDED", server.put("d"))
-    await until("seen", lambda: fleet.names() == ["a", "b", "c", "d"])
-    assert (len(server.lists), len(server.watches)) == (1, 1)
 
 
 async def test_a_watch_goes_on_behind_the_last_bookmark(fleet: Fleet, server: NodeServer) -> None:

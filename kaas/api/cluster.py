@@ -21,6 +21,7 @@ from kaas.api.fields import (
 from kaas.api.maintenance import Maintenance
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.network import IMMUTABLE_NETWORK, Network
+from kaas.api.pool_update import PoolUpdate
 from kaas.api.repair import ClusterRepair, PoolRepair
 from kaas.api.repair_status import RepairSummary
 from kaas.api.rules import Rule
@@ -109,6 +110,8 @@ class NodePool(Model):
     """How nodes with GPUs are treated."""
     repair: PoolRepair = Field(default_factory=PoolRepair)
     """How sick nodes are repaired."""
+    update: PoolUpdate = Field(default_factory=PoolUpdate)
+    """How the machines are replaced by an update."""
 
 
 class ClusterSpec(Model):

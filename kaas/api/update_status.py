@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from kaas.api.model import Model
+from kaas.api.model import ListMap, Model
 
 EXPIRED: Final = "Expired"
 """Reason of an update against the owner's wish: the version that runs, or is to be left, has expired."""
@@ -15,6 +15,9 @@ AHEAD: Final = "AheadOfVersion"
 """Reason when what runs is newer than what `spec.version` asks for, since that has expired."""
 
 Version = Annotated[str, Field(max_length=12)]
+ChangeName = Literal["Patch", "Minor", "Image", "ClassRevision", "Certificates"]
+StepState = Literal["Pending", "Running", "Held", "Done", "Failed", "Skipped"]
+PoolRef = Annotated[str, Field(max_length=63)]
 
 
 class Maintenance(Model):
@@ -48,6 +51,72 @@ class Hold(Model):
     """What waits, for people."""
 
 
+class UpdateStep(Model):
+    """One step of an update. Steps are fixed when it begins, and are gone through in order."""
+
+    name: str = Field(max_length=64)
+    """Announced, Preflight, ControlPlane, Pool/<name>, AddOns, Verification or Finished."""
+    state: StepState
+    """Pending: not begun. Running: under way. Held: waits for what the message says. Done: it is through.
+    Failed: the update has stopped here. Skipped: there was nothing to do, or a person said so."""
+    reason: str | None = Field(default=None, max_length=128)
+    """Why it is in that state, as one CamelCase word for programs."""
+    message: str | None = Field(default=None, max_length=1024)
+    """What it does, waits for or has found, for people."""
+    started: datetime | None = None
+    """When it began (UTC)."""
+    finished: datetime | None = None
+    """When it ended (UTC)."""
+
+
+class PreflightFinding(Model):
+    """Something that a check before an update has found."""
+
+    check: str = Field(max_length=64)
+    """Name of the check."""
+    severity: Literal["Block", "Warn"]
+    """Block: the update is not begun while this stands. Warn: it is told, and no more."""
+    message: str = Field(max_length=1024)
+    """What is wrong and what to do about it, for people."""
+    override: str | None = Field(default=None, max_length=256)
+    """Why it does not block although it would, in the words of the person who said so."""
+
+
+class PreflightReport(Model):
+    """What was found before an update."""
+
+    checked: datetime
+    """When it was looked at last (UTC)."""
+    findings: Annotated[tuple[PreflightFinding, ...], Field(max_length=50)] = ()
+    """All that was found; empty when all is well."""
+
+
+class Availability(Model):
+    """How the Cluster's API server answered while an update was under way."""
+
+    since: datetime
+    """When it was asked for the first time (UTC)."""
+    probes: int = Field(ge=0)
+    """How often it was asked."""
+    failed: int = Field(ge=0)
+    """How often it did not answer, or not well."""
+    longest_gap_milliseconds: int = Field(ge=0)
+    """The longest time between two good answers."""
+
+
+class Stopped(Model):
+    """An update has stopped by itself: nothing further is begun until a person acts."""
+
+    since: datetime
+    """Since when (UTC)."""
+    step: str = Field(max_length=64)
+    """The step that failed."""
+    reason: str = Field(max_length=128)
+    """Why, as one CamelCase word for programs."""
+    message: str = Field(max_length=1024)
+    """Why, what was rolled back, and how to go on, for people."""
+
+
 class UpdateSummary(Model):
     """What is to be done about the Cluster's version, and what will be."""
 
@@ -55,8 +124,16 @@ class UpdateSummary(Model):
     """Version that the Cluster is brought to now, as v1.36.3; left out while nothing is to be done, or it waits."""
     version: Version | None = None
     """Version that it is brought to next, now or when it may be; left out when there is none."""
-    change: Literal["Patch", "Minor"] | None = None
-    """How large that update is."""
+    change: ChangeName | None = None
+    """The largest of what that update changes."""
+    changes: Annotated[tuple[ChangeName, ...], Field(max_length=5)] = ()
+    """All that it changes: updates that would each replace machines are one."""
+    image: str | None = Field(default=None, max_length=255)
+    """Node image that the machines of the target are brought to; left out while they keep that of their version."""
+    class_revision: str | None = Field(default=None, max_length=253)
+    """ClusterClass that the Cluster is brought to; left out while it keeps its own."""
+    certificates: datetime | None = None
+    """Machines of the control plane made before this (UTC) are replaced, since their certificates end soon."""
     since: datetime | None = None
     """Since when that version is the one to go to (UTC)."""
     reason: str | None = Field(default=None, max_length=128)
@@ -73,3 +150,15 @@ class UpdateSummary(Model):
     """What was announced of the end of the version that runs; left out while that is far off."""
     hold: Hold | None = None
     """That no further pool is begun, until the next maintenance window; left out while none is held."""
+    waiting: Annotated[tuple[PoolRef, ...], Field(max_length=100)] = ()
+    """Pools that may not begin with the update yet: it is not their turn, or the maintenance window has closed."""
+    steps: Annotated[tuple[UpdateStep, ...], Field(max_length=64), ListMap("name")] = ()
+    """The steps of the update under way, or of the last one."""
+    preflight: PreflightReport | None = None
+    """What was found before the next update, or the one under way."""
+    availability: Availability | None = None
+    """How the API server answered during the update under way, or the last one."""
+    stopped: Stopped | None = None
+    """That the update has stopped, and why; left out while it has not."""
+    rollout: str | None = Field(default=None, max_length=253)
+    """Rollout that decides when the Cluster's turn is; left out when none does."""

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from kaas.api.fields import pattern_rule
 from kaas.api.model import Model
+from kaas.api.preflight import PreflightPolicy
 from kaas.api.rules import Rule
+from kaas.api.verification import Verification
 from kaas.api.versions import MINOR
 
 
@@ -40,6 +42,10 @@ class Updates(Model):
     """Patch: to the newest patch of the minor that `version` names. Minor: also to the next minor, one at a time;
     `version` is then the lowest minor, and what runs may be newer. None: no update by itself, but for a version that
     has expired."""
+    preflight: PreflightPolicy = Field(default_factory=PreflightPolicy)
+    """Which findings of the checks before an update are put up with."""
+    verification: Verification = Field(default_factory=Verification)
+    """What must hold after each step of an update before it goes on."""
 
 
 MinorVersion = Annotated[

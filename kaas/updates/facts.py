@@ -14,6 +14,41 @@ class Change(StrEnum):
 
     PATCH = "Patch"
     MINOR = "Minor"
+    IMAGE = "Image"
+    CLASS_REVISION = "ClassRevision"
+    CERTIFICATES = "Certificates"
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What a Cluster is brought to by one update: all that is due at once is one replacement of its machines.
+
+    changes: what of it is new, the largest first, at least one. image, class_revision: None to keep what there is.
+    certificates: machines of the control plane that were made before this are replaced; None to leave them.
+    """
+
+    version: KubernetesVersion
+    changes: tuple[Change, ...]
+    image: str | None = None
+    class_revision: str | None = None
+    certificates: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a Rollout says of one of its members.
+
+    allowed: whether its turn has come. reason: one CamelCase word. message: for a person, why not yet. until: when the
+    answer may become another one by the clock alone.
+    """
+
+    rollout: str
+    stage: str
+    version: KubernetesVersion
+    allowed: bool
+    reason: str
+    message: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

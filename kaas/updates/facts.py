@@ -35,6 +35,19 @@ class Aims:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """An update that is under way: it has begun, and its ledger is not through.
+
+    began: None when that is not known any more. stopped: why it has stopped by itself, for a person; "" while it goes
+    on.
+    """
+
+    aims: Aims
+    began: datetime | None = None
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What a Rollout says of one of its members.
 
@@ -65,7 +78,7 @@ class Choice:
 
     since: when it became the target: the release entered the channel, or the running one expired. forced: also against
     the owner's wish, because what runs has expired. message: for a person, why this version. wanted: it is what the
-    owner's channel brings, also when it is forced.
+    owner's channel brings, also when it is forced. aims: all that comes with it.
     """
 
     version: KubernetesVersion
@@ -74,6 +87,7 @@ class Choice:
     forced: bool
     message: str
     wanted: bool = True
+    aims: Aims | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class Decision:
     target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be
     brought to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it
     is looked at again at the latest, None when only an event changes anything. begins: when the target is gone to,
-    None when that is not known.
+    None when that is not known. aims: all that the Cluster is brought to now, the version of `target` among it.
     """
 
     target: KubernetesVersion | None
@@ -92,6 +106,7 @@ class Decision:
     message: str
     until: datetime | None
     begins: datetime | None = None
+    aims: Aims | None = None
 
 
 @dataclass(frozen=True, slots=True)

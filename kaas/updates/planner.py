@@ -18,7 +18,7 @@ from kaas.api.update_status import EXPIRED
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
-from kaas.updates.facts import Change, Choice, Decision, Opening
+from kaas.updates.facts import Change, Choice, Decision, Opening, Turn
 from kaas.updates.standing import Standing, standing_of
 from kaas.updates.targets import Refusal
 
@@ -45,7 +45,10 @@ class Openings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Everything that is known of a Cluster. running: the oldest version of its control plane."""
+    """Everything that is known of a Cluster.
+
+    running: the oldest version of its control plane. turn: what a Rollout says; None when it is a member of none.
+    """
 
     cluster: Cluster
     running: KubernetesVersion | None
@@ -53,6 +56,7 @@ class Subject:
     site: Site
     calendar: Openings
     standing: Standing
+    turn: Turn | None = None
 
     @classmethod
     def of(
@@ -62,9 +66,10 @@ class Subject:
         releases: Iterable[Release],
         site: Site,
         calendar: Openings,
+        turn: Turn | None = None,
     ) -> Self:
         """A Cluster as its status says that it stands."""
-        return cls(cluster, running, catalogue(releases), site, calendar, standing_of(cluster))
+        return cls(cluster, running, catalogue(releases), site, calendar, standing_of(cluster), turn)
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:

@@ -12,8 +12,11 @@ from kaas.api.update_status import UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
+from kaas.updates.facts import Aims, Change, Run
+from kaas.updates.run import FINISHED
 
 NOTHING: Final = UpdateSummary()
+_THROUGH: Final = frozenset({"Done", "Skipped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Obstacle:
 class Standing:
     """target: what it was brought to last, as long as nobody asks for something newer. began: when that began.
 
-    reason: why that was. announced: what was said of the end of the version that runs.
+    reason: why that was. announced: what was said of the end of the version that runs. run: the update under way.
     """
 
     target: KubernetesVersion | None = None
@@ -36,6 +39,7 @@ class Standing:
     reason: str | None = None
     announced: Announced | None = None
     obstacle: Obstacle | None = None
+    run: Run | None = None
 
 
 def standing_of(cluster: Cluster) -> Standing:
@@ -46,7 +50,16 @@ def standing_of(cluster: Cluster) -> Standing:
         target = None
     told = said.announced
     announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
-    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster))
+    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), _run_of(said, target))
+
+
+def _run_of(said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
+    """The update whose ledger is not through; None when there is none, or a person asks for something newer."""
+    if target is None or not said.steps or any(s.name == FINISHED and s.state in _THROUGH for s in said.steps):
+        return None
+    changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
+    aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
+    return Run(aims, said.began, said.stopped.message if said.stopped else "")
 
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:

@@ -33,8 +33,14 @@ SOME_YEAR: Final = 2025
 _CYCLE: Final = 28
 """In so many years every date, the leap day too, falls on every day of the week."""
 _SECOND: Final = timedelta(seconds=1)
-_SCOPES: Final = {Change.PATCH: frozenset({"All", "Nodes"}), Change.MINOR: frozenset({"All", "Nodes", "Minor"})}
-"""Which exclusions keep a change out. Either replaces nodes."""
+_SCOPES: Final = {
+    Change.PATCH: frozenset({"All", "Nodes"}),
+    Change.MINOR: frozenset({"All", "Nodes", "Minor"}),
+    Change.IMAGE: frozenset({"All", "Nodes"}),
+    Change.CLASS_REVISION: frozenset({"All", "Nodes"}),
+    Change.CERTIFICATES: frozenset({"All", "Nodes"}),
+}
+"""Which exclusions keep a change out. Each of them replaces nodes, certificates those of the control plane."""
 
 Openings = tuple[Opening, ...]
 

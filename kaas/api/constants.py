@@ -63,6 +63,10 @@ ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 
 ANNOTATION_UPDATES_PAUSED: Final = f"{GROUP}/updates-paused"
 """On a Cluster: no update is begun by itself. Value: why."""
+ANNOTATION_UPDATE_POOLS: Final = f"{GROUP}/update-pools"
+"""On a Cluster: pools with the strategy Manual that may be updated now. Value: names with commas between, or `*`."""
+ANNOTATION_UPDATE_RETRY: Final = f"{GROUP}/update-retry"
+"""On a Cluster: a person has an update that stopped go on. Value: why."""
 
 # On a Namespace.
 ANNOTATION_MAINTENANCE: Final = f"{GROUP}/maintenance"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from kaas.api.constants import SYSTEM_NAMESPACE
-from kaas.api.fields import DNS_LABEL, Address, FlavorName, LabelKey, NamespaceName, SecretName, Zone
+from kaas.api.fields import DNS_LABEL, Address, FlavorName, LabelKey, NamespaceName, SecretName, Zone, pattern_rule
 from kaas.api.maintenance import Maintenance
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.repair import SiteRepair
@@ -115,6 +115,24 @@ class LoadBalancer(Model):
     """Provider of Octavia, as `amphora` or `ovn`."""
 
 
+class SiteMetrics(Model):
+    """Where the metrics of the Site's Clusters are asked for."""
+
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=512),
+        pattern_rule(
+            r"https?://[^/?#@ ]+(/[^?# ]*)?",
+            "url must be the base address of an API as Prometheus has it, as https://metrics.example.com/prometheus: "
+            "without /api/v1, a question mark or a password",
+        ),
+    ]
+    """Base address of an API as Prometheus has it: `/api/v1/query` is asked below it."""
+    secret: CredentialsSecret | None = None
+    """Secret whose key `token` is sent as bearer token, and whose optional key `ca.crt` holds the authority of the
+    address; left out when it takes neither."""
+
+
 class SiteSpec(Model):
     """What the platform team says about the region."""
 
@@ -153,6 +171,8 @@ class SiteSpec(Model):
     """When updates of the Clusters may happen, for Clusters and Namespaces that do not say it themselves."""
     updates: SiteUpdates = Field(default_factory=SiteUpdates)
     """Which updates the Clusters get by themselves."""
+    metrics: SiteMetrics | None = None
+    """Where the metrics of the Clusters are asked for, by checks after a step of an update; left out when nowhere."""
 
 
 class SiteStatus(Model):

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from kaas.api.model import ListMap, Model
+from kaas.api.model import Atomic, ListMap, Model
 
 EXPIRED: Final = "Expired"
 """Reason of an update against the owner's wish: the version that runs, or is to be left, has expired."""
@@ -87,7 +87,7 @@ class PreflightReport(Model):
 
     checked: datetime
     """When it was looked at last (UTC)."""
-    findings: Annotated[tuple[PreflightFinding, ...], Field(max_length=50)] = ()
+    findings: Annotated[tuple[PreflightFinding, ...], Field(max_length=50), Atomic()] = ()
     """All that was found; empty when all is well."""
 
 
@@ -102,6 +102,43 @@ class Availability(Model):
     """How often it did not answer, or not well."""
     longest_gap_milliseconds: int = Field(ge=0)
     """The longest time between two good answers."""
+
+
+class UnwellWorkload(Model):
+    """A workload of the system some of whose Pods do not work."""
+
+    name: str = Field(max_length=316)
+    """Kind and name, as DaemonSet/kube-proxy; for a static Pod the name of its manifest."""
+    pods: int = Field(ge=1)
+    """How many of its Pods do not work."""
+
+
+class PoolDevices(Model):
+    """The devices that the nodes of a pool offered."""
+
+    name: PoolRef
+    """Name of the pool."""
+    devices: int = Field(ge=0)
+    """Devices with which each of its nodes could be scheduled at least: GPUs, or slices of them."""
+    layout: str | None = Field(default=None, max_length=63)
+    """Label `nvidia.com/mig.config` of these nodes; left out when they have none, or not the same."""
+
+
+class Baseline(Model):
+    """How the Cluster was before the update: what is found after a step is compared with it."""
+
+    taken: datetime
+    """When it was looked at (UTC)."""
+    requests: int = Field(default=0, ge=0)
+    """Requests that its API servers answered while they were looked at; 0 when they could not be asked."""
+    errors: int = Field(default=0, ge=0)
+    """Of these, how many they answered with a status from 500 on."""
+    latency_milliseconds: int | None = Field(default=None, ge=0)
+    """The 99th percentile of how long they took, watches aside; left out when too few came to tell."""
+    unwell: Annotated[tuple[UnwellWorkload, ...], Field(max_length=50), ListMap("name")] = ()
+    """Workloads in kube-system that did not work."""
+    pools: Annotated[tuple[PoolDevices, ...], Field(max_length=50), ListMap("name")] = ()
+    """Pools whose nodes offered GPUs."""
 
 
 class Stopped(Model):
@@ -126,7 +163,7 @@ class UpdateSummary(Model):
     """Version that it is brought to next, now or when it may be; left out when there is none."""
     change: ChangeName | None = None
     """The largest of what that update changes."""
-    changes: Annotated[tuple[ChangeName, ...], Field(max_length=5)] = ()
+    changes: Annotated[tuple[ChangeName, ...], Field(max_length=5), Atomic()] = ()
     """All that it changes: updates that would each replace machines are one."""
     image: str | None = Field(default=None, max_length=255)
     """Node image that the machines of the target are brought to; left out while they keep that of their version."""
@@ -150,7 +187,7 @@ class UpdateSummary(Model):
     """What was announced of the end of the version that runs; left out while that is far off."""
     hold: Hold | None = None
     """That no further pool is begun, until the next maintenance window; left out while none is held."""
-    waiting: Annotated[tuple[PoolRef, ...], Field(max_length=100)] = ()
+    waiting: Annotated[tuple[PoolRef, ...], Field(max_length=100), Atomic()] = ()
     """Pools that may not begin with the update yet: it is not their turn, or the maintenance window has closed."""
     steps: Annotated[tuple[UpdateStep, ...], Field(max_length=64), ListMap("name")] = ()
     """The steps of the update under way, or of the last one."""
@@ -158,6 +195,8 @@ class UpdateSummary(Model):
     """What was found before the next update, or the one under way."""
     availability: Availability | None = None
     """How the API server answered during the update under way, or the last one."""
+    baseline: Baseline | None = None
+    """How the Cluster was before the update under way, or the last one."""
     stopped: Stopped | None = None
     """That the update has stopped, and why; left out while it has not."""
     rollout: str | None = Field(default=None, max_length=253)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -13,16 +12,7 @@ from kaas.api.actions import Mode as Mode  # noqa: PLC0414 - as above
 from kaas.api.fields import ObjectName, pattern_rule
 from kaas.api.model import Atomic, IntOrString, ListMap, Model
 from kaas.api.rules import Rule
-
-_PERCENT: Final = r"(100|[1-9]?[0-9])%"
-_DIGIT: Final = "self.charAt({0}) >= '0' && self.charAt({0}) <= '9'"
-# As the expression above, by comparisons with short words: the API server takes text of this type for as long as a
-# request may be, and refuses a regular expression over it, or `type(self) == int`, in each of fifty pools as costly.
-_IS_PERCENT: Final = (
-    "self == '100%' || (size(self) in [2, 3] && self.endsWith('%') && "
-    f"{_DIGIT.format(0)} && (size(self) == 2 || (self.charAt(0) != '0' && {_DIGIT.format(1)})))"
-)
-
+from kaas.api.shares import IS_PERCENT, is_percent
 
 WEEK: Final = 604800
 _BY_STRICTNESS: Final = (Mode.AUTOMATIC, Mode.DRY_RUN, Mode.OFF)
@@ -37,9 +27,9 @@ NumberOrPercent = Annotated[
     int | str,
     IntOrString(),
     Rule(
-        cel=f"type(self) in [int] ? self >= 0 : ({_IS_PERCENT})",
+        cel=f"type(self) in [int] ? self >= 0 : ({IS_PERCENT})",
         message='must be a number of nodes from 0, or a percentage in quotes, as "20%"',
-        check=lambda v: v >= 0 if isinstance(v, int) else re.fullmatch(_PERCENT, v) is not None,
+        check=lambda v: v >= 0 if isinstance(v, int) else is_percent(v),
     ),
 ]
 

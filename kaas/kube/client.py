@@ -140,11 +140,12 @@ class KubeClient:
         call = _Call("list", "GET", path, f"list {resource}", resource.kind)
         return items(resource, await self._send(call, accept=accept))
 
-    async def page(self, resource: Resource, *, limit: int, token: str = "") -> Page:
-        """At most `limit` objects of a kind, from everywhere; Unavailable when what answers is not a list."""
+    async def page(self, resource: Resource, *, limit: int, token: str = "", namespace: str | None = None) -> Page:
+        """At most `limit` objects of a kind, namespace None: of all; Unavailable when what answers is not a list."""
         query = {"limit": str(limit)} | ({"continue": token} if token else {})
         what = f"list {resource}"
-        answer = await self._send(_Call("list", "GET", with_query(resource.path(), query), what, resource.kind))
+        path = with_query(resource.path(namespace), query)
+        answer = await self._send(_Call("list", "GET", path, what, resource.kind))
         meta = answer.get("metadata")
         if not isinstance(meta, dict) or "items" not in answer or not meta.get("resourceVersion"):
             raise Unavailable(what, "the answer is no list: something else than an API server answers here")

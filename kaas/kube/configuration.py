@@ -31,12 +31,12 @@ async def configuration(kubeconfig: Path | str | None, context: str | None) -> C
     except (kube_config.ConfigException, OSError, TypeError) as wrong:
         what = f"read kubeconfig {kubeconfig or os.environ.get('KUBECONFIG', '~/.kube/config')}"
         raise Forbidden(what, str(wrong)) from wrong
-    settings.proxy = settings.proxy or _proxy_of_environment(settings.host)
+    settings.proxy = settings.proxy or proxy_of_environment(settings.host)
     settings.client_session_kwargs = SESSION
     return settings
 
 
-def _proxy_of_environment(url: str) -> str | None:
+def proxy_of_environment(url: str) -> str | None:
     """The proxy that `HTTPS_PROXY` and its kin name for an address, as kubectl takes it."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)

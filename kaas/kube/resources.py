@@ -72,6 +72,7 @@ INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io"
 CLUSTER = Resource(GROUP, VERSION, "Cluster", "clusters")
 SITE = Resource(GROUP, VERSION, "Site", "sites", namespaced=False)
 RELEASE = Resource(GROUP, VERSION, "Release", "releases", namespaced=False)
+ROLLOUT = Resource(GROUP, VERSION, "Rollout", "rollouts", namespaced=False)
 NODE_REPAIR_TEMPLATE = Resource(GROUP, VERSION, "NodeRepairTemplate", "noderepairtemplates")
 NODE_REPAIR = Resource(GROUP, VERSION, "NodeRepair", "noderepairs")
 
@@ -113,6 +114,10 @@ NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
 POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+DAEMON_SET = Resource("apps", "v1", "DaemonSet", "daemonsets")
+JOB = Resource("batch", "v1", "Job", "jobs")
+CRON_JOB = Resource("batch", "v1", "CronJob", "cronjobs")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -167,6 +168,8 @@ class ControlPlaneStatus(Model):
     """Of these, how many work."""
     up_to_date: int = Field(ge=0)
     """Of these, how many are as the spec says."""
+    certificates_end: datetime | None = None
+    """When the first of their certificates ends (UTC); left out while that is not known."""
 
 
 class NodePoolStatus(Model):
@@ -184,6 +187,15 @@ class NodePoolStatus(Model):
     """Of these, how many have been Ready for long enough to count on."""
     version: str | None = Field(default=None, max_length=32)
     """Kubernetes version that its machines have or are being brought to; of several, the oldest."""
+
+
+class NewestRevision(Model):
+    """The newest way in which kaas makes machines."""
+
+    name: str = Field(max_length=253)
+    """Name of the ClusterClass."""
+    since: datetime
+    """Since when there is that ClusterClass, or this Cluster knows of it (UTC)."""
 
 
 class NodeCount(Model):
@@ -227,6 +239,10 @@ class ClusterStatus(Model):
     """Kubernetes version of the control plane: the oldest that one of its machines runs."""
     class_revision: str | None = Field(default=None, max_length=253)
     """Name of the ClusterClass that the Cluster stays on until it is moved by a step of its own."""
+    newest_class_revision: NewestRevision | None = None
+    """The newest ClusterClass of this kaas, which the Cluster may be moved to."""
+    image: str | None = Field(default=None, max_length=255)
+    """Node image that machines of its version are made of."""
     kubeconfig_secret: SecretName | None = None
     """Secret with the administrator's kubeconfig under the key `value`."""
     control_plane: ControlPlaneStatus | None = None

@@ -13,7 +13,7 @@ from kaas.api.maintenance import Maintenance
 from kaas.api.model import AGE, Column, Conditions, ListMap, ListSet, Model, Resource, condition_message
 from kaas.api.repair import SiteRepair
 from kaas.api.rules import Rule
-from kaas.api.updates import SiteUpdates
+from kaas.api.updates import MinorVersion, SiteUpdates
 from kaas.api.versions import ExactVersion
 
 
@@ -97,6 +97,9 @@ class Flavor(Model):
     """The GPUs of its machines; left out when there are none."""
     bare_metal: bool = False
     """Whether its machines are whole computers: these are power-cycled when they are sick, and never replaced."""
+    max_version: MinorVersion | None = None
+    """Newest minor that its machines support, as `1.37`, by the GPU driver in their image: no Cluster that has any is
+    brought past it by itself. No limit when left out."""
 
 
 class SiteZone(Model):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kaas.api.fields import pattern_rule
 from kaas.api.model import Model
-from kaas.api.preflight import PreflightPolicy
+from kaas.api.preflight import PreflightPolicy, SitePreflight
 from kaas.api.rules import Rule
 from kaas.api.verification import Verification
 from kaas.api.versions import MINOR
@@ -32,6 +32,20 @@ class KubernetesUpdates(StrEnum):
     NONE = "None"
 
 
+class CertificateUpdates(StrEnum):
+    """Whether the certificates of the control plane are renewed before they end."""
+
+    AUTO = "Auto"
+    NONE = "None"
+
+
+class KindUpdates(Model):
+    """Which updates of one kind a Cluster gets by itself."""
+
+    channel: Channel | None = None
+    """Where they come from; left out: the Cluster's own channel. None: no update of this kind by itself."""
+
+
 class Updates(Model):
     """Which updates a Cluster gets by itself."""
 
@@ -42,10 +56,28 @@ class Updates(Model):
     """Patch: to the newest patch of the minor that `version` names. Minor: also to the next minor, one at a time;
     `version` is then the lowest minor, and what runs may be newer. None: no update by itself, but for a version that
     has expired."""
+    node_images: KindUpdates = Field(default_factory=KindUpdates)
+    """Newer node images of the same version of Kubernetes, an exact `version` or not."""
+    class_revision: KindUpdates = Field(default_factory=KindUpdates)
+    """What kaas makes machines of, which a newer kaas does in another way. Rapid: at once. Regular: a week after the
+    newer kaas has begun. Stable: four weeks."""
+    certificates: CertificateUpdates = CertificateUpdates.AUTO
+    """Auto: machines of the control plane are replaced 60 to 15 days before their certificates end. None: not by kaas;
+    Cluster API does it 7 days before the end, in no window."""
     preflight: PreflightPolicy = Field(default_factory=PreflightPolicy)
     """Which findings of the checks before an update are put up with."""
     verification: Verification = Field(default_factory=Verification)
     """What must hold after each step of an update before it goes on."""
+
+    @property
+    def image_channel(self) -> Channel:
+        """The channel that newer node images come from."""
+        return self.channel if self.node_images.channel is None else self.node_images.channel
+
+    @property
+    def class_channel(self) -> Channel:
+        """The channel that a newer class revision comes from."""
+        return self.channel if self.class_revision.channel is None else self.class_revision.channel
 
 
 MinorVersion = Annotated[
@@ -61,6 +93,8 @@ class SiteUpdates(Model):
     max_version: MinorVersion | None = None
     """Newest minor that the Site supports, as `1.37`: no Cluster is brought past it by itself. No limit when left
     out."""
+    preflight: SitePreflight = Field(default_factory=SitePreflight)
+    """Which checks before an update block."""
 
 
 def _minor_needs_a_minor(spec: dict[str, Any]) -> bool:

@@ -41,6 +41,9 @@ CONDITION_REPAIRS: Final = "RepairsAllowed"
 UPDATES_MANAGER: Final = "kaas-updates"
 """Field manager of server-side apply for `Cluster.status.update` and the condition VersionUpToDate."""
 
+ROLLOUT_MANAGER: Final = "kaas-rollouts"
+"""Field manager of server-side apply for `Rollout.status`."""
+
 CONDITION_UPDATES: Final = "VersionUpToDate"
 """Condition of a Cluster that says whether it runs the version that it is to run, and why not. UpToDate is another
 one: whether its machines are as was handed to Cluster API."""
@@ -71,6 +74,10 @@ ANNOTATION_UPDATE_RETRY: Final = f"{GROUP}/update-retry"
 # On a Namespace.
 ANNOTATION_MAINTENANCE: Final = f"{GROUP}/maintenance"
 """When its Clusters may be changed. Value: YAML of the same shape as `Cluster.spec.maintenance`."""
+
+# On a MachineDeployment of the topology, and by Cluster API on its Machines.
+ANNOTATION_GPU: Final = f"{GROUP}/gpu"
+"""The GPU facts that its nodes were made with, as JSON."""
 
 # On a MachineDeployment.
 ANNOTATION_REPLACED: Final = f"{GROUP}/repair-replaced"

@@ -19,10 +19,11 @@ from kaas.api.model import Resource
 from kaas.api.node_repair import NodeRepair
 from kaas.api.node_repair_template import NodeRepairTemplate
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.rules import VALIDATIONS, Schema
 from kaas.api.site import Site
 
-_ALL: Final[tuple[type[Resource], ...]] = (Cluster, Site, Release, NodeRepairTemplate, NodeRepair)
+_ALL: Final[tuple[type[Resource], ...]] = (Cluster, Site, Release, Rollout, NodeRepairTemplate, NodeRepair)
 KINDS: Final[dict[str, type[Resource]]] = {kind.__name__: kind for kind in _ALL}
 """Every kind of the group, by name."""
 

@@ -241,6 +241,10 @@ class KubeClient:
             options["preconditions"] = {"uid": uid}
         return await self._found("delete", "DELETE", ref, options) is not None
 
+    async def read(self, path: str, *, accept: str = JSON) -> Object:
+        """Answer of a path that is asked in no other way. accept: the form that it is wanted in, as a Table."""
+        return await self._send(_Call("get", "GET", path, f"read {path.partition('?')[0]}", "Raw"), accept=accept)
+
     async def version(self) -> Object:
         """Answer of `/version`; `gitVersion` is the server's version."""
         return await self._send(_Call("get", "GET", "/version", "read the version", "Version"))
@@ -294,14 +298,20 @@ class KubeClient:
             "resourceVersion": version,
             "timeoutSeconds": str(limit),
         }
-        headers = {"Accept": JSON, "User-Agent": USER_AGENT, **await self._credentials()}
+        return await self._open(f"watch {resource}", with_query(resource.path(), query), JSON, silence)
+
+    async def text(self, path: str, *, silence: float) -> aiohttp.ClientResponse:
+        """Begin to read a text that may be long, as `/metrics`. Close it. Not repeated, and raises as `watch` does."""
+        return await self._open(f"read {path}", path, "text/plain", silence)
+
+    async def _open(self, what: str, path: str, accept: str, silence: float) -> aiohttp.ClientResponse:
+        headers = {"Accept": accept, "User-Agent": USER_AGENT, **await self._credentials()}
         connect = self._limits.connect
         times = aiohttp.ClientTimeout(connect=2 * connect, sock_connect=connect, sock_read=silence)
-        url = self.server + with_query(resource.path(), query)
-        answer = await self._api.rest_client.request("GET", url, headers=headers, _request_timeout=times)
+        answer = await self._api.rest_client.request("GET", self.server + path, headers=headers, _request_timeout=times)
         response: aiohttp.ClientResponse = answer.response
         if response.status != HTTPStatus.OK:
-            raise error_for(f"watch {resource}", response.status, await response.read())
+            raise error_for(what, response.status, await response.read())
         return response
 
     async def _credentials(self) -> dict[str, str]:

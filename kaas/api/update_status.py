@@ -63,6 +63,8 @@ class UpdateStep(Model):
     """Why it is in that state, as one CamelCase word for programs."""
     message: str | None = Field(default=None, max_length=1024)
     """What it does, waits for or has found, for people."""
+    since: datetime | None = None
+    """Since when it is in that state for that reason (UTC)."""
     started: datetime | None = None
     """When it began (UTC)."""
     finished: datetime | None = None
@@ -154,6 +156,15 @@ class Stopped(Model):
     """Why, what was rolled back, and how to go on, for people."""
 
 
+class Retried(Model):
+    """A person has had a stopped update tried again."""
+
+    since: datetime
+    """When that was (UTC)."""
+    reason: str = Field(max_length=1024)
+    """Why, in their words: the value of the annotation `kaas.internal/update-retry`, which counts once."""
+
+
 class UpdateSummary(Model):
     """What is to be done about the Cluster's version, and what will be."""
 
@@ -199,5 +210,7 @@ class UpdateSummary(Model):
     """How the Cluster was before the update under way, or the last one."""
     stopped: Stopped | None = None
     """That the update has stopped, and why; left out while it has not."""
+    retried: Retried | None = None
+    """That the update goes on after it had stopped, since a person said so."""
     rollout: str | None = Field(default=None, max_length=253)
     """Rollout that decides when the Cluster's turn is; left out when none does."""

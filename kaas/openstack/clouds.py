@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from openstack.connection import Connection
 
-from kaas.openstack import power, questions, servers
+from kaas.openstack import placement, power, questions, servers
 from kaas.openstack.connection import Session
 from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind, Problem, classify, not_in_time
@@ -180,6 +180,10 @@ class CloudDirectory:
     async def server_fault(self, credentials: Credentials, server_id: str) -> ServerFault | None:
         """A server's status and fault in Nova's words; None when there is no such server. Raises CloudError."""
         return await self._within(credentials, lambda cloud, _: questions.server_fault(cloud, server_id))
+
+    async def hosts_with_room(self, credentials: Credentials, flavor: str, zone: str | None, wanted: int) -> int:
+        """Hosts that have room for one more server of a flavor, as `placement.hosts` counts them. Raises CloudError."""
+        return await self._within(credentials, lambda cloud, _: placement.hosts(cloud, flavor, zone, wanted))
 
     async def leftovers(self, credentials: Credentials) -> Leftovers:
         """What the project holds, counted. Raises CloudError."""

@@ -21,6 +21,7 @@ SERVICES = {
     "compute": "/compute/v2.1",
     "network": "/network",
     "image": "/image",
+    "placement": "/placement",
     "load-balancer": "/load-balancer",
     "block-storage": f"/volume/v3/{PROJECT}",
 }
@@ -113,6 +114,9 @@ class FakeCloud:
         if path in ("/identity/v3", "/compute/v2.1"):
             number = path.rpartition("/")[2]
             return 200, {"version": {**VERSION, "id": number, "links": [{"rel": "self", "href": f"{self.url}{path}/"}]}}
+        if path == "/placement":
+            own = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.39"}
+            return 200, {"versions": [{**own, "links": [{"rel": "self", "href": ""}]}]}
         place = "v2" if path == "/image" else "v2.0"
         return 200, {
             "versions": [{**VERSION, "id": "v2.0", "links": [{"rel": "self", "href": f"{self.url}{path}/{place}/"}]}]

@@ -11,13 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kaas.api.constants import GROUP, LABEL_POOL
+from kaas.api.constants import ANNOTATION_GPU, LABEL_POOL
 from kaas.api.site import GpuFacts
 
 Object = dict[str, Any]
-
-GPU_ANNOTATION = f"{GROUP}/gpu"
-"""On a MachineDeployment of the topology: the GPU facts that its nodes were made with, as JSON."""
 
 PoolFlavor = tuple[str, str]
 """Name of a pool and its flavor."""
@@ -54,11 +51,11 @@ class Holding:
 
 def gpu_annotation(facts: GpuFacts | None) -> dict[str, str]:
     """The annotation that remembers GPU facts; none for a pool without GPUs."""
-    return {GPU_ANNOTATION: json.dumps(facts.to_json(), sort_keys=True)} if facts else {}
+    return {ANNOTATION_GPU: json.dumps(facts.to_json(), sort_keys=True)} if facts else {}
 
 
 def _facts(annotations: Mapping[str, str]) -> GpuFacts | None:
-    found = annotations.get(GPU_ANNOTATION)
+    found = annotations.get(ANNOTATION_GPU)
     return GpuFacts.model_validate_json(found) if found else None
 
 

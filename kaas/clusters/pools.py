@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from kaas.api.cluster import NodePool, Taint
 from kaas.api.constants import GROUP, LABEL_POOL
+from kaas.api.pool_update import waits_before_drain
 from kaas.api.site import GpuFacts, Site
 from kaas.clusters.held import PoolFlavor
+from kaas.clusters.replacing import Rollout, drain_seconds, rollout_of
 
 GPU_TAINT_VALUE = "present"
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"  # as NVIDIA's GPU feature discovery sets it
@@ -26,7 +28,8 @@ CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
 class Deployment:
     """One MachineDeployment of the topology: a pool, or the part of a pool that is in one zone.
 
-    drain_seconds: how long a node of a GPU pool may drain; None for a pool without GPUs (the class decides).
+    drain_seconds: how long a node may drain; None where the class decides. rollout: how its machines are replaced, None
+    for Cluster API's own way. waits_before_drain: whether a machine that is to go waits until kaas has it drained.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Deployment:
     taints: tuple[Taint, ...]
     gpu: GpuFacts | None
     drain_seconds: int | None
+    rollout: Rollout | None
+    waits_before_drain: bool
 
     @property
     def node_labels(self) -> str:
@@ -96,7 +101,9 @@ def _of_pool(pool: NodePool, gpu: GpuFacts | None) -> Iterator[Deployment]:
             labels=_labels(pool, gpu),
             taints=_taints(pool, gpu),
             gpu=gpu,
-            drain_seconds=_drain_seconds(pool, gpu),
+            drain_seconds=drain_seconds(pool, gpus=gpu is not None),
+            rollout=rollout_of(pool, gpus=gpu is not None),
+            waits_before_drain=waits_before_drain(pool.update, gpus=gpu is not None),
         )
 
 
@@ -115,7 +122,3 @@ def _taints(pool: NodePool, gpu: GpuFacts | None) -> tuple[Taint, ...]:
     if not gpu or effect == "None" or any(t.key == gpu.resource for t in own):
         return own
     return (Taint(key=gpu.resource, value=GPU_TAINT_VALUE, effect=effect), *own)
-
-
-def _drain_seconds(pool: NodePool, gpu: GpuFacts | None) -> int | None:
-    return pool.gpu.drain_timeout_seconds if gpu else None

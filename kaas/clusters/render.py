@@ -35,6 +35,8 @@ CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
 SERVER_SECONDS = (1800, 300, 600)
 BOX_SECONDS = (3600, 900, 1800)
 
+BOX_DELETION_SECONDS = {"nodeVolumeDetachTimeoutSeconds": 300, "nodeDeletionTimeoutSeconds": 60}
+
 DEFER_UPGRADE = "topology.cluster.x-k8s.io/defer-upgrade"
 """Annotation of a MachineDeployment in the topology: Cluster API leaves it at the version that it has."""
 
@@ -155,12 +157,23 @@ def _deployment(part: Deployment, target: Target, *, held: bool) -> Object:
         "name": part.name,
         "replicas": part.replicas,
         "zone": part.zone,
-        "gpu": part.gpu is not None,
-        "drain_timeout": part.drain_seconds,
+        "rollout": part.rollout,
+        "deletion": _deletion(part),
         "machine_labels": {LABEL_POOL: part.pool},
-        "annotations": part.capacity | gpu_annotation(part.gpu) | ({DEFER_UPGRADE: ""} if held else {}),
+        "annotations": _annotations(part) | ({DEFER_UPGRADE: ""} if held else {}),
         "variables": _known(overrides.items(), target),
     }
+
+
+def _annotations(part: Deployment) -> dict[str, str]:
+    """What is said at the MachineDeployment, and by Cluster API at its Machines, those that are being deleted aside."""
+    return part.capacity | gpu_annotation(part.gpu)
+
+
+def _deletion(part: Deployment) -> Object | None:
+    """How a machine goes, where that differs from the class; a pool of boxes says all of it."""
+    drain = {} if part.drain_seconds is None else {"nodeDrainTimeoutSeconds": part.drain_seconds}
+    return {"order": "Oldest", **drain, **BOX_DELETION_SECONDS} if part.gpu else drain or None
 
 
 def _health_check(cluster: Cluster, site: Site, part: Deployment | None) -> Object:

@@ -80,7 +80,7 @@ def asked(cloud: FakeCloud) -> list[Query]:
     def candidates(query: Query) -> tuple[int, Any]:
         queries.append(query)
         roots = {"h1": "h1", "gpu-of-h1": "h1", "h2": "h2"}
-        requests = [{"allocations": {"h1": {}, "gpu-of-h1": {}}}, {"allocations": {"h2": {}}}]
+        requests: list[Any] = [{"allocations": {"h1": {}, "gpu-of-h1": {}}}, {"allocations": {"h2": {}}}]
         summaries = {name: {"root_provider_uuid": root} for name, root in roots.items()}
         return 200, {"allocation_requests": requests, "provider_summaries": summaries}
 

@@ -1,0 +1,153 @@
+"""What must hold of every update: found out from machines and calendars, without asking the planner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from kaas.updates.facts import Change
+from kaas.updates.run import FINISHED
+from tests.unit.updates.simulation.machines import Begun, Group
+from tests.unit.updates.simulation.member import Key, Member
+from tests.unit.updates.simulation.world import World
+
+REACTION: Final = timedelta(minutes=3)
+"""Within so long whoever has to react has done so, also one that was killed meanwhile."""
+MOST_SKEW: Final = 3
+"""Minors by which kubelets may be older than the control plane (Kubernetes version skew policy)."""
+BY_EVENT: Final = frozenset(
+    {"NotReady", "Paused", "RepairInFlight", "Preflight", "Stopped", "Updating", "Expired", "NotRunning"}
+)
+"""Reasons that end with an event, and need no time to look again."""
+
+
+@dataclass
+class Invariants:
+    """Watches a world. broken: what did not hold, with when and where."""
+
+    world: World
+    broken: list[str] = field(default_factory=list)
+    unwell: dict[Key, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.world.on_begin.append(self.began)
+        self.world.on_look.append(self.looked)
+
+    def holds(self) -> None:
+        """Raises AssertionError with all that did not hold."""
+        assert not self.broken, "\n".join(self.broken[:20])
+
+    def began(self, member: Member, begun: Begun) -> None:
+        """A machine is replaced."""
+        group = member.machines.control_plane if not begun.group else member.machines.pools[begun.group]
+        for words in (*self._when(member, begun), *self._how(member, group, begun)):
+            when = f"{begun.at:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)} {begun.group or 'control plane'}"
+            self.broken.append(f"{when} {begun.machine}: {words}")
+
+    # -- when -------------------------------------------------------------------------------------------------------
+
+    def _when(self, member: Member, begun: Begun) -> Iterator[str]:
+        if member.is_by_hand(begun.old.version, begun.new.version):
+            return
+        if not self._inside(member, begun) and not self._is_emergency(member, begun):
+            yield "begun outside of every maintenance window"
+        stopped = member.stopped
+        if stopped is not None and begun.at > stopped + REACTION and (member.acted or stopped) <= stopped:
+            yield f"begun although the update stopped at {stopped:%m-%d %H:%M}"
+
+    def _inside(self, member: Member, begun: Begun) -> bool:
+        """A control plane that has begun is brought to its end: it is not left half way."""
+        if not begun.group and begun.number > 1:
+            return True
+        earlier = (begun.at, begun.at - REACTION)
+        return any(member.calendar.open_at(change_of(begun), at) is not None for at in earlier)
+
+    def _is_emergency(self, member: Member, begun: Begun) -> bool:
+        if member.is_forced:
+            return True
+        machine_is_old = begun.aged and member.update.get("certificates") is not None
+        return machine_is_old and not begun.group
+
+    # -- how --------------------------------------------------------------------------------------------------------
+
+    def _how(self, member: Member, group: Group, begun: Begun) -> Iterator[str]:
+        plane = member.machines.control_plane
+        newest = max(m.made_of.version for m in plane.machines)
+        if begun.group:
+            yield from self._of_pool(member, group, begun)
+        elif begun.new.version.minor - begun.old.version.minor > 1:
+            yield f"{begun.old.version} to {begun.new.version}: more than one minor at once"
+        for pool in member.machines.pools.values():
+            for machine in pool.machines:
+                runs = machine.made_of.version
+                if newest.minor - runs.minor > MOST_SKEW or runs > newest:
+                    yield f"a forbidden skew: control plane {newest}, {pool.name} {runs}"
+        minors = {m.made_of.version.minor for g in member.machines.groups() for m in g.machines}
+        if len(minors) > 2 and not member.by_hand:
+            yield f"two minors at once: {sorted(minors)} run"
+
+    def _of_pool(self, member: Member, group: Group, begun: Begun) -> Iterator[str]:
+        plane, now = member.machines.control_plane, begun.at
+        is_ahead = plane.is_through(now) and plane.oldest(now) >= begun.new.version
+        if begun.new.version > begun.old.version and not is_ahead:
+            yield "begun before the control plane was through"
+        down = [m.name for m in group.unready(now) if m.name != begun.machine]
+        flying = member.trouble.repairs.get(group.name, 0)
+        since = member.trouble.repairs_since.get(group.name)
+        by_hand = member.is_by_hand(begun.old.version, begun.new.version)
+        if down or (flying and since is not None and since + REACTION < now and not by_hand):
+            yield f"beyond the budget of one: {', '.join(down) or 'a repair is in flight'}"
+
+    # -- at every look ----------------------------------------------------------------------------------------------
+
+    def looked(self, member: Member, again: float | None) -> None:
+        """The reconciler has looked."""
+        update, now = member.update, self.world.clock.time
+        problems = [*self._says_why(update, again), *self._rests(member)]
+        self.broken += [f"{now:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)}: {words}" for words in problems]
+        stopped = update.get("stopped")
+        if stopped is None:
+            member.stopped = None
+        elif member.stopped is None:
+            member.stopped = now
+
+    def _says_why(self, update: dict[str, object], again: float | None) -> Iterator[str]:
+        if not update.get("reason") or not update.get("message"):
+            yield "no reason is given"
+        waits = update.get("version") is not None and update.get("target") != update.get("version")
+        if waits and again is None and update.get("reason") not in BY_EVENT:
+            yield f"waits ({update.get('reason')}), and nobody knows until when"
+
+    def _rests(self, member: Member) -> Iterator[str]:
+        """A finished update leaves nothing behind. Whoever undoes it has a moment for that: two looks in a row."""
+        if not is_finished(member) or not (left := leftovers(member)):
+            self.unwell.pop(member.key, None)
+            return
+        since = self.unwell.setdefault(member.key, self.world.clock.time)
+        if since + REACTION < self.world.clock.time:
+            yield f"nothing is under way, and yet {left}"
+
+
+def change_of(begun: Begun) -> Change:
+    """The largest of what differs between two machines."""
+    if begun.old.version.minor != begun.new.version.minor:
+        return Change.MINOR
+    return Change.PATCH if begun.old.version != begun.new.version else Change.IMAGE
+
+
+def is_finished(member: Member) -> bool:
+    """Whether no update is under way, as the status says."""
+    steps = member.update.get("steps") or ()
+    last = next((s for s in steps if s["name"] == FINISHED), None)
+    return last["state"] in ("Done", "Skipped") if last else "hold" not in member.update
+
+
+def leftovers(member: Member) -> str:
+    """What an update that is through must not leave."""
+    paused = [p.name for p in member.machines.pools.values() if p.paused]
+    deferred = [p.name for p in member.machines.pools.values() if p.deferred]
+    waiting = list(member.update.get("waiting") or ())
+    found = (("paused", paused), ("deferred", deferred), ("waiting", waiting))
+    return "; ".join(f"{words}: {', '.join(names)}" for words, names in found if names)

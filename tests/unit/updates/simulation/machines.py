@@ -1,0 +1,164 @@
+"""Cluster API in small: the machines of one Cluster, replaced one by one as its controllers do it.
+
+The control plane goes first; a new version reaches a pool when the control plane has it, one pool after the other, in
+the order of the topology, but for pools whose update is deferred. A new image or class reaches all of them at once. A
+paused pool begins no machine; one that has begun comes up nevertheless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from kaas.api.versions import KubernetesVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Makings:
+    """What a machine is made of. revision: name of a ClusterClass."""
+
+    version: KubernetesVersion
+    image: str
+    revision: str
+
+
+@dataclass(slots=True)
+class Machine:
+    """One machine.
+
+    ready_at: when it is a Ready node; None when it never will be. before: what the one is made of that goes when it is
+    Ready, for a control plane has one more meanwhile.
+    """
+
+    name: str
+    made_of: Makings
+    made: datetime
+    ready_at: datetime | None
+    before: Makings | None = None
+
+    def is_ready(self, now: datetime) -> bool:
+        return self.ready_at is not None and self.ready_at <= now
+
+
+@dataclass(slots=True)
+class Group:
+    """Machines of one kind: a pool, or with an empty name the control plane. wanted: what new ones are made of."""
+
+    name: str
+    wanted: Makings
+    machines: list[Machine]
+    paused: bool = False
+    deferred: bool = False
+    made_after: datetime | None = None
+
+    def outdated(self) -> list[Machine]:
+        return [m for m in self.machines if not self._suits(m)]
+
+    def _suits(self, machine: Machine) -> bool:
+        return machine.made_of == self.wanted and (self.made_after is None or machine.made >= self.made_after)
+
+    def unready(self, now: datetime) -> list[Machine]:
+        return [m for m in self.machines if not m.is_ready(now)]
+
+    def is_through(self, now: datetime) -> bool:
+        return not self.outdated() and not self.unready(now)
+
+    def oldest(self, now: datetime) -> KubernetesVersion:
+        """The oldest version that one of its machines runs; those that go when another has come count."""
+        still = (m.before.version for m in self.machines if m.before and not m.is_ready(now))
+        return min((*still, *(m.made_of.version for m in self.machines)), default=self.wanted.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A machine that is replaced. why: what differs between the old one and the new one."""
+
+    at: datetime
+    group: str
+    machine: str
+    old: Makings
+    new: Makings
+    aged: bool
+    number: int
+
+
+TakesTime = Callable[[str, Makings], timedelta | None]
+"""How long it takes until the new machine of a group is Ready; None when it never is."""
+
+
+@dataclass(slots=True)
+class Machines:
+    """All machines of one Cluster."""
+
+    control_plane: Group
+    pools: dict[str, Group]
+    takes: TakesTime
+    wanted: Makings
+    on_begin: Callable[[Begun], None]
+    made: int = 0
+    _rolled: dict[str, int] = field(default_factory=dict)
+
+    def groups(self) -> Iterator[Group]:
+        yield self.control_plane
+        yield from self.pools.values()
+
+    def want(self, makings: Makings, deferred: Iterable[str], made_after: datetime | None) -> None:
+        """The topology is written."""
+        self.wanted = makings
+        self.control_plane.made_after = made_after
+        for name, pool in self.pools.items():
+            pool.deferred = name in deferred
+
+    def roll(self, now: datetime) -> None:
+        """One pass of the controllers."""
+        self._reach(now)
+        for group in self.groups():
+            if not group.paused:
+                self._replace_one(group, now)
+
+    def _reach(self, now: datetime) -> None:
+        """What is wanted reaches the control plane and the pools."""
+        plane, wanted = self.control_plane, self.wanted
+        rolling = [p for p in self.pools.values() if p.outdated() and p.wanted.version == plane.wanted.version]
+        if plane.wanted.version == wanted.version or (plane.is_through(now) and not rolling):
+            self._set(plane, wanted)
+        for pool in self.pools.values():
+            if pool.wanted.version == wanted.version:
+                self._set(pool, wanted)
+                continue
+            self._set(pool, Makings(pool.wanted.version, pool.wanted.image, wanted.revision))
+            if pool.deferred or not plane.is_through(now) or plane.wanted.version != wanted.version:
+                continue
+            if not any(p.wanted.version == wanted.version and not p.is_through(now) for p in self.pools.values()):
+                self._set(pool, wanted)
+
+    def _set(self, group: Group, wanted: Makings) -> None:
+        if group.wanted != wanted:
+            group.wanted = wanted
+            self._rolled[group.name] = 0
+
+    def _replace_one(self, group: Group, now: datetime) -> None:
+        outdated = group.outdated()
+        if not outdated or group.unready(now):
+            return
+        old, self.made = outdated[0], self.made + 1
+        number = self._rolled[group.name] = self._rolled.get(group.name, 0) + 1
+        takes = self.takes(group.name, group.wanted)
+        ready_at = None if takes is None else now + takes
+        before = None if group.name else old.made_of
+        new = Machine(f"{group.name or 'cp'}-{self.made}", group.wanted, now, ready_at, before)
+        group.machines[group.machines.index(old)] = new
+        aged = old.made_of == new.made_of
+        self.on_begin(Begun(now, group.name, new.name, old.made_of, new.made_of, aged, number))
+
+    def mend(self, now: datetime) -> None:
+        """Machines that never came are made anew."""
+        for group in self.groups():
+            for machine in group.machines:
+                if machine.ready_at is None and (takes := self.takes(group.name, group.wanted)) is not None:
+                    machine.made_of, machine.ready_at = group.wanted, now + takes
+
+    def next_ready(self, now: datetime) -> datetime | None:
+        times = (m.ready_at for g in self.groups() for m in g.machines if m.ready_at is not None and m.ready_at > now)
+        return min(times, default=None)

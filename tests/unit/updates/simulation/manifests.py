@@ -1,0 +1,157 @@
+"""Objects of the management cluster as the played controllers write them, as far as updates read them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from kaas.api.constants import LABEL_POOL
+from kaas.kube import resources
+from kaas.kube.objects import Object
+from kaas.kube.times import stamp
+from tests.unit.updates.simulation.machines import Group, Machine, Machines
+
+DEFER_UPGRADE = "topology.cluster.x-k8s.io/defer-upgrade"
+CERTIFICATES_LAST = timedelta(days=365)
+Key = tuple[str, str]
+
+
+def status_of(machines: Machines, ill: str, repairs: dict[str, int], before: Object, now: datetime) -> Object:
+    """What the clusters feature says in a Cluster's status, and the repairs feature of repairs under way."""
+    plane = machines.control_plane
+    ready, reason, message = _ready(machines, ill, now)
+    since = _since(before, "True" if ready else "False", now)
+    condition = {
+        "type": "Ready",
+        "status": "True" if ready else "False",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since,
+    }
+    pools = list(machines.pools.values())
+    found: Object = {
+        "phase": "Ready" if ready else ("Degraded" if ill else "Updating"),
+        "observedGeneration": 1,
+        "conditions": [condition],
+        "version": str(plane.oldest(now)),
+        "classRevision": machines.wanted.revision,
+        "controlPlane": {k: v for k, v in _counts(plane, now).items() if k != "available"},
+        "nodePools": [{"name": p.name, **_counts(p, now), "version": str(p.wanted.version)} for p in pools],
+        "nodes": {
+            "ready": sum(len(p.machines) - len(p.unready(now)) for p in pools),
+            "desired": sum(len(p.machines) for p in pools),
+        },
+    }
+    if flying := [{"name": name, "inFlight": count, "unhealthy": count} for name, count in repairs.items() if count]:
+        found["repair"] = {"unhealthy": len(flying), "inFlight": len(flying), "quarantined": 0, "pools": flying}
+    return found
+
+
+def _ready(machines: Machines, ill: str, now: datetime) -> tuple[bool, str, str]:
+    if ill:
+        return False, "Ill", ill
+    groups = list(machines.groups())
+    if never := [m.name for g in groups for m in g.machines if m.ready_at is None]:
+        return False, "MachinesNotReady", f"UpToDate: {never[0]}: cloud-init failed: the kubelet does not start"
+    if waiting := [g.name for g in groups if g.wanted.version != machines.wanted.version]:
+        return False, "MachineDeploymentsUpgradePending", f"UpToDate: {', '.join(waiting) or 'control plane'} waits"
+    if moving := [g.name or "control plane" for g in groups if not g.is_through(now)]:
+        return False, "RollingOut", f"UpToDate: machines that are not as the spec says: {', '.join(moving)}"
+    return True, "Ready", ""
+
+
+def _since(before: Object, status: str, now: datetime) -> str | None:
+    known = next((c for c in before.get("conditions") or () if c["type"] == "Ready"), None)
+    return known["lastTransitionTime"] if known and known["status"] == status else stamp(now)
+
+
+def _counts(group: Group, now: datetime) -> dict[str, int]:
+    ready = len(group.machines) - len(group.unready(now))
+    new = len(group.machines) - len(group.outdated())
+    return {"replicas": len(group.machines), "ready": ready, "upToDate": new, "available": ready}
+
+
+def deployment(key: Key, group: Group, now: datetime) -> Object:
+    """The MachineDeployment of a pool."""
+    counts = _counts(group, now)
+    spec: Object = {
+        "clusterName": key[1],
+        "replicas": len(group.machines),
+        "template": {"metadata": {"labels": {LABEL_POOL: group.name}}, "spec": _machine_spec(key, group)},
+    }
+    if group.paused:
+        spec["paused"] = True
+    labels = {
+        resources.CLUSTER_NAME_LABEL: key[1],
+        resources.TOPOLOGY_DEPLOYMENT_LABEL: group.name,
+        LABEL_POOL: group.name,
+        "topology.cluster.x-k8s.io/owned": "",
+    }
+    status = {
+        "replicas": counts["replicas"],
+        "readyReplicas": counts["ready"],
+        "upToDateReplicas": counts["upToDate"],
+        "availableReplicas": counts["available"],
+        "observedGeneration": 1,
+    }
+    meta = {
+        "name": f"{key[1]}-{group.name}",
+        "namespace": key[0],
+        "uid": f"md-{key[1]}-{group.name}",
+        "labels": labels,
+        "annotations": {DEFER_UPGRADE: ""} if group.deferred else {},
+        "generation": 1,
+    }
+    return _object(resources.MACHINE_DEPLOYMENT, meta, spec, status)
+
+
+def _machine_spec(key: Key, group: Group) -> Object:
+    made = group.wanted
+    return {
+        "clusterName": key[1],
+        "version": str(made.version),
+        "infrastructureRef": {"kind": "DevMachineTemplate", "name": f"{group.name}-{made.image}-{made.revision}"},
+    }
+
+
+def machine(key: Key, group: Group, made: Machine, now: datetime) -> Object:
+    """One Machine; those of the control plane have certificates that end."""
+    labels = {resources.CLUSTER_NAME_LABEL: key[1]}
+    labels |= {LABEL_POOL: group.name} if group.name else {resources.CONTROL_PLANE_LABEL: ""}
+    meta = {
+        "name": f"{key[1]}-{made.name}",
+        "namespace": key[0],
+        "uid": f"m-{key[1]}-{made.name}",
+        "labels": labels,
+        "creationTimestamp": stamp(made.made),
+    }
+    ready = made.is_ready(now)
+    condition = {"type": "Ready", "status": "True" if ready else "False", "reason": "Because", "message": ""}
+    status: Object = {"phase": "Running" if ready else "Provisioning", "conditions": [condition]}
+    if not group.name:
+        status["certificatesExpiryDate"] = stamp(made.made + CERTIFICATES_LAST)
+    spec = {"clusterName": key[1], "version": str(made.made_of.version)}
+    return _object(resources.MACHINE, meta, spec, status)
+
+
+def control_plane(key: Key, group: Group, now: datetime) -> Object:
+    """The KubeadmControlPlane."""
+    counts = _counts(group, now)
+    meta = {
+        "name": f"{key[1]}-cp",
+        "namespace": key[0],
+        "uid": f"kcp-{key[1]}",
+        "labels": {resources.CLUSTER_NAME_LABEL: key[1]},
+        "generation": 1,
+    }
+    status = {
+        "replicas": counts["replicas"],
+        "readyReplicas": counts["ready"],
+        "upToDateReplicas": counts["upToDate"],
+        "version": str(group.oldest(now)),
+    }
+    spec = {"replicas": len(group.machines), "version": str(group.wanted.version)}
+    return _object(resources.KUBEADM_CONTROL_PLANE, meta, spec, status)
+
+
+def _object(kind: resources.Resource, meta: Object, spec: Object, status: Object) -> Object:
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec, "status": status}

@@ -1,0 +1,327 @@
+"""A management cluster in virtual time: the real reconciler of updates, and played controllers around it.
+
+Nothing is polled: whoever has a reason to look does so, in random order where there is chance, at once where there is
+none. The reconciler is looked at again when it said so, and when what it watches has changed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+from unittest.mock import patch
+
+from prometheus_client import CollectorRegistry
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import API_VERSION
+from kaas.api.parsed import Parsed
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.api.versions import KubernetesVersion
+from kaas.clusters.target import ReleaseMissingError, choose_version
+from kaas.kube import resources
+from kaas.kube.objects import Object
+from kaas.kube.ports import EventType
+from kaas.runtime.index import Index
+from kaas.updates import layers, reconciler
+from kaas.updates.metrics import UpdateMetrics
+from kaas.updates.reconciler import Office, UpdateReconciler
+from kaas.updates.watched import concern
+from tests.unit.updates.simulation import manifests
+from tests.unit.updates.simulation.machines import Begun, Makings
+from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
+from tests.unit.updates.subjects import NOW
+
+LOOK, TELL, RENDER, ROLL = "look", "tell", "render", "roll"
+RESTART: Final = timedelta(seconds=15)
+CLUSTER_KIND: Final = {"apiVersion": API_VERSION, "kind": "Cluster"}
+Watcher = Callable[[Member, Begun], None]
+T = TypeVar("T")
+
+
+class KilledError(BaseException):
+    """The controller dies here."""
+
+
+@dataclass
+class Clock:
+    """A time of day that moves when it is told to."""
+
+    time: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@dataclass
+class World:
+    """All Clusters of one Site. random: None for everything at once and in order."""
+
+    site: Object
+    random: Random | None = None
+    clock: Clock = field(default_factory=Clock)
+    members: dict[Key, Member] = field(default_factory=dict)
+    on_begin: list[Watcher] = field(default_factory=list)
+    on_look: list[Callable[[Member, float | None], None]] = field(default_factory=list)
+    kills: Callable[[str], bool] = lambda _write: False
+    writes: int = 0
+    looks: int = 0
+    killed: int = 0
+
+    def __post_init__(self) -> None:
+        self.index = Index()
+        self.parsed = Parsed()
+        self.concerns: dict[Key, Any] = {}
+        self._queue: list[tuple[datetime, float, int, Any, str]] = []
+        self._due: dict[tuple[Any, str], datetime] = {}
+        self._count = 0
+        self._releases: list[Release] = []
+        self._parts: dict[tuple[Key, str], Any] = {}
+        self.put(self.site)
+        self.start()
+
+    # -- the controller ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """A new controller, which remembers nothing."""
+        metrics = UpdateMetrics(CollectorRegistry())
+        self.reconciler = UpdateReconciler(Office(self.index, self, self.clock, self, metrics, self.parsed))
+
+    def _maybe_die(self, write: str) -> None:
+        if self.kills(write):
+            raise KilledError(write)
+
+    async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        member = self._of(obj)
+        self._maybe_die(f"before status of {member.key[1]}")
+        self.writes += 1
+        before = member.update
+        member.said[manager] = obj["status"]
+        self._show(member)
+        if member.update != before:
+            self._note_steps(member, before)
+            self.soon(member.key, RENDER)
+        self._maybe_die(f"after status of {member.key[1]}")
+        return obj
+
+    async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
+        self._maybe_die(f"before event {reason}")
+        member = self.members.get((about["metadata"].get("namespace") or "", about["metadata"]["name"]))
+        if member:
+            self.note(member, f"{reason}: {message}")
+        return True
+
+    def _of(self, obj: Object) -> Member:
+        return self.members[(obj["metadata"]["namespace"], obj["metadata"]["name"])]
+
+    # -- objects ----------------------------------------------------------------------------------------------------
+
+    def put(self, obj: Object) -> None:
+        """Others, or we, change an object; the watch shows it."""
+        self._count += 1
+        obj["metadata"] = {**obj["metadata"], "resourceVersion": str(self._count)}
+        self.index.put(obj)
+
+    def releases(self) -> list[Release]:
+        if not self._releases:
+            self._releases += [self.parsed(Release.model_validate, r) for r in self.index.list(resources.RELEASE)]
+        return self._releases
+
+    def release(self, raw: Object) -> None:
+        """A Release is added or changed: everyone looks."""
+        self.put(raw)
+        self._releases.clear()
+        for key in self.members:
+            self.soon(key, LOOK)
+
+    def add(self, raw: Object, running: str, *, made: datetime = NOW - timedelta(days=30)) -> Member:
+        """A Cluster that runs, made by `raw`."""
+        key, version = (raw["metadata"]["namespace"], raw["metadata"]["name"]), KubernetesVersion.parse(running)
+        makings = Makings(version, f"image-{running}", "class-1")
+        machines = machines_of(raw["spec"], makings, made)
+        member = Member(key, raw["spec"], machines, self._calendar(raw), dict(raw["metadata"].get("annotations") or {}))
+        member.labels, member.uid = dict(raw["metadata"].get("labels") or {}), raw["metadata"]["uid"]
+        member.images[version] = makings.image
+        machines.takes = lambda group, wanted: self._takes(member, group, wanted)
+        machines.on_begin = lambda begun: self._began(member, begun)
+        self.members[key] = member
+        self._tell(member)
+        self._show_parts(member)
+        self.soon(key, LOOK)
+        return member
+
+    def changed(self, member: Member) -> None:
+        """A person has changed the Cluster."""
+        member.calendar = self._calendar(member.raw(CLUSTER_KIND))
+        self._show(member)
+        self.soon(member.key, RENDER)
+
+    def _calendar(self, raw: Object) -> Any:
+        site = self.parsed(Site.model_validate, self.site)
+        return layers.calendar(model(raw), None, site)[0]
+
+    def _show(self, member: Member) -> None:
+        """The Cluster as it is now; whoever it concerns looks at it."""
+        raw = member.raw(CLUSTER_KIND)
+        self.put(raw)
+        concerns = concern(raw)
+        if concerns != self.concerns.get(member.key):
+            self.concerns[member.key] = concerns
+            self.soon(member.key, LOOK)
+
+    def _show_parts(self, member: Member) -> None:
+        now = self.clock.time
+        for name, pool in member.machines.pools.items():
+            ready = len(pool.unready(now))
+            seen = (pool.wanted, pool.paused, pool.deferred, len(pool.machines), len(pool.outdated()), ready)
+            if self._parts.get((member.key, name)) != seen:
+                self._parts[(member.key, name)] = seen
+                self.put(manifests.deployment(member.key, pool, now))
+                self.soon(member.key, LOOK)
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def soon(self, key: Any, what: str, after: timedelta = timedelta()) -> None:
+        """Somebody has a reason to look."""
+        delay = timedelta(seconds=self.random.randint(0, 20)) if self.random and not after else after
+        self.at(self.clock.time + delay, key, what)
+
+    def at(self, time: datetime, key: Any, what: str) -> None:
+        known = self._due.get((key, what))
+        if known is not None and known <= time:
+            return
+        self._due[(key, what)] = time
+        self._count += 1
+        chance = self.random.random() if self.random else 0.0
+        heapq.heappush(self._queue, (time, chance, self._count, key, what))
+
+    def call(self, time: datetime, do: Callable[[], None]) -> None:
+        """Something happens at a time."""
+        self.at(time, do, "call")
+
+    def run(self, until: datetime) -> None:
+        """Everything that happens before a time."""
+        with patch.object(reconciler, "LONGEST", FOREVER.total_seconds()):
+            while self._queue and self._queue[0][0] < until:
+                time, _, _, key, what = heapq.heappop(self._queue)
+                if self._due.get((key, what)) == time:
+                    del self._due[(key, what)]
+                    self.clock.time = max(time, self.clock.time)
+                    self._do(key, what)
+        self.clock.time = max(until, self.clock.time)
+
+    def _do(self, key: Any, what: str) -> None:
+        if what == "call":
+            key()
+            return
+        member = self.members[key]
+        {LOOK: self._look, TELL: self._tell, RENDER: self._render, ROLL: self._roll}[what](member)
+
+    # -- who acts ---------------------------------------------------------------------------------------------------
+
+    def _look(self, member: Member) -> None:
+        """The real reconciler."""
+        self.looks += 1
+        try:
+            again = finished(self.reconciler.reconcile(member.key))
+        except KilledError:
+            self.killed += 1
+            self.start()
+            for key in self.members:
+                self.soon(key, LOOK, RESTART)
+            return
+        if again is not None and again < FOREVER.total_seconds():
+            self.at(self.clock.time + timedelta(seconds=max(again, 1.0)), member.key, LOOK)
+        for watcher in self.on_look:
+            watcher(member, again)
+
+    def _tell(self, member: Member) -> None:
+        """The clusters feature says how the Cluster is."""
+        trouble = member.trouble
+        now = self.clock.time
+        told = manifests.status_of(member.machines, trouble.ill, trouble.repairs, member.played, now)
+        if told != member.played:
+            member.played = told
+            self._show(member)
+
+    def _render(self, member: Member) -> None:
+        """The clusters feature writes the topology."""
+        raw = self.index.get(resources.CLUSTER, *member.key)
+        assert raw is not None
+        cluster = self.parsed(Cluster.model_validate, raw)
+        machines, update = member.machines, cluster.status.update if cluster.status else None
+        try:
+            chosen = choose_version(cluster, self.releases(), str(machines.wanted.version), self.clock.time)
+        except ReleaseMissingError:
+            return
+        version = KubernetesVersion.parse(chosen)
+        image, revision = member.images.get(version), machines.wanted.revision
+        follows = update is not None and update.target == chosen
+        if update is not None and follows:
+            image, revision = update.image or image, update.class_revision or revision
+        member.images[version] = image = image or f"image-{chosen}"
+        deferred = self._deferred(member, version) if follows else ()
+        machines.want(Makings(version, image, revision), deferred, update.certificates if update else None)
+        self._show_parts(member)
+        self.soon(member.key, ROLL)
+        self.soon(member.key, TELL)
+
+    def _deferred(self, member: Member, version: KubernetesVersion) -> Iterable[str]:
+        behind = [p.name for p in member.machines.pools.values() if p.wanted.version != version]
+        update = member.update
+        return [n for n in behind if n in update.get("waiting", ()) or "hold" in update]
+
+    def _roll(self, member: Member) -> None:
+        """Cluster API's controllers."""
+        now = self.clock.time
+        member.machines.roll(now)
+        ready = member.machines.next_ready(now)
+        if ready is not None:
+            self.at(ready, member.key, ROLL)
+        self._show_parts(member)
+        self.soon(member.key, TELL)
+
+    def _takes(self, member: Member, group: str, _: Makings) -> timedelta | None:
+        if group in member.trouble.never_joins:
+            return None
+        return timedelta(minutes=self.random.randint(3, 25) if self.random else 6)
+
+    # -- what is noted ----------------------------------------------------------------------------------------------
+
+    def _began(self, member: Member, begun: Begun) -> None:
+        member.begun.append(begun)
+        self.note(member, f"  machine {begun.machine} begins: {_difference(begun)}")
+        for watcher in self.on_begin:
+            watcher(member, begun)
+
+    def note(self, member: Member, words: str) -> None:
+        """A line of what happened."""
+        member.log.append(f"{self.clock.time:%a %m-%d %H:%M:%S} {words}")
+
+    def _note_steps(self, member: Member, before: Object) -> None:
+        known = {s["name"]: s["state"] for s in before.get("steps") or ()}
+        for step in member.update.get("steps") or ():
+            if known.get(step["name"]) != step["state"] and (known or step["state"] != "Pending"):
+                why = f": {step['message']}" if step.get("message") and step["state"] in ("Held", "Failed") else ""
+                self.note(member, f"  step {step['name']} {step['state']}{why}")
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine that waits for nothing returns."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise AssertionError("it waits for something that never comes")
+
+
+def _difference(begun: Begun) -> str:
+    old, new = begun.old, begun.new
+    pairs = ((old.version, new.version), (old.image, new.image), (old.revision, new.revision))
+    return ", ".join(f"{a} to {b}" for a, b in pairs if a != b) or "certificates"

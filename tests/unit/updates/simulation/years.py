@@ -1,0 +1,89 @@
+"""Random fleets: Releases that come and expire, Clusters with windows, exclusions and wishes of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from kaas.api.versions import KubernetesVersion
+from kaas.kube.objects import Object
+from tests.unit.updates.simulation.world import World
+from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
+
+ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
+RULES = ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=DAILY")
+MINORS = (34, 35, 36, 37)
+
+
+def a_fleet(random: Random, clusters: int) -> World:
+    """Some Clusters, half of whose Releases are there from the beginning."""
+    world = World(raw_site(), random=random)
+    raw = _releases(random)
+    for obj in raw:
+        if random.random() < 0.5:
+            world.put(obj)
+        else:
+            date = datetime.fromisoformat(obj["spec"]["channels"]["rapid"]) - timedelta(days=random.randint(0, 20))
+            world.call(max(date, NOW), partial(world.release, obj))
+    known = sorted(KubernetesVersion.parse(r.spec.version) for r in world.releases())
+    for number in range(clusters):
+        running = random.choice(known)
+        world.add(_cluster(random, number, running), str(running))
+    return world
+
+
+def _releases(random: Random) -> list[Object]:
+    found = []
+    for minor in MINORS:
+        date = NOW + timedelta(days=random.randint(-300, 150))
+        for patch in range(random.randint(1, 6)):
+            rapid = date
+            regular = rapid + timedelta(days=random.randint(0, 20))
+            stable = regular + timedelta(days=random.randint(0, 40))
+            raw = raw_release(f"v1.{minor}.{patch}", None)
+            raw["spec"]["channels"] = {"rapid": text(rapid), "regular": text(regular), "stable": text(stable)}
+            ends = stable + timedelta(days=random.randint(30, 300))
+            if random.random() < 0.3:
+                raw["spec"]["expires"] = text(ends)
+            found.append(raw)
+            date += timedelta(days=random.randint(15, 60))
+    return found
+
+
+def _maintenance(random: Random) -> Object:
+    windows = [
+        {
+            "recurrence": random.choice(RULES),
+            "start": f"{random.randint(0, 23):02}:{random.choice((0, 30)):02}",
+            "durationMinutes": random.choice((30, 60, 240, 1440)),
+            "timeZone": random.choice(ZONES),
+        }
+        for _ in range(random.randint(0, 2))
+    ]
+    exclusions = []
+    for _ in range(random.randint(0, 3)):
+        start = NOW + timedelta(hours=random.randint(0, 24 * 280))
+        end = start + timedelta(hours=random.choice((1, 30, 24 * 14, 24 * 60)))
+        scope = random.choice(("All", "Minor", "Nodes"))
+        exclusions.append({"from": text(start), "until": text(end), "scope": scope, "reason": "because"})
+    return {"windows": windows, "exclusions": exclusions}
+
+
+def _cluster(random: Random, number: int, running: KubernetesVersion) -> Object:
+    pinned = random.random() < 0.2
+    kubernetes = random.choice(("Patch", "None") if pinned else ("Patch", "Minor", "Minor", "Minor"))
+    updates: dict[str, Any] = {"channel": random.choice(("Rapid", "Regular", "Stable")), "kubernetes": kubernetes}
+    asked = str(running) if pinned else f"1.{running.minor}"
+    raw = raw_cluster(asked, name=f"c-{number}", updates=updates, maintenance=_maintenance(random))
+    raw["metadata"]["uid"] = f"{random.getrandbits(64):016x}"
+    raw["spec"]["controlPlane"]["replicas"] = random.choice((1, 3))
+    pools = random.sample(("cpu", "big", "dgx"), random.randint(0, 3))
+    raw["spec"]["nodePools"] = [{"name": p, "flavor": "cpu-4", "replicas": random.randint(0, 4)} for p in pools]
+    raw["status"] = None
+    return raw
+
+
+def text(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

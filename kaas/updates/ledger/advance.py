@@ -1,0 +1,240 @@
+"""How the ledger of an update goes on. Pure and idempotent: what was said before and what is seen decide, nothing else.
+
+A step ends, and the next one begins, in the same look; so a controller that is killed at any time finds where it was
+in what was written last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY
+from kaas.api.update_status import Hold, Retried, Stopped, UpdateStep, UpdateSummary
+from kaas.updates.ledger.seen import Part, Seen
+from kaas.updates.ledger.steps import THROUGH, Steps, pool_of, pools_behind, told, unfinished
+from kaas.updates.ledger.stuck import stuck
+from kaas.updates.run import ADD_ONS, CONTROL_PLANE, FINISHED, VERIFICATION
+
+SETTLING: Final = timedelta(seconds=5)
+"""Cluster API counts machines as up to date until it looks at them, a moment after a change."""
+POLL: Final = timedelta(seconds=10)
+LOOK: Final = timedelta(minutes=1)
+"""Until a step under way is looked at again without an event: its machines may be late."""
+
+WINDOW: Final = "OutsideMaintenance"
+REPLACING: Final = "Replacing"
+VERIFYING: Final = "Verifying"
+BY_HAND: Final = "WaitsForPerson"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was said of an update before. retried: the last time that a person had it go on."""
+
+    steps: Steps
+    stopped: Stopped | None = None
+    retried: Retried | None = None
+    hold: Hold | None = None
+
+    @classmethod
+    def of(cls, said: UpdateSummary) -> Ledger:
+        """As the status has it."""
+        return cls(said.steps, said.stopped, said.retried, said.hold)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is an update that is not through; one that has stopped is not."""
+        return unfinished(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is to be said now, and done.
+
+    waiting: pools of which no further machine may be begun. wants: the step after which the Cluster is to be looked at;
+    its verdict is given to `advance` again. until: when it is to be looked at again without an event.
+    """
+
+    ledger: Ledger
+    waiting: tuple[str, ...] = ()
+    wants: str | None = None
+    until: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the update is through, or was called off."""
+        return not self.ledger.under_way
+
+
+def advance(ledger: Ledger, seen: Seen, now: datetime) -> Progress:
+    """The ledger as far as it has come."""
+    if not ledger.under_way:
+        return Progress(replace(ledger, hold=None))
+    if seen.surpassed:
+        return Progress(Ledger(tuple(_called_off(ledger.steps, seen.surpassed, now)), retried=ledger.retried))
+    ledger = _tried_again(ledger, seen.retry, now)
+    if ledger.stopped is None:
+        steps = _moved_on(ledger.steps, seen, now)
+        ledger = replace(ledger, steps=steps, stopped=_stop(steps, now))
+    ledger = replace(ledger, hold=_hold(ledger, seen, now))
+    return Progress(ledger, waiting_of(ledger), _wanted(ledger, now), _until(ledger, seen, now))
+
+
+def waiting_of(ledger: Ledger) -> tuple[str, ...]:
+    """Pools of which no further machine may be begun: all that are behind, but for the one that is under way."""
+    under_way = {pool_of(s) for s in ledger.steps if s.state == "Running"} if ledger.stopped is None else set()
+    return tuple(p for p in pools_behind(ledger.steps) if p not in under_way)
+
+
+# --- from step to step --------------------------------------------------------------------------------------------
+
+
+def _moved_on(steps: Steps, seen: Seen, now: datetime) -> Steps:
+    found: list[UpdateStep] = list(steps)
+    for place, step in enumerate(steps):
+        if step.state in THROUGH or (pool_of(step) is None and not _reached(found[:place])):
+            continue
+        found[place] = new = _next(step, seen, now)
+        if new.state not in THROUGH and new.reason != BY_HAND:
+            break
+    return tuple(found)
+
+
+def _reached(before: Sequence[UpdateStep]) -> bool:
+    """Whether everything before a step is through: what a pool waits for by hand does not keep others waiting."""
+    return all(s.state in THROUGH for s in before)
+
+
+def _next(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:
+    pool = pool_of(step)
+    if pool is not None:
+        return _pool(step, pool, seen, now)
+    if step.name == CONTROL_PLANE:
+        return _machines(step, seen.control_plane, seen, now)
+    if step.name == ADD_ONS:
+        return told(step, "Skipped", "NothingToDo", "no add-on of the Cluster has another version to go to", now)
+    if step.name == VERIFICATION:
+        return _verified(step, seen, now)
+    return told(step, "Done", FINISHED, f"the Cluster runs {seen.target}", now)
+
+
+def _pool(step: UpdateStep, pool: str, seen: Seen, now: datetime) -> UpdateStep:
+    part = seen.pools.get(pool)
+    if part is None:
+        return told(step, "Skipped", "PoolGone", f"the spec has no pool {pool} any more", now)
+    if not part.through and (held := _held(step, pool, part, seen)) is not None:
+        return told(step, "Held", *held, now)
+    return _machines(step, part, seen, now)
+
+
+def _held(step: UpdateStep, pool: str, part: Part, seen: Seen) -> tuple[str, str] | None:
+    """Why no machine of a pool is begun now; None when the next may be."""
+    return next(_obstacles(step, pool, part, seen), None)
+
+
+def _obstacles(step: UpdateStep, pool: str, part: Part, seen: Seen) -> Iterator[tuple[str, str]]:
+    if seen.paused:
+        yield "Paused", seen.paused
+    if part.manual and not seen.may_go(pool):
+        yield BY_HAND, f"pool {pool} is Manual: name it in the annotation {ANNOTATION_UPDATE_POOLS} of the Cluster"
+    if not seen.window.open:
+        until = seen.window.changes
+        when = f"it goes on {until:%Y-%m-%d %H:%M} UTC" if until else "no window is in sight: change spec.maintenance"
+        yield WINDOW, f"the maintenance window is closed: no machine is begun; {when}"
+    if part.repairs:
+        yield "RepairInFlight", f"{part.repairs} of its machines under repair: updates and repairs draw on one budget"
+    if step.started is None and part.well < part.desired:
+        trouble = f": {part.trouble}" if part.trouble else ""
+        yield "MachinesNotReady", f"{part.well} of {part.desired} machines work; it begins when all do{trouble}"
+
+
+def _machines(step: UpdateStep, part: Part, seen: Seen, now: datetime) -> UpdateStep:
+    """A step that replaces machines, and ends when the Cluster is found well with the new ones."""
+    if part.through:
+        return _verified(step, seen, now)
+    going_on = told(step, "Running", REPLACING, _counted(part), now)
+    late = stuck(part, going_on.since or now, now)
+    return told(step, "Failed", *late, now) if late else going_on
+
+
+def _counted(part: Part) -> str:
+    if not part.handed:
+        return "what it is brought to is being handed to Cluster API"
+    old = f", {gone} more are there" if (gone := part.machines - part.new) > 0 else ""
+    return f"{part.ready} of {part.desired} machines are new and work{old}"
+
+
+def _verified(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:
+    name, verdict = seen.verdict or ("", None)
+    if name != step.name or verdict is None:
+        said = step.message if step.reason == VERIFYING and step.message else "the Cluster is looked at"
+        return told(step, "Running", VERIFYING, said, now)
+    if verdict.passed is None:
+        return told(step, "Running", VERIFYING, verdict.message, now)
+    if verdict.passed:
+        return told(step, "Done", "Verified", verdict.message, now)
+    unhealthy = ", ".join(verdict.unhealthy)
+    return told(step, "Failed", "VerificationFailed", f"{unhealthy}: {verdict.message}".lstrip(": "), now)
+
+
+# --- stopping, and going on ---------------------------------------------------------------------------------------
+
+
+def _stop(steps: Steps, now: datetime) -> Stopped | None:
+    failed = next((s for s in steps if s.state == "Failed"), None)
+    if failed is None:
+        return None
+    way_out = (
+        f"nothing further is begun; when it is put right, set the annotation {ANNOTATION_UPDATE_RETRY} of the Cluster "
+        "to the reason why it may go on"
+    )
+    words = f"{(failed.message or '')[: 1000 - len(way_out)]}; {way_out}"
+    return Stopped(since=now, step=failed.name, reason=failed.reason or "Failed", message=words)
+
+
+def _tried_again(ledger: Ledger, retry: str, now: datetime) -> Ledger:
+    """The same reason counts once: it stays where a person has written it."""
+    served = ledger.retried is not None and ledger.retried.reason == retry
+    if ledger.stopped is None or not retry or served:
+        return ledger
+    words = f"tried again: {retry}"
+    steps = (told(s, "Running", "Retried", words, now) if s.state == "Failed" else s for s in ledger.steps)
+    return replace(ledger, steps=tuple(steps), stopped=None, retried=Retried(since=now, reason=retry))
+
+
+def _called_off(steps: Steps, why: str, now: datetime) -> Iterator[UpdateStep]:
+    for step in steps:
+        yield step if step.state in THROUGH else told(step, "Skipped", "CalledOff", why, now)
+
+
+def _hold(ledger: Ledger, seen: Seen, now: datetime) -> Hold | None:
+    held = [pool_of(s) for s in ledger.steps if (s.state, s.reason) == ("Held", WINDOW)]
+    if not held or ledger.stopped is not None:
+        return None
+    until = seen.window.changes
+    when = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "for no window is in sight"
+    names = ", ".join(pools_behind(ledger.steps))
+    words = f"the maintenance window closed before the update to {seen.target} was through: pool {names} waits {when}"
+    return Hold(since=ledger.hold.since if ledger.hold else now, until=until, message=words[:1024])
+
+
+# --- what comes next ----------------------------------------------------------------------------------------------
+
+
+def _wanted(ledger: Ledger, now: datetime) -> str | None:
+    verifying = next((s for s in ledger.steps if (s.state, s.reason) == ("Running", VERIFYING)), None)
+    if verifying is None or verifying.since is None or ledger.stopped is not None:
+        return None
+    return verifying.name if now >= verifying.since + SETTLING else None
+
+
+def _until(ledger: Ledger, seen: Seen, now: datetime) -> datetime | None:
+    if not ledger.under_way or ledger.stopped is not None:
+        return None
+    running = [s for s in ledger.steps if s.state == "Running"]
+    looks = [(s.since or now) + SETTLING if s.reason == VERIFYING else now + LOOK for s in running]
+    looks = [t if t > now else now + POLL for t in looks]
+    return min([*looks, *([seen.window.changes] if seen.window.changes else [])], default=None)

@@ -1,0 +1,79 @@
+"""What the ledger of an update is moved on by: how the Cluster's machines are, and what people and the clock say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from kaas.updates.run import Verdict
+
+ALL_POOLS = "*"
+"""Stands for every pool where a person names those that may be updated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The machines of the control plane or of one pool, counted.
+
+    desired: how many the spec asks for. machines: how many there are, those on their way out too. new: how many are as
+    the update wants them. ready: of the new ones, how many work. well: of all, how many work. handed: whether what the
+    update wants has reached those that make machines; until then the counts mean nothing. moved: when a machine was
+    made last. coming: since when the oldest machine that has not joined yet is made. going: since when the one that
+    takes longest to go is on its way out. repairs: how many are under repair. startup, drain: how long a machine may
+    take to join, and to be emptied; drain None means for ever. trouble: why machines are not well, in the deepest words
+    there are.
+    """
+
+    desired: int
+    machines: int
+    new: int
+    ready: int
+    well: int
+    handed: bool = True
+    moved: datetime | None = None
+    coming: datetime | None = None
+    going: datetime | None = None
+    repairs: int = 0
+    startup: timedelta = timedelta(minutes=30)
+    drain: timedelta | None = timedelta(minutes=10)
+    manual: bool = False
+    trouble: str = ""
+
+    @property
+    def through(self) -> bool:
+        """Whether every machine is as the update wants it and works, and the old ones are gone."""
+        return self.handed and self.new >= self.desired and self.machines <= self.desired <= self.ready
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whether machines may be replaced now, and when that becomes another answer by the clock alone."""
+
+    open: bool
+    changes: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that moves the ledger on.
+
+    target: the version that the update goes to, for people. pools: by name; one that has left the spec is not there.
+    paused: why a person wants nothing begun. released: pools with the strategy Manual that may go now, or `*`. retry:
+    why a person has a stopped update go on. surpassed: why the update is not wanted any more. verdict: what came of
+    looking at the Cluster after a step, by its name.
+    """
+
+    target: str
+    control_plane: Part
+    pools: Mapping[str, Part] = field(default_factory=dict)
+    window: Window = Window(True)
+    paused: str = ""
+    released: frozenset[str] = frozenset()
+    retry: str = ""
+    surpassed: str = ""
+    verdict: tuple[str, Verdict] | None = None
+
+    def may_go(self, pool: str) -> bool:
+        """Whether a person has let go of a pool with the strategy Manual."""
+        return pool in self.released or ALL_POOLS in self.released

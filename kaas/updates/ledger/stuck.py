@@ -1,0 +1,40 @@
+"""When machines take longer than they are given: then the update stops, with the deepest cause there is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from kaas.updates.ledger.seen import Part
+
+MARGIN: Final = timedelta(minutes=5)
+"""Beside the time that a health check gives a machine to join: it has the first word."""
+LEAVING: Final = timedelta(minutes=30)
+"""What a machine may take to go beside its drain: volumes are let go (5 minutes), the server is deleted."""
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def stuck(part: Part, since: datetime, now: datetime) -> tuple[str, str] | None:
+    """Reason and words when machines do not come or go in their time; None while they may.
+
+    since: when the step began, or went on after it was held: no time before that counts against it.
+    """
+    reason, words = next(_stuck(part, since, now), ("", ""))
+    if not reason:
+        return None
+    return reason, words + (f": {part.trouble}" if part.trouble else "")
+
+
+def _stuck(part: Part, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:
+    joins = part.startup + MARGIN
+    if part.coming is not None and (waited := now - max(part.coming, since)) > joins:
+        yield "MachineNotJoining", f"a new machine has not joined in {waited // _MINUTE} minutes"
+    if part.drain is None:
+        return
+    leaves = 2 * part.drain + LEAVING  # drained by kaas, with notice, and then by Cluster API
+    if part.going is not None and (waited := now - max(part.going, since)) > leaves:
+        yield "MachineNotLeaving", f"an old machine has been on its way out for {waited // _MINUTE} minutes"
+    moved = max(part.moved or since, since)
+    if (waited := now - moved) > joins + leaves:
+        yield "NoProgress", f"no machine was replaced in {waited // _MINUTE} minutes"

@@ -1,0 +1,186 @@
+"""What a person can do about a Cluster that has not been updated, by the obstacle. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
+from kaas.api.preflight import ALWAYS
+from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
+from kaas.kube.resources import PAUSED_ANNOTATION
+from kaas.updates import told
+from kaas.updates.explain.facts import Explanation, State, Way
+from kaas.updates.explain.runs import MANUAL, STOPPED, WINDOW_CLOSED, current
+from kaas.updates.explain.untaken import better
+from kaas.updates.explain.view import View
+from kaas.updates.run import POOL_PREFIX
+from kaas.updates.targets import EXPIRED_ALONE
+
+Ways = Callable[[View], Iterator[Way]]
+
+
+def ways(view: View, found: Explanation) -> Iterator[Way]:
+    """What can be done now; none where there is nothing to be done, or it goes on by itself."""
+    yield from _BY_REASON.get(found.reason, _nothing)(view)
+    if found.state is State.WAITS and view.decision.choice is not None:
+        yield Way(
+            f"to have it at once, outside of any window, set spec.version to {view.decision.choice.version}: "
+            "what a person writes there is done at once, and pins the Cluster"
+        )
+
+
+def _nothing(view: View) -> Iterator[Way]:
+    yield from ()
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+def _where(view: View) -> str:
+    meta = view.cluster.metadata
+    return f"{meta.name} -n {meta.namespace}"
+
+
+def _annotate(view: View, annotation: str) -> str:
+    return f"kubectl annotate clusters.kaas.internal {_where(view)} {annotation}"
+
+
+# --- nothing is to come -------------------------------------------------------------------------------------------
+
+
+def _unpin(view: View) -> Iterator[Way]:
+    running = view.subject.running
+    if running is not None:
+        yield Way(f'set spec.version to "1.{running.minor}": then it follows its channel')
+    if found := better(view.subject, view.now):
+        yield Way(f"or set spec.version to {found.version}, which is done at once")
+
+
+def _channel(view: View) -> Iterator[Way]:
+    yield Way("set spec.updates.channel to Rapid, Regular or Stable")
+
+
+def _kubernetes(view: View) -> Iterator[Way]:
+    yield Way("set spec.updates.kubernetes to Patch or Minor")
+
+
+def _ahead(view: View) -> Iterator[Way]:
+    yield Way(f"set spec.version to {view.subject.running}, or to the minor alone to follow its channel")
+
+
+def _limit(view: View) -> Iterator[Way]:
+    site = view.subject.site
+    words = f"raise spec.updates.maxVersion of Site {site.metadata.name} (it is {site.spec.updates.max_version})"
+    yield Way(words, f"kubectl edit sites.kaas.internal {site.metadata.name}")
+
+
+def _add_release(view: View) -> Iterator[Way]:
+    yield Way("add a Release of a newer version with dates in spec.channels", "kaas apply -f <release.yaml>")
+
+
+def _other_channel(view: View) -> Iterator[Way]:
+    yield Way("choose a quicker spec.updates.channel, or set an earlier date in spec.channels of the Release")
+
+
+def _preview(view: View) -> Iterator[Way]:
+    yield Way("set spec.version to exactly that version to try a preview: it pins the Cluster")
+
+
+# --- something is to come -----------------------------------------------------------------------------------------
+
+
+def _windows(view: View) -> Iterator[Way]:
+    yield Way("change spec.maintenance.windows of the Cluster", "kaas next")
+
+
+def _maintenance(view: View) -> Iterator[Way]:
+    yield Way("correct what the message names: windows and exclusions of Cluster, Namespace and Site count together")
+
+
+def _exclusion(view: View) -> Iterator[Way]:
+    yield Way("end the exclusion earlier, or give it another scope, where it is set (see the reasons)")
+
+
+def _unpause(view: View) -> Iterator[Way]:
+    for annotation in (PAUSED_ANNOTATION, ANNOTATION_UPDATES_PAUSED):
+        if annotation in view.cluster.metadata.annotations:
+            yield Way(f"remove the annotation {annotation}", _annotate(view, f"{annotation}-"))
+
+
+def _repairs(view: View) -> Iterator[Way]:
+    yield Way(
+        "see what is repaired, and what holds it back", f"kaas repair status -n {view.cluster.metadata.namespace}"
+    )
+
+
+def _look(view: View) -> Iterator[Way]:
+    yield Way("see what is not well, down to its servers", f"kaas status {_where(view)}")
+
+
+def _preflight(view: View) -> Iterator[Way]:
+    for finding in view.blocking:
+        yield _override(finding)
+
+
+def _override(finding: PreflightFinding) -> Way:
+    if finding.check in ALWAYS:
+        return Way(f"{finding.check}: remove what it has found; nobody can do without this check")
+    words = f"{finding.check}: remove what it has found, or put up with it in spec.updates.preflight.overrides: "
+    return Way(f"{words}{{check: {finding.check}, reason: <why>}}")
+
+
+def _rollout(view: View) -> Iterator[Way]:
+    turn = view.subject.turn
+    if turn is not None:
+        yield Way(f"see how far Rollout {turn.rollout} is", f"kaas rollout status {turn.rollout}")
+
+
+def _controller(view: View) -> Iterator[Way]:
+    yield Way("see whether the controller runs, and what it logs", "kubectl get pods -n kaas-system")
+
+
+# --- it is under way ----------------------------------------------------------------------------------------------
+
+
+def _retry(view: View) -> Iterator[Way]:
+    yield Way("remove the cause, then say that it goes on", _annotate(view, f"{ANNOTATION_UPDATE_RETRY}='<reason>'"))
+    yield Way("or set spec.version to a newer version: that ends this update", "")
+    yield from _look(view)
+
+
+def _release_pool(view: View) -> Iterator[Way]:
+    step = current(view)
+    pool = step.name.removeprefix(POOL_PREFIX) if step else "<pool>"
+    yield Way(f"say that pool {pool} may begin", _annotate(view, f"{ANNOTATION_UPDATE_POOLS}={pool}"))
+
+
+_BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
+    {
+        "Pinned": _unpin,
+        "ChannelNone": _channel,
+        "KubernetesNone": _kubernetes,
+        AHEAD: _ahead,
+        "SiteLimit": _limit,
+        EXPIRED_ALONE: _add_release,
+        "NotInChannel": _other_channel,
+        "PreviewOnly": _preview,
+        EXPIRED: _windows,
+        "OutsideMaintenance": _windows,
+        "NoMaintenanceWindow": _windows,
+        told.INVALID: _maintenance,
+        "Excluded": _exclusion,
+        "Paused": _unpause,
+        "RepairInFlight": _repairs,
+        "NotReady": _look,
+        "NotRunning": _look,
+        "UnderWay": _look,
+        WINDOW_CLOSED: _windows,
+        "PreflightBlocks": _preflight,
+        "RolloutPending": _rollout,
+        "NotLookedAt": _controller,
+        STOPPED: _retry,
+        MANUAL: _release_pool,
+    }
+)

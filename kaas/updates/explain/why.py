@@ -1,0 +1,173 @@
+"""Why a Cluster has not been updated: what the planner says, what the status tells, and what a person can do. Pure.
+
+Of several obstacles the one that must go first is the answer: what is under way before what is to come, and what only a
+person can remove before what time removes. The others are in the chain of reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from kaas.api.update_status import AHEAD, EXPIRED
+from kaas.updates import told
+from kaas.updates.explain.facts import Because, Coming, Explanation, State
+from kaas.updates.explain.runs import of_run
+from kaas.updates.explain.untaken import better, previews
+from kaas.updates.explain.view import SILENT, View, opening, unmet
+from kaas.updates.explain.ways import ways
+from kaas.updates.facts import Choice
+from kaas.updates.forecast import forecast
+from kaas.updates.planner import Subject, moment, plan
+from kaas.updates.targets import EXPIRED_ALONE
+
+PREVIEW_ONLY: Final = "PreviewOnly"
+"""Reason when the only newer versions are previews."""
+PREFLIGHT: Final = "PreflightBlocks"
+"""Reason when a check before the update has found what must not be."""
+NOT_LOOKED_AT: Final = "NotLookedAt"
+"""Reason when the controller has not said yet what there is to say."""
+DELETING: Final = "Deleting"
+
+_LEFT: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, "SiteLimit"})
+"""Reasons for which there is nothing to come that only a person can change."""
+_HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
+"""Reasons for which what is to come is held back until a person acts."""
+_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel"})
+"""Reasons for which there is nothing yet."""
+_MOST_AHEAD: Final = 3
+
+
+def explain(subject: Subject, now: datetime, problem: str = "") -> Explanation:
+    """Why a Cluster has not been updated, as it stands. problem: what is wrong with its maintenance; "" for nothing."""
+    view = View(subject, told.without_maintenance(plan(subject, now), problem), now)
+    looks: tuple[Callable[[View], Explanation | None], ...] = (_deleting, of_run, _unseen, _hard, _due, _preview)
+    found = next((e for look in looks if (e := look(view))), None) or _decided(view)
+    return replace(found, ways=tuple(ways(view, found)), coming=tuple(_in_order(found.coming)))
+
+
+def _in_order(coming: Iterable[Coming]) -> list[Coming]:
+    """By time; what has none comes last."""
+    return sorted(coming, key=lambda c: (c.at is None, c.at.timestamp() if c.at else 0.0))
+
+
+# --- what comes before all plans ----------------------------------------------------------------------------------
+
+
+def _deleting(view: View) -> Explanation | None:
+    since = view.cluster.metadata.deletion_timestamp
+    if since is None:
+        return None
+    words = f"it is being deleted since {moment(since)}: nothing is updated any more"
+    return view.explanation(State.BLOCKED, DELETING, words)
+
+
+def _unseen(view: View) -> Explanation | None:
+    """The controller has not looked at it, or not at what was written last."""
+    status, meta = view.cluster.status, view.cluster.metadata
+    seen = status.observed_generation if status else None
+    if status is None or status.update is None:
+        words = f"the controller has not looked at its updates yet ({SILENT})"
+    elif seen is not None and meta.generation is not None and seen < meta.generation:
+        words = f"the controller has not looked at the latest change of its spec yet ({SILENT})"
+    else:
+        return None
+    because = Because(view.decision.reason, f"what it will find: {view.decision.message}")
+    return view.explanation(State.UNKNOWN, NOT_LOOKED_AT, words, [because], _begins(view))
+
+
+# --- obstacles that are there now ---------------------------------------------------------------------------------
+
+
+def _hard(view: View) -> Explanation | None:
+    """What no window will help against: somebody has paused it, or a check before the update blocks."""
+    choice = view.decision.choice
+    if choice is None or view.decision.reason == told.INVALID:
+        return None
+    obstacle, blocking = view.subject.standing.obstacle, view.blocking
+    if obstacle is not None and obstacle.reason == "Paused":
+        words = f"{choice.version} is not begun: {obstacle.message}"
+        return view.explanation(State.BLOCKED, obstacle.reason, words, _chain(view, choice), _begins(view))
+    if not blocking:
+        return None
+    many = "a check" if len(blocking) == 1 else f"{len(blocking)} checks"
+    words = f"{choice.version} is not begun, for {many} before the update failed: {blocking[0].message}"
+    because = (*_chain(view, choice), *(Because(f.check, f.message) for f in blocking))
+    return view.explanation(State.BLOCKED, PREFLIGHT, words, because, _begins(view))
+
+
+def _due(view: View) -> Explanation | None:
+    """The planner begins it at this moment."""
+    decision = view.decision
+    if decision.target is None or decision.choice is None:
+        return None
+    words = f"{decision.target} is due now, and the controller has not begun it yet ({SILENT})"
+    return view.explanation(State.UNKNOWN, NOT_LOOKED_AT, words, _chain(view, decision.choice))
+
+
+def _preview(view: View) -> Explanation | None:
+    """Nothing newer is there but previews."""
+    early = previews(view.subject, view.now)
+    if view.decision.reason != "UpToDate" or not early or better(view.subject, view.now):
+        return None
+    words = f"{early[0].version} is a preview, and a preview comes to nobody by itself"
+    because = Because(view.decision.reason, view.decision.message)
+    return view.explanation(State.CURRENT, PREVIEW_ONLY, words, [because], _ahead(view))
+
+
+# --- what the planner says ----------------------------------------------------------------------------------------
+
+
+def _decided(view: View) -> Explanation:
+    decision = view.decision
+    reason, words = decision.reason, decision.message
+    if decision.choice is None:
+        return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
+    because = _chain(view, decision.choice)
+    return view.explanation(_state_of(reason, State.WAITS), reason, words, because, _begins(view))
+
+
+def _state_of(reason: str, otherwise: State) -> State:
+    if reason in _LEFT | _HELD:
+        return State.BLOCKED
+    return State.WAITS if reason in _PASSING else otherwise
+
+
+def _chain(view: View, choice: Choice) -> Iterator[Because]:
+    """From the version that is to come down to what else is in its way."""
+    decision, obstacle = view.decision, view.subject.standing.obstacle
+    yield Because(EXPIRED if choice.forced else str(choice.change), choice.message)
+    yield from opening(view, choice)
+    if decision.message != choice.message:
+        yield Because(decision.reason, decision.message)
+    if obstacle is not None and obstacle.reason != decision.reason:
+        yield Because(obstacle.reason, f"it is not begun as long as this holds: {obstacle.message}")
+    yield from unmet(view)
+
+
+def _beyond(view: View) -> Iterator[Because]:
+    """What the Cluster would be brought to if its owner, its Site or a date did not keep it from it."""
+    found = better(view.subject, view.now)
+    if found is not None:
+        yield Because(str(found.change), f"without that it would be brought to {found.version}: {found.message}")
+    for early in previews(view.subject, view.now):
+        yield Because("Preview", f"{early.version} is a preview")
+
+
+def _begins(view: View) -> Iterator[Coming]:
+    """When the planner begins what is to come."""
+    decision = view.decision
+    if decision.choice is not None and decision.begins is not None:
+        yield Coming(decision.begins, f"{decision.choice.version} is begun, when nothing else is in its way then")
+    elif decision.until is not None:
+        yield Coming(decision.until, "it is decided anew")
+
+
+def _ahead(view: View) -> Iterator[Coming]:
+    """What is foretold for a Cluster to which nothing is to be done now."""
+    if view.decision.reason == told.INVALID:
+        return
+    for event in forecast(view.subject, view.now)[:_MOST_AHEAD]:
+        yield Coming(event.at, f"{event.kind} {event.version}: {event.message}")

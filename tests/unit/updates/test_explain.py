@@ -1,0 +1,418 @@
+"""Why has this Cluster not been updated? In each situation the answer names the obstacle that is really there.
+
+The status is what the real reconciler has written, the obstacle is put there as it comes to be: nothing is made up.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kaas.api.cluster import Cluster
+from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.kube import resources
+from kaas.kube.objects import Object
+from kaas.updates import layers
+from kaas.updates.explain.facts import Explanation, State
+from kaas.updates.explain.why import explain
+from kaas.updates.facts import Turn
+from kaas.updates.planner import Subject
+from kaas.updates.standing import running_of
+from tests.unit.updates.office import KEY, World, release
+from tests.unit.updates.subjects import NOW, READY, TUESDAYS, at, raw_release, raw_site
+
+OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
+NOT_READY = {**READY, "status": "False", "reason": "NotAvailable"}
+
+
+@pytest.fixture(name="world")
+def new_world() -> World:
+    world = World()
+    world.releases(release("v1.36.1"), release("v1.36.3"))
+    return world
+
+
+def subject(world: World, turn: Turn | None = None) -> tuple[Subject, str]:
+    """The Cluster as it stands, and what is wrong with its maintenance."""
+    cluster = Cluster.model_validate(world.cluster)
+    site = Site.model_validate(world.index.get(resources.SITE, None, "north"))
+    releases = [Release.model_validate(r) for r in world.index.list(resources.RELEASE)]
+    calendar, problem = layers.calendar(cluster, world.index.get(resources.NAMESPACE, None, KEY[0]), site)
+    return Subject.of(cluster, running_of(cluster), releases, site, calendar, turn), problem
+
+
+def why(world: World, turn: Turn | None = None) -> Explanation:
+    about, problem = subject(world, turn)
+    return explain(about, world.clock.time, problem)
+
+
+async def looked_at(world: World, when: datetime = NOW) -> Explanation:
+    """After the controller has looked at it."""
+    world.clock.time = when
+    await world.look()
+    return why(world)
+
+
+def annotate(world: World, **annotations: str) -> None:
+    meta = world.cluster["metadata"]
+    said = {k.replace("__", "/").replace("_", "-"): v for k, v in annotations.items()}
+    world.put({**world.cluster, "metadata": {**meta, "annotations": {**meta["annotations"], **said}}})
+
+
+def playing(world: World, **update: Any) -> None:
+    """The status as it is, with some of `update` told otherwise."""
+    world.change(update={**world.update, **update})
+
+
+def words(found: Explanation) -> str:
+    return "\n".join(
+        (found.answer, *(b.message for b in found.because), *(f"{w.message} {w.command}" for w in found.ways))
+    )
+
+
+# --- nothing is to come -------------------------------------------------------------------------------------------
+
+
+async def test_up_to_date() -> None:
+    world = World()
+    world.releases(release("v1.36.1"))
+    found = await looked_at(world)
+    assert (found.state, found.reason, found.version) == (State.CURRENT, "UpToDate", None)
+    assert found.ways == ()
+
+
+async def test_pinned(world: World) -> None:
+    world.spec(version="v1.36.1")
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "Pinned")
+    assert "spec.version v1.36.1 pins the Cluster" in found.answer
+    assert "without that it would be brought to v1.36.3" in words(found)
+    assert 'set spec.version to "1.36"' in words(found)
+
+
+async def test_a_pinned_cluster_whose_version_expires_is_told_when(world: World) -> None:
+    world.spec(version="v1.36.1")
+    world.put(release("v1.36.1", expires="2027-03-01"))
+    found = await looked_at(world)
+    assert found.reason == "Pinned"
+    assert (found.coming[0].at, found.coming[0].message.split()[0]) == (at("2027-01-30 00:00"), "Warning")
+
+
+@pytest.mark.parametrize(
+    ("updates", "reason", "way"),
+    [
+        ({"channel": "None"}, "ChannelNone", "set spec.updates.channel to"),
+        ({"kubernetes": "None"}, "KubernetesNone", "set spec.updates.kubernetes to"),
+    ],
+)
+async def test_its_owner_wants_none(world: World, updates: Object, reason: str, way: str) -> None:
+    world.spec(updates=updates)
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, reason)
+    assert "would be brought to v1.36.3" in words(found)
+    assert way in words(found)
+
+
+async def test_not_yet_in_its_channel() -> None:
+    world = World()
+    world.releases(release("v1.36.1"), raw_release("v1.36.3", "2027-02-02", rapid="2027-01-01"))
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "NotInChannel")
+    assert "v1.36.3 is in Regular from 2027-02-02 on" in found.answer
+    assert found.coming[0].at == at("2027-02-02 22:00")
+
+
+async def test_only_a_preview_is_newer() -> None:
+    world = World()
+    early = raw_release("v1.36.3", None)
+    early["spec"]["channels"] = {"rapid": "2027-02-02T00:00:00Z"}
+    world.releases(release("v1.36.1"), early)
+    found = await looked_at(world)
+    assert (found.state, found.reason, found.decided) == (State.CURRENT, "PreviewOnly", "UpToDate")
+    assert "v1.36.3 is a preview" in found.answer
+    assert "exactly that version" in words(found)
+
+
+async def test_the_site_supports_no_newer_minor(world: World) -> None:
+    world.put(raw_site(updates={"maxVersion": "1.36"}))
+    world.put(release("v1.37.0"))
+    world.spec(updates={"kubernetes": "Minor"})
+    world.change(version="v1.36.3")
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "SiteLimit")
+    assert "would be brought to v1.37.0" in words(found)
+    assert "kubectl edit sites.kaas.internal north" in words(found)
+
+
+async def test_expired_and_stranded() -> None:
+    world = World()
+    world.releases(release("v1.36.1", expires="2027-01-01"))
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "ExpiredWithoutNext")
+    assert "no Release of 1.36 or 1.37" in found.answer
+    assert "add a Release" in words(found)
+
+
+async def test_a_person_has_asked_for_something_newer(world: World) -> None:
+    world.spec(version="v1.36.3")
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "VersionChanged")
+    assert "done at once" in found.answer
+
+
+async def test_no_control_plane_runs(world: World) -> None:
+    world.change(version=None)
+    found = await looked_at(world)
+    assert (found.state, found.reason, found.running) == (State.WAITS, "NotRunning", None)
+
+
+# --- it waits for its time ----------------------------------------------------------------------------------------
+
+
+async def test_outside_of_its_window(world: World) -> None:
+    found = await looked_at(world)
+    assert (found.state, found.reason, found.version) == (State.WAITS, "OutsideMaintenance", "v1.36.3")
+    assert [c.at for c in found.coming] == [OPEN]
+    assert "opens 2027-01-05 22:00 UTC (spec.maintenance of the Cluster)" in words(found)
+    assert "set spec.version to v1.36.3" in words(found)
+
+
+async def test_who_has_set_no_window_is_told_which_it_has(world: World) -> None:
+    world.spec(maintenance={})
+    assert "nobody has set a window" in words(await looked_at(world))
+    world.put(raw_site(maintenance={"windows": [TUESDAYS]}))
+    assert "spec.maintenance of Site north" in words(await looked_at(world))
+    world.namespace(f"windows: [{TUESDAYS | {'start': '21:00'}}]")
+    assert "21:00 UTC (the annotation of Namespace tenants)" in words(await looked_at(world))
+
+
+async def test_an_exclusion(world: World) -> None:
+    exclusion = {"from": "2027-01-01T00:00:00Z", "until": "2027-01-07T00:00:00Z", "reason": "year's end"}
+    world.put(raw_site(maintenance={"exclusions": [exclusion]}))
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "Excluded")
+    assert "until 2027-01-07 00:00 UTC (year's end)" in found.answer
+    assert "year's end (spec.maintenance of Site north)" in words(found)
+    assert found.coming[0].at == at("2027-01-12 22:00")
+
+
+async def test_too_soon_after_the_last_update(world: World) -> None:
+    world.spec(maintenance={"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY", "durationMinutes": 1440}]})
+    began = NOW - timedelta(hours=5)
+    world.change(update={"target": "v1.36.1", "began": began.isoformat()})
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "TooSoon")
+    assert "less than 24 hours ago" in found.answer
+    assert found.coming[0].at == began + timedelta(hours=24)
+
+
+async def test_no_window_is_ever_left(world: World) -> None:
+    exclusion = {"from": "2027-01-01T00:00:00Z", "until": "2029-01-07T00:00:00Z", "reason": "frozen"}
+    world.spec(maintenance={"windows": [TUESDAYS], "exclusions": [exclusion]})
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "NoMaintenanceWindow")
+    assert "frozen (spec.maintenance of the Cluster)" in words(found)
+    assert "change spec.maintenance" in words(found)
+
+
+async def test_maintenance_that_nobody_can_read(world: World) -> None:
+    world.namespace("windows: [")
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "MaintenanceInvalid")
+    assert "Namespace 'tenants'" in found.answer
+
+
+async def test_an_expired_version_is_left_against_the_spec(world: World) -> None:
+    world.spec(version="v1.36.1")
+    world.put(release("v1.36.1", expires="2027-01-01"))
+    found = await looked_at(world)
+    assert (found.state, found.reason, found.version) == (State.WAITS, "Expired", "v1.36.3")
+    assert found.coming[0].at == at("2027-02-09 22:00")
+
+
+# --- something is in its way --------------------------------------------------------------------------------------
+
+
+async def test_not_ready_with_the_deepest_cause(world: World) -> None:
+    cause = "WorkersReady: OpenStackServer dgx-1: Nova: No valid host was found"
+    below = {**NOT_READY, "type": "WorkersReady", "message": "1 of 2 machines is not there"}
+    world.change(conditions=[{**NOT_READY, "message": cause}, below])
+    found = await looked_at(world, OPEN)
+    assert (found.state, found.reason) == (State.BLOCKED, "NotReady")
+    assert cause in found.answer
+    assert "WorkersReady: 1 of 2 machines is not there" in words(found)
+    assert "kaas status team -n tenants" in words(found)
+
+
+async def test_a_fault_that_only_matters_later_is_told_beside_the_window(world: World) -> None:
+    world.change(conditions=[{**NOT_READY, "message": "etcd has lost a member"}])
+    found = await looked_at(world)
+    assert found.reason == "OutsideMaintenance"
+    assert "as long as this holds: the Cluster is not Ready: etcd has lost a member" in words(found)
+
+
+async def test_a_repair_goes_first(world: World) -> None:
+    pools = [{"name": "cpu", "inFlight": 1, "unhealthy": 1}]
+    world.change(repair={"unhealthy": 1, "inFlight": 1, "quarantined": 0, "pools": pools})
+    found = await looked_at(world, OPEN)
+    assert (found.state, found.reason) == (State.WAITS, "RepairInFlight")
+    assert "a repair is under way in pool cpu" in found.answer
+    assert "kaas repair status" in words(found)
+
+
+@pytest.mark.parametrize("when", [NOW, OPEN])
+@pytest.mark.parametrize("annotation", [ANNOTATION_UPDATES_PAUSED, "cluster.x-k8s.io/paused"])
+async def test_a_pause_is_the_answer_whatever_the_window(world: World, when: datetime, annotation: str) -> None:
+    annotate(world, **{annotation.replace("/", "__"): "launch"})
+    found = await looked_at(world, when)
+    assert (found.state, found.reason) == (State.BLOCKED, "Paused")
+    assert f"kubectl annotate clusters.kaas.internal team -n tenants {annotation}-" in words(found)
+
+
+async def test_checks_before_the_update_block_it(world: World) -> None:
+    await looked_at(world)
+    checks = [
+        {"check": "ImageActive", "severity": "Block", "message": "image ubuntu-v1.36.3 is not there"},
+        {"check": "Webhooks", "severity": "Warn", "message": "a webhook matches leases"},
+        {"check": "DisruptionBudgets", "severity": "Block", "message": "shop/db can never be met"},
+        {"check": "EtcdHealth", "severity": "Block", "message": "one is gone", "override": "known, INC-7"},
+    ]
+    playing(world, preflight={"checked": NOW.isoformat(), "findings": checks})
+    found = why(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "PreflightBlocks")
+    assert "2 checks before the update failed: image ubuntu-v1.36.3 is not there" in found.answer
+    blocking = [b.reason for b in found.because if b.reason in {c["check"] for c in checks}]
+    assert blocking == ["ImageActive", "DisruptionBudgets"]
+    image, budgets = (w.message for w in found.ways)
+    assert image == "ImageActive: remove what it has found; nobody can do without this check"
+    assert "spec.updates.preflight.overrides: {check: DisruptionBudgets, reason: <why>}" in budgets
+
+
+async def test_what_blocked_another_version_blocks_no_more(world: World) -> None:
+    await looked_at(world)
+    checks = [{"check": "ImageActive", "severity": "Block", "message": "image ubuntu-v1.36.2 is not there"}]
+    playing(world, version="v1.36.2", preflight={"checked": NOW.isoformat(), "findings": checks})
+    assert why(world).reason == "OutsideMaintenance"
+
+
+async def test_deleting(world: World) -> None:
+    await looked_at(world)
+    meta = {**world.cluster["metadata"], "deletionTimestamp": NOW.isoformat(), "finalizers": ["kaas.internal/cluster"]}
+    world.put({**world.cluster, "metadata": meta})
+    found = why(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "Deleting")
+
+
+# --- the controller -----------------------------------------------------------------------------------------------
+
+
+def test_nobody_has_looked_at_it(world: World) -> None:
+    found = why(world)
+    assert (found.state, found.reason, found.decided) == (State.UNKNOWN, "NotLookedAt", "OutsideMaintenance")
+    assert "is `kaas controller` running?" in found.answer
+
+
+async def test_its_spec_is_newer_than_its_status(world: World) -> None:
+    await looked_at(world)
+    world.change(observedGeneration=1)
+    world.put({**world.cluster, "metadata": {**world.cluster["metadata"], "generation": 2}})
+    found = why(world)
+    assert (found.state, found.reason) == (State.UNKNOWN, "NotLookedAt")
+    assert "latest change of its spec" in found.answer
+    world.change(observedGeneration=2)
+    assert why(world).reason == "OutsideMaintenance"
+
+
+async def test_its_window_is_open_and_nobody_begins(world: World) -> None:
+    await looked_at(world)
+    world.clock.time = OPEN + timedelta(minutes=5)
+    found = why(world)
+    assert (found.state, found.reason, found.version) == (State.UNKNOWN, "NotLookedAt", "v1.36.3")
+    assert "is due now" in found.answer
+
+
+# --- an update that is under way ----------------------------------------------------------------------------------
+
+THROUGH = [
+    {"name": "Announced", "state": "Done", "started": "2027-01-05T22:00:00Z", "finished": "2027-01-05T22:00:00Z"},
+    {"name": "Preflight", "state": "Done", "started": "2027-01-05T22:00:00Z", "finished": "2027-01-05T22:01:00Z"},
+]
+REST = [{"name": n, "state": "Pending"} for n in ("AddOns", "Verification", "Finished")]
+
+
+def done(name: str) -> Object:
+    return {"name": name, "state": "Done", "started": "2027-01-05T22:01:00Z", "finished": "2027-01-05T22:20:00Z"}
+
+
+async def under_way(world: World, *steps: Object, **update: Any) -> Explanation:
+    """The update has begun in its window, and has come to some step."""
+    await looked_at(world, OPEN)
+    assert world.update["target"] == "v1.36.3"
+    playing(world, steps=[*THROUGH, *steps, *REST], **update)
+    world.clock.time = OPEN + timedelta(minutes=30)
+    return why(world)
+
+
+async def test_which_step_since_when(world: World) -> None:
+    step = {"name": "ControlPlane", "state": "Running", "started": "2027-01-05T22:01:00Z", "message": "1 of 3 is new"}
+    found = await under_way(world, step, {"name": "Pool/cpu", "state": "Pending"})
+    assert (found.state, found.reason, found.version) == (State.UNDER_WAY, "UnderWay", "v1.36.3")
+    assert found.answer == "it is being updated to v1.36.3: step ControlPlane since 2027-01-05 22:01 UTC: 1 of 3 is new"
+    assert "Preflight: 2027-01-05 22:00 UTC to 2027-01-05 22:01 UTC" in words(found)
+    assert found.coming[-1].message == "then Pool/cpu, AddOns, Verification, Finished"
+
+
+async def test_its_window_closed_in_the_middle(world: World) -> None:
+    pools = [
+        {"name": n, "replicas": 1, "ready": 1, "upToDate": 0, "available": 1, "version": "v1.36.1"} for n in ("a", "b")
+    ]
+    await looked_at(world, OPEN)
+    world.change(version="v1.36.3", nodePools=pools)
+    found = await looked_at(world, SHUT)
+    assert (found.state, found.reason) == (State.WAITS, "WindowClosed")
+    assert "pool a, b waits until 2027-01-12 22:00 UTC" in found.answer
+    assert found.coming[0].at == OPEN + timedelta(days=7)
+
+
+async def test_pools_that_may_not_begin_yet_are_named(world: World) -> None:
+    step = {"name": "Pool/a", "state": "Held", "reason": "RepairInFlight", "message": "a repair in it goes first"}
+    found = await under_way(world, done("ControlPlane"), step, waiting=["a", "b"])
+    assert (found.state, found.reason) == (State.WAITS, "RepairInFlight")
+    assert "held at step Pool/a: a repair in it goes first" in found.answer
+    assert "pools a, b wait" in words(found)
+
+
+@pytest.mark.parametrize("state", ["Pending", "Held"])
+async def test_a_manual_pool_waits_for_a_person(world: World, state: str) -> None:
+    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4", "update": {"strategy": "Manual"}}])
+    found = await under_way(world, done("ControlPlane"), {"name": "Pool/cpu", "state": state})
+    assert (found.state, found.reason) == (State.BLOCKED, "PoolManual")
+    assert "pool cpu is updated only when a person says so" in found.answer
+    assert "kubectl annotate clusters.kaas.internal team -n tenants kaas.internal/update-pools=cpu" in words(found)
+
+
+async def test_a_manual_pool_that_has_begun_waits_for_nobody(world: World) -> None:
+    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4", "update": {"strategy": "Manual"}}])
+    step = {"name": "Pool/cpu", "state": "Running", "started": "2027-01-05T22:21:00Z"}
+    assert (await under_way(world, done("ControlPlane"), step)).reason == "UnderWay"
+
+
+async def test_stopped_until_a_person_acts(world: World) -> None:
+    said = "NodesReady: node cpu-1 is not Ready at v1.36.3"
+    stopped = {"since": "2027-01-05T22:20:00Z", "step": "Pool/cpu", "reason": "VerificationFailed", "message": said}
+    failed = {"name": "Pool/cpu", "state": "Failed", "started": "2027-01-05T22:05:00Z", "message": said}
+    found = await under_way(world, done("ControlPlane"), failed, stopped=stopped)
+    assert (found.state, found.reason) == (State.BLOCKED, "Stopped")
+    assert found.answer == f"the update to v1.36.3 stopped at step Pool/cpu 2027-01-05 22:20 UTC: {said}"
+    assert found.because[0].reason == "VerificationFailed"
+    assert "kaas.internal/update-retry='<reason>'" in words(found)
+
+
+async def test_an_update_without_steps_is_under_way_all_the_same(world: World) -> None:
+    found = await looked_at(world, OPEN)
+    assert (found.state, found.reason) == (State.UNDER_WAY, "UnderWay")
+    assert "it was begun 2027-01-05 22:00 UTC" in words(found)

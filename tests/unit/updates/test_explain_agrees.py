@@ -1,0 +1,78 @@
+"""Whatever a Cluster's spec, status, Site and Releases are: an explanation never contradicts the planner."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaas.updates import told
+from kaas.updates.explain.facts import Explanation, State
+from kaas.updates.explain.why import explain
+from kaas.updates.facts import Decision
+from kaas.updates.planner import plan
+from tests.unit.updates.situations import Situation
+
+OF_A_RUN: Final = frozenset({"UnderWay", "Stopped", "WindowClosed", "PoolManual", "StepHeld"})
+OWN: Final = frozenset({"NotLookedAt", "PreflightBlocks", "Paused", "PreviewOnly"})
+SEEDS: Final = range(1000)
+
+
+def explained(seed: int) -> tuple[Situation, Decision, Explanation]:
+    it = Situation(seed)
+    decision = told.without_maintenance(plan(it.subject, it.now), it.problem)
+    return it, decision, explain(it.subject, it.now, it.problem)
+
+
+@given(st.integers(min_value=0))
+def test_it_never_contradicts_the_planner(seed: int) -> None:
+    check(*explained(seed))
+
+
+@pytest.mark.parametrize("first", SEEDS[::100])
+def test_nor_for_the_same_clusters_each_time(first: int) -> None:
+    for seed in range(first, first + 100):
+        check(*explained(seed))
+
+
+def check(it: Situation, decision: Decision, found: Explanation) -> None:
+    assert found.decided == decision.reason
+    assert found.answer
+    assert "\n" not in found.answer
+    assert found.reason == decision.reason or found.reason in OF_A_RUN | OWN
+    times = [c.at for c in found.coming if c.at is not None]
+    assert times == sorted(times)
+    assert all(time >= it.now for time in times)
+    update = it.subject.cluster.status.update if it.subject.cluster.status else None
+    if it.subject.standing.run is None and (update is None or update.hold is None):
+        without_a_run(decision, found)
+    else:
+        assert found.reason in OF_A_RUN
+        assert found.state not in (State.CURRENT, State.UNKNOWN)
+
+
+def without_a_run(decision: Decision, found: Explanation) -> None:
+    """No ledger is under way: what is said follows from the decision alone."""
+    nothing = decision.target is None and decision.choice is None
+    assert (found.version is None) == nothing
+    assert found.state is not State.CURRENT or nothing
+    assert (found.state is State.UNDER_WAY) == (decision.target is not None and decision.choice is None)
+    if decision.target is not None and decision.choice is not None:
+        assert found.reason in {"NotLookedAt", "PreflightBlocks"}
+    if decision.begins is not None:
+        assert decision.begins in [c.at for c in found.coming]
+        assert found.state in (State.WAITS, State.BLOCKED, State.UNKNOWN)
+    if found.reason in ("Paused", "PreflightBlocks"):
+        assert found.state is State.BLOCKED
+        assert decision.choice is not None
+
+
+def test_every_obstacle_is_among_them() -> None:
+    """What is never met is never tested."""
+    met = {reason for seed in SEEDS for reason in (explained(seed)[2].decided, explained(seed)[2].reason)}
+    assert met >= OF_A_RUN | (OWN - {"PreviewOnly"})
+    assert met >= {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "Expired"}
+    assert met >= {"OutsideMaintenance", "Excluded", "TooSoon", "NotReady", "RepairInFlight", "NoMaintenanceWindow"}
+    assert met >= {"MaintenanceInvalid", "NotRunning", "VersionChanged", "AheadOfVersion", "Updating"}

@@ -59,6 +59,25 @@ def is_in(release: Release, channel: Channel, now: datetime) -> bool:
     return date is not None and date <= now
 
 
+_WORSE_FIRST: Final = (
+    ReleaseState.PREVIEW,
+    ReleaseState.EXPIRED,
+    ReleaseState.DEPRECATED,
+    ReleaseState.SUPPORTED,
+)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def suits(release: Release, channel: Channel, now: datetime) -> int:
+    """How well a Release of a version suits those of a channel: by its state, then by its being in the channel."""
+    return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, channel, now)
+
+
+def order_of(release: Release) -> tuple[datetime, str]:
+    """Of Releases of one version the newer has more of this: by when it enters its first channel, then by its name."""
+    return entered(release, Channel.RAPID) or _NEVER, release.metadata.name
+
+
 def dates_of(release: Release) -> Iterator[datetime]:
     """Every moment at which the state of the Release, or the channels that it is in, change. In UTC, in no order."""
     spec, channels = release.spec, release.spec.channels

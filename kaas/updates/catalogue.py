@@ -17,9 +17,12 @@ from kaas.api.release import Release
 from kaas.api.release_state import dates_of
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
+from kaas.updates import images
 from kaas.updates.expiry import expires
-from kaas.updates.facts import Choice
-from kaas.updates.releases import SameReleases
+from kaas.updates.facts import Choice, Turn
+from kaas.updates.images import Newer
+from kaas.updates.limits import Limit, limit_of
+from kaas.updates.releases import SameReleases, by_version
 from kaas.updates.targets import Refusal, choose
 
 MOST_REMEMBERED: Final = 50_000
@@ -34,16 +37,55 @@ class Catalogue:
         self._known: dict[tuple[Any, ...], Any] = {}
 
     def choose(
-        self, cluster: Cluster, running: KubernetesVersion | None, site: Site, now: datetime
+        self,
+        cluster: Cluster,
+        running: KubernetesVersion | None,
+        site: Site,
+        now: datetime,
+        *,
+        turn: Turn | None = None,
+        limits: tuple[Limit, ...] = (),
     ) -> Choice | Refusal:
         """As `targets.choose`."""
-        spec = cluster.spec
-        wish = (spec.version, spec.updates.channel, spec.updates.kubernetes, site.spec.updates.max_version)
-        key = (wish, running, bisect_right(self._dates, now))
+        spec, limit = cluster.spec, limit_of(cluster, site, limits)
+        wish = (spec.version, spec.updates.channel, spec.updates.kubernetes, limit)
+        brought = (turn.rollout, turn.stage, turn.version) if turn else None
+        key = (wish, brought, running, bisect_right(self._dates, now))
         found: Choice | Refusal | None = self._known.get(key)
         if found is None:
-            found = self._remember(key, choose(cluster, running, self.releases, site, now))
+            given = choose(cluster, running, self.releases, site, now, turn=turn, limits=limits)
+            found = self._remember(key, given)
         return found
+
+    def image_of(self, version: KubernetesVersion, cluster: Cluster, site: Site, now: datetime) -> str | None:
+        """As `images.image_of`."""
+        key = (version, images.channel_of(cluster), id(site.spec.images), bisect_right(self._dates, now))
+        if key not in self._known:
+            self._remember(key, (site, images.image_of(version, cluster, self._of(version), site, now)))
+        found: str | None = self._known[key][1]
+        return found
+
+    def newer_image(
+        self, version: KubernetesVersion, present: str, cluster: Cluster, site: Site, now: datetime
+    ) -> tuple[Newer | None, datetime | None]:
+        """As `images.newer_image`, and when the answer may become another one."""
+        channel = cluster.spec.updates.image_channel
+        key = (version, present, channel, id(site.spec.images), bisect_right(self._dates, now))
+        if key not in self._known:
+            of_it = self._of(version)
+            newer = images.newer_image(version, present, channel, of_it, site, now)
+            self._remember(key, (site, newer, images.next_date(of_it, now)))
+        _, found, until = self._known[key]
+        return found, until
+
+    def _of(self, version: KubernetesVersion) -> tuple[Release, ...]:
+        released = by_version(self.releases).get(version)
+        return released.releases if released else ()
+
+    def next_date(self, now: datetime) -> datetime | None:
+        """The next date of any Release; None when all have passed."""
+        index = bisect_right(self._dates, now)
+        return self._dates[index] if index < len(self._dates) else None
 
     def ends(self, version: KubernetesVersion | None, now: datetime) -> datetime | None:
         """As `expiry.expires`."""

@@ -5,7 +5,7 @@ What is to come is chosen by `targets`, when a Cluster may be changed is said by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
@@ -14,22 +14,36 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
 from kaas.api.release import Release
 from kaas.api.site import Site
-from kaas.api.update_status import EXPIRED
+from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
 from kaas.updates.facts import Change, Choice, Decision, Opening, Turn
-from kaas.updates.standing import Standing, standing_of
+from kaas.updates.kinds import Due, Pending, pending, what
+from kaas.updates.limits import Limit
+from kaas.updates.merging import Offer, largest, lead_of, merged, with_due
+from kaas.updates.standing import Present, Standing, present_of, standing_of
 from kaas.updates.targets import Refusal
 
 BETWEEN: Final = timedelta(hours=24)
 """Between the beginnings of two updates of a Cluster: a patch shows whether it is well before the minor comes."""
 LEAST_LEFT: Final = timedelta(minutes=15)
 """With less of a maintenance window left nothing is begun: it takes a machine about that long to be replaced."""
+UPDATING: Final = "Updating"
+STOPPED: Final = "Stopped"
+"""Reason when an update has stopped by itself: nothing is begun until a person acts."""
+ROLLOUT_PENDING: Final = "RolloutPending"
+"""Reason while a Rollout says that it is not the Cluster's turn."""
+CERTIFICATES_END: Final = "CertificatesEnd"
+"""Reason of an update in no maintenance window, since certificates end soon."""
 FORCED_PATIENCE: Final = timedelta(days=7)
 """How long an expired version waits for a window before it is left outside of any."""
 HORIZON: Final = timedelta(days=400)
 _LATER: Final = timedelta(days=30)
+_ALONE: Final = frozenset({"NotRunning", "VersionChanged"})
+"""Reasons for which nothing else is begun either."""
+_BY_VERSION: Final = frozenset({"Pinned", AHEAD, *_ALONE})
+"""Reasons that are a person's own word about the version: it counts more than an update that has begun."""
 _PATIENCE: Final = f"{FORCED_PATIENCE.days} days"
 
 
@@ -48,6 +62,7 @@ class Subject:
     """Everything that is known of a Cluster.
 
     running: the oldest version of its control plane. turn: what a Rollout says; None when it is a member of none.
+    present: what its machines are made of. limits: which minors others support, beside Site and flavors.
     """
 
     cluster: Cluster
@@ -57,6 +72,8 @@ class Subject:
     calendar: Openings
     standing: Standing
     turn: Turn | None = None
+    present: Present = Present()
+    limits: tuple[Limit, ...] = ()
 
     @classmethod
     def of(
@@ -69,7 +86,9 @@ class Subject:
         turn: Turn | None = None,
     ) -> Self:
         """A Cluster as its status says that it stands."""
-        return cls(cluster, running, catalogue(releases), site, calendar, standing_of(cluster), turn)
+        return cls(
+            cluster, running, catalogue(releases), site, calendar, standing_of(cluster), turn, present_of(cluster)
+        )
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -90,35 +109,122 @@ def plan(subject: Subject, now: datetime) -> Decision:
 
 
 def _found(subject: Subject, now: datetime) -> Decision:
-    target, running = subject.standing.target, subject.running
-    choice = subject.catalogue.choose(subject.cluster, running, subject.site, now)
-    if isinstance(choice, Refusal):
-        return Decision(None, None, choice.reason, choice.message, choice.until)
-    if target is not None and running is not None and target > running:
-        words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
-        return Decision(target, None, subject.standing.reason or "Updating", words, None)
-    return _forced(subject, choice, now) if choice.forced else _by_itself(subject, choice, now)
+    chosen = subject.catalogue.choose(
+        subject.cluster, subject.running, subject.site, now, turn=subject.turn, limits=subject.limits
+    )
+    if (going := _under_way(subject, chosen)) is not None:
+        return going
+    if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
+        return Decision(None, None, chosen.reason, chosen.message, chosen.until)
+    more = pending(subject.cluster, subject.running, subject.present, subject.catalogue, subject.site, now)
+    if isinstance(chosen, Choice) and chosen.forced:
+        return _before_the_end(subject, chosen, more, now)
+    turn = subject.turn
+    if turn is not None and not turn.allowed and isinstance(chosen, Choice):
+        chosen = Refusal(ROLLOUT_PENDING, turn.message, turn.until)
+    if isinstance(chosen, Choice) or more.due:
+        return _by_itself(subject, (*((chosen,) if isinstance(chosen, Choice) else ()), *more.due), more.until, now)
+    ahead = [t for t in (chosen.until, more.until) if t is not None and t > now]
+    return Decision(None, None, chosen.reason, chosen.message, min(ahead, default=None))
 
 
-def _by_itself(subject: Subject, choice: Choice, now: datetime) -> Decision:
-    """An update that its owner wants: in the next maintenance window."""
+def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
+    """An update that has begun goes on, and nothing else is begun; None when none has, or a person wants another."""
+    standing, running = subject.standing, subject.running
+    run, target = standing.run, standing.run.aims.version if standing.run else standing.target
+    if running is None or target is None or (run is None and target <= running):
+        return None
+    refused = isinstance(chosen, Refusal) and (run is None or chosen.reason in _BY_VERSION)
+    if refused and target > running:
+        return None
+    if run is not None and run.stopped:
+        return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims)
+    forced = EXPIRED in (standing.reason, EXPIRED if isinstance(chosen, Choice) and chosen.forced else None)
+    reason = EXPIRED if forced else UPDATING
+    words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
+    return Decision(target, None, reason, words, None, aims=run.aims if run else None)
+
+
+# --- what its owner wants -----------------------------------------------------------------------------------------
+
+
+def _by_itself(subject: Subject, parts: Sequence[Choice | Due], changes: datetime | None, now: datetime) -> Decision:
+    """The largest of what is due with all that may come with it, in the next maintenance window.
+
+    changes: when something else may become due.
+    """
     earliest = _earliest(subject, now)
-    opening = next_opening(subject.calendar, choice.change, earliest)
+    offers = [_offer(subject, part, earliest) for part in parts]
+    lead = lead_of(offers)
+    time = lead.begins if lead else None
+    if lead is None or time is None:
+        return _never(_merged(subject, largest(offers), offers, now, now), now, changes)
+    choice = _merged(subject, lead, offers, time, now)
+    if time <= now:
+        reason = UPDATING if lead.closes else CERTIFICATES_END
+        return _begun(subject, choice, lead.closes, reason, choice.message, now)
+    reason, why = _why_later(subject, lead, earliest, now)
+    until = min(t for t in (time, changes, _other_patch(subject, lead, now)) if t is not None)
+    return Decision(None, choice, reason, f"{what(choice)} is begun {moment(time)}: {why}", until, time)
+
+
+def _offer(subject: Subject, part: Choice | Due, earliest: datetime) -> Offer:
+    """When it may be begun; what has a latest time then also without a window."""
+    opening = next_opening(subject.calendar, part.change, earliest)
+    latest = part.latest if isinstance(part, Due) else None
+    if latest is not None and (opening is None or max(opening.start, earliest) > latest):
+        return Offer(part, max(latest, earliest))
     if opening is None:
-        words = (
-            f"{choice.version} waits: no maintenance window within {HORIZON.days} days is left free by exclusions for "
-            f"{LEAST_LEFT.seconds // 60} minutes; change spec.maintenance"
-        )
-        return Decision(None, choice, "NoMaintenanceWindow", words, now + _LATER)
-    begins = max(opening.start, earliest)
-    if begins > now:
-        reason, why = _why_later(subject, choice, opening, earliest, now)
-        return Decision(None, choice, reason, f"{choice.version} is begun {moment(begins)}: {why}", begins, begins)
-    return _begun(subject, choice, opening.end - LEAST_LEFT, "Updating", choice.message)
+        return Offer(part)
+    return Offer(part, max(opening.start, earliest), opening.start, opening.end - LEAST_LEFT)
+
+
+def _merged(subject: Subject, lead: Offer, offers: Sequence[Offer], time: datetime, now: datetime) -> Choice:
+    return merged(lead, offers, _image_for(subject, lead.part, now), time)
+
+
+def _image_for(subject: Subject, part: Choice | Due, now: datetime) -> str | None:
+    """The image of a new version; None for what brings none."""
+    if not isinstance(part, Choice):
+        return None
+    return subject.catalogue.image_of(part.version, subject.cluster, subject.site, now)
+
+
+def _never(choice: Choice, now: datetime, changes: datetime | None) -> Decision:
+    words = (
+        f"{what(choice)} waits: no maintenance window within {HORIZON.days} days is left free by exclusions for "
+        f"{LEAST_LEFT.seconds // 60} minutes; change spec.maintenance"
+    )
+    return Decision(None, choice, "NoMaintenanceWindow", words, min(now + _LATER, changes or now + _LATER))
+
+
+def _other_patch(subject: Subject, lead: Offer, now: datetime) -> datetime | None:
+    """When a patch may come before a minor that is kept out for longer than patches are."""
+    if lead.change is not Change.MINOR:
+        return None
+    opening = next_opening(subject.calendar, Change.PATCH, now)
+    sooner = opening is not None and lead.begins is not None and opening.start < lead.begins
+    return subject.catalogue.next_date(now) if sooner else None
+
+
+# --- against its owner's wish -------------------------------------------------------------------------------------
+
+
+def _before_the_end(subject: Subject, choice: Choice, more: Pending, now: datetime) -> Decision:
+    """Away from what has expired; what else is due comes with it, or before it when that is still far."""
+    brought = with_due(choice, more.due, _image_for(subject, choice, now))
+    found = _forced(subject, brought, now)
+    if found.begins is None or not more.due:
+        return found
+    sooner = _by_itself(subject, more.due, more.until, now)
+    if sooner.target is not None:
+        return sooner
+    ahead = [t for t in (found.until, sooner.until) if t is not None]
+    return replace(found, until=min(ahead))
 
 
 def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
-    """Away from what has expired: in the next window, and soon without one; announced first, unless it is wanted."""
+    """In the next window, and soon without one; announced first, unless it is wanted."""
     said = _notice(subject, subject.running, now)
     due = max(choice.since, said.due if said else choice.since)
     earliest = _earliest(subject, now if choice.wanted else max(now, due))
@@ -132,15 +238,18 @@ def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
         words = f"{choice.message}{told}; it is begun {moment(begins)}: {why}"
         return Decision(None, choice, EXPIRED, words, begins, begins)
     ends = opening.end - LEAST_LEFT if opening is not None and in_time else None
-    return _begun(subject, choice, ends, EXPIRED, choice.message)
+    return _begun(subject, choice, ends, EXPIRED, choice.message, now)
 
 
-def _begun(subject: Subject, choice: Choice, ends: datetime | None, reason: str, words: str) -> Decision:
+def _begun(subject: Subject, choice: Choice, ends: datetime | None, reason: str, words: str, now: datetime) -> Decision:
     """Begun now, unless the Cluster is in no state for it."""
     if obstacle := subject.standing.obstacle:
-        held = f"{choice.version} is not begun: {obstacle.message}"
+        held = f"{what(choice)} is not begun: {obstacle.message}"
         return Decision(None, choice, obstacle.reason, held, ends)
-    return Decision(choice.version, choice, reason, words, ends)
+    found = choice.aims
+    if found is not None and found.certificates is not None:
+        found = replace(found, certificates=now)  # machines that were made since then have new ones
+    return Decision(choice.version, choice, reason, words, ends, aims=found)
 
 
 def next_opening(calendar: Openings, change: Change, since: datetime) -> Opening | None:
@@ -154,14 +263,14 @@ def _earliest(subject: Subject, now: datetime) -> datetime:
     return max(now, began + BETWEEN) if began else now
 
 
-def _why_later(
-    subject: Subject, choice: Choice, opening: Opening, earliest: datetime, now: datetime
-) -> tuple[str, str]:
-    exclusion = subject.calendar.excluded_by(choice.change, now)
+def _why_later(subject: Subject, lead: Offer, earliest: datetime, now: datetime) -> tuple[str, str]:
+    exclusion = subject.calendar.excluded_by(lead.change, now)
     if exclusion is not None:
         return "Excluded", f"an exclusion keeps changes out until {moment(exclusion.until)} ({exclusion.reason})"
-    if earliest > now and opening.start <= earliest:
+    if earliest > now and (lead.opens is None or lead.opens <= earliest):
         return "TooSoon", f"the last update was begun less than {BETWEEN // timedelta(hours=1)} hours ago"
+    if lead.opens is None:
+        return "OutsideMaintenance", "it can wait no longer then, and no maintenance window opens before"
     return "OutsideMaintenance", "then the next maintenance window opens"
 
 

@@ -42,6 +42,38 @@ class Standing:
     run: Run | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the machines are made of beside the version, and what they could be made of; None for what is not known.
+
+    image_since: since when another image is waited for. newest_revision_since: since when there is that class revision.
+    certificates_end: of the control plane, the first that ends.
+    """
+
+    image: str | None = None
+    image_since: datetime | None = None
+    class_revision: str | None = None
+    newest_revision: str | None = None
+    newest_revision_since: datetime | None = None
+    certificates_end: datetime | None = None
+
+
+def present_of(cluster: Cluster) -> Present:
+    """From what the Cluster's status says."""
+    status = cluster.status
+    if status is None:
+        return Present()
+    newest, control_plane, said = status.newest_class_revision, status.control_plane, status.update or NOTHING
+    return Present(
+        status.image,
+        said.since if said.change == Change.IMAGE else None,
+        status.class_revision,
+        newest.name if newest else None,
+        newest.since if newest else None,
+        control_plane.certificates_end if control_plane else None,
+    )
+
+
 def standing_of(cluster: Cluster) -> Standing:
     """From what the Cluster's status says."""
     said = (cluster.status.update if cluster.status else None) or NOTHING

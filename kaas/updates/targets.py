@@ -14,7 +14,8 @@ from kaas.api.site import Site
 from kaas.api.update_status import AHEAD
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of
-from kaas.updates.facts import Change, Choice
+from kaas.updates.facts import Change, Choice, Turn
+from kaas.updates.limits import Limit, limit_of
 from kaas.updates.releases import Released, by_version
 
 EXPIRED_ALONE: Final = "ExpiredWithoutNext"
@@ -41,7 +42,7 @@ class _Question:
     cluster: Cluster
     running: KubernetesVersion
     known: Mapping[KubernetesVersion, Released]
-    limit: int | None
+    limit: Limit | None
     now: datetime
 
     @property
@@ -64,25 +65,34 @@ class _Question:
         return [r for v, r in self.known.items() if v.minor == minor and v > self.running]
 
     def allows(self, minor: int) -> bool:
-        """Whether the Site supports it."""
-        return self.limit is None or minor <= self.limit
+        """Whether Site, flavors and whatever else has a limit support it."""
+        return self.limit is None or minor <= self.limit.minor
 
 
 def choose(
-    cluster: Cluster, running: KubernetesVersion | None, releases: Sequence[Release], site: Site, now: datetime
+    cluster: Cluster,
+    running: KubernetesVersion | None,
+    releases: Sequence[Release],
+    site: Site,
+    now: datetime,
+    *,
+    turn: Turn | None = None,
+    limits: Iterable[Limit] = (),
 ) -> Choice | Refusal:
     """The version that a Cluster is to be brought to, a patch before a minor, or why there is none.
 
-    running: what its control plane runs, the oldest of it; None while there is none. now: aware.
+    running: what its control plane runs, the oldest of it; None while there is none. now: aware. turn: of a Rollout,
+    which takes the place of the channel as long as what runs has not expired. limits: beside those of the Site.
     """
     if running is None:
         return Refusal("NotRunning", "no control plane runs yet", None)
-    most = site.spec.updates.max_version
-    question = _Question(cluster, running, by_version(releases), minor_of(most) if most else None, now)
+    question = _Question(cluster, running, by_version(releases), limit_of(cluster, site, limits), now)
     if _asks_for_newer(question.asked, running):
         words = f"spec.version asks for {question.asked} and {running} runs: what is asked for is done at once"
         return Refusal("VersionChanged", words, None)
     expired = question.state is ReleaseState.EXPIRED
+    if turn is not None and not expired:
+        return _brought_by(question, turn)
     wanted = None if _opted_out(question) else _wanted(question, expired=expired)
     if wanted is not None:
         return wanted
@@ -153,6 +163,49 @@ def _change(ahead: int) -> Change:
     return Change.MINOR if ahead else Change.PATCH
 
 
+# --- what a Rollout brings ----------------------------------------------------------------------------------------
+
+
+def _brought_by(question: _Question, turn: Turn) -> Choice | Refusal:
+    """Exactly the version of the Rollout, as far as the owner and the Site allow it; whether it is its turn or not."""
+    running, version = question.running, turn.version
+    if running >= version:
+        words = f"{running} runs, and Rollout {turn.rollout} brings its members to {version}: anything newer waits for"
+        return Refusal("RolloutDone", f"{words} it to be through", _until(question))
+    refused = _opted_out(question) or _out_of_reach(question, version)
+    if refused is not None:
+        words = f"Rollout {turn.rollout} does not bring {version}: {refused.message}"
+        return Refusal(refused.reason, words, refused.until)
+    released = question.known[version]
+    since = released.entered(Channel.RAPID, question.now) or _made(released) or question.now
+    words = f"Rollout {turn.rollout} brings {version} in its stage {turn.stage}, {running} runs"
+    return Choice(version, _change(version.minor - running.minor), since, forced=False, message=words)
+
+
+def _out_of_reach(question: _Question, version: KubernetesVersion) -> Refusal | None:
+    """Why a version that someone chose is none that the Cluster can be brought to now; None when it is."""
+    ahead, found, until = version.minor - question.running.minor, question.known.get(version), _until(question)
+    state = found.state(question.now) if found else None
+    if state not in (ReleaseState.SUPPORTED, ReleaseState.DEPRECATED):
+        words = f"its Release is {state}: choose a supported one" if state else "there is no Release of it: add one"
+        return Refusal("ReleaseUnfit", words, until)
+    if ahead and not _follows_minors(question):
+        words = f'spec.updates.kubernetes is Patch: set it to Minor, or spec.version to "1.{version.minor}"'
+        return Refusal("KubernetesPatch", words, until)
+    if ahead > 1:
+        words = f"{question.running} runs, and it takes one minor at a time: bring 1.{question.running.minor + 1} first"
+        return Refusal("MinorSkipped", words, until)
+    if question.limit is not None and not question.allows(version.minor):
+        return Refusal(question.limit.reason, question.limit.message, until)
+    return None
+
+
+def _made(released: Released) -> datetime | None:
+    """When the first Release of a version was made."""
+    dates = (r.metadata.creation_timestamp for r in released.releases)
+    return min((d for d in dates if d is not None), default=None)
+
+
 # --- against the owner's wish -------------------------------------------------------------------------------------
 
 
@@ -178,10 +231,9 @@ def _forced_since(question: _Question, found: Released) -> datetime:
 def _stranded(question: _Question) -> Refusal:
     """It has expired, and nothing can be done about it."""
     running, ahead = question.running, question.running.minor + 1
-    until = _until(question)
-    if not question.allows(ahead):
-        words = f"{running} has expired, and the Site supports no newer minor than 1.{question.limit}: raise its"
-        return Refusal("SiteLimit", f"{words} spec.updates.maxVersion", until)
+    until, limit = _until(question), question.limit
+    if limit is not None and not question.allows(ahead):
+        return Refusal(limit.reason, f"{running} has expired, and {limit.message}, and raise it", until)
     words = f"{running} has expired, and no Release of 1.{running.minor} or 1.{ahead} that is in a channel is newer"
     return Refusal(EXPIRED_ALONE, f"{words}: add one", until)
 
@@ -197,9 +249,9 @@ def _nothing(question: _Question) -> Refusal:
     if said := _not_yet(within, question):
         return Refusal("NotInChannel", said, until)
     beyond = [r for r in reach if r.state_in(channel, question.now) is ReleaseState.SUPPORTED and r not in within]
-    if beyond:
-        words = f"{beyond[0].version} is in {channel}, and the Site supports no newer minor than 1.{question.limit}"
-        return Refusal("SiteLimit", f"{words}: see its spec.updates.maxVersion", until)
+    if beyond and question.limit is not None:
+        words = f"{beyond[0].version} is in {channel}, and {question.limit.message}"
+        return Refusal(question.limit.reason, words, until)
     return Refusal("UpToDate", _up_to_date(question), until)
 
 

@@ -8,6 +8,7 @@ from kaas.api.constants import CONDITION_REPAIRS, CONDITION_UPDATES
 from kaas.kube.objects import Object, metadata_without
 
 _FIELDS = frozenset({"repair", "update"})
+_FOLLOWED = ("target", "image", "classRevision", "certificates", "waiting")
 _CONDITIONS = frozenset({CONDITION_REPAIRS, CONDITION_UPDATES})
 
 
@@ -21,11 +22,12 @@ def without_others(status: Object) -> Object:
 def concern(cluster: Object) -> Any:
     """Of a Cluster, what this feature reads.
 
-    Of repairs, how many are in flight; of updates, the version to go to, and whether pools wait for a window.
+    Of repairs, how many are in flight; of updates, what to go to, and which pools wait.
     """
     meta = metadata_without(cluster, "resourceVersion")
     status = cluster.get("status") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = {p["name"]: p["inFlight"] for p in pools if p["inFlight"]}
     update = status.get("update") or {}
-    return meta, cluster.get("spec"), without_others(status), in_flight, update.get("target"), "hold" in update
+    brought = [update.get(name) for name in _FOLLOWED]
+    return meta, cluster.get("spec"), without_others(status), in_flight, brought, "hold" in update

@@ -20,11 +20,10 @@ from kaas.api.repair import Mode, strictest
 from kaas.api.site import Site
 from kaas.clusters.classes import WORKER_CLASS, ClassRevision
 from kaas.clusters.held import Holding, gpu_annotation
+from kaas.clusters.holding import Holds, holds
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
-from kaas.clusters.target import Target, version_of
-from kaas.kube.objects import labels
-from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
+from kaas.clusters.target import Target
 
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
@@ -71,7 +70,7 @@ def identity(site: Site) -> Object | None:
 def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
     """The Cluster API Cluster. `live` is what must not change under a Cluster that exists: see PINNED_VARIABLES."""
     found = deployments(cluster.spec.node_pools, site, Holding(live.cluster).gpus)
-    held = _held(cluster, target, live)
+    held = holds(cluster, target, live, found)
     context = {
         "name": cluster.metadata.name,
         "namespace": cluster.metadata.namespace,
@@ -85,8 +84,7 @@ def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
         "worker_class": WORKER_CLASS,
         "control_plane_check": _health_check(cluster, site, None),
         "deployments": [
-            _deployment(d, target, held=d.name in held) | {"health_check": _health_check(cluster, site, d)}
-            for d in found
+            _deployment(d, target, held) | {"health_check": _health_check(cluster, site, d)} for d in found
         ],
         "variables": _known(_variables(cluster, site, target, live), target),
     }
@@ -138,16 +136,7 @@ def _owner(cluster: Cluster) -> Object | None:
     }
 
 
-def _held(cluster: Cluster, target: Target, live: Live) -> frozenset[str]:
-    """MachineDeployments whose update waits for the next maintenance window: those that have not begun with it."""
-    update = cluster.status.update if cluster.status else None
-    if update is None or update.hold is None or update.target != target.version:
-        return frozenset()
-    waiting = (d for d in live.deployments if version_of(d) != target.version)
-    return frozenset(labels(d).get(TOPOLOGY_DEPLOYMENT_LABEL, "") for d in waiting)
-
-
-def _deployment(part: Deployment, target: Target, *, held: bool) -> Object:
+def _deployment(part: Deployment, target: Target, held: Holds) -> Object:
     overrides: Object = {
         "workerFlavor": part.flavor,
         "nodeLabels": part.node_labels,
@@ -158,9 +147,10 @@ def _deployment(part: Deployment, target: Target, *, held: bool) -> Object:
         "replicas": part.replicas,
         "zone": part.zone,
         "rollout": part.rollout,
+        "on_delete": part.name in held.on_delete,
         "deletion": _deletion(part),
         "machine_labels": {LABEL_POOL: part.pool},
-        "annotations": _annotations(part) | ({DEFER_UPGRADE: ""} if held else {}),
+        "annotations": _annotations(part) | ({DEFER_UPGRADE: ""} if part.name in held.deferred else {}),
         "variables": _known(overrides.items(), target),
     }
 

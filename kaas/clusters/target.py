@@ -17,6 +17,7 @@ from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
 from kaas.clusters.snapshot import Live, Object, Snapshot
+from kaas.kube.lean import ON_DELETE, strategy_of
 
 
 class ReleaseMissingError(LookupError):
@@ -30,12 +31,14 @@ class Target:
     version: the full Kubernetes version, such as v1.36.3.
     images: node image of the target version and of every version that some machine still has.
     class_variables: variables that the Cluster's class revision takes.
+    releases: whether pools that are held are let go first; until then the version stays.
     """
 
     version: str
     images: Mapping[str, str]
     class_name: str
     class_variables: frozenset[str] = field(default_factory=frozenset)
+    releases: bool = False
 
 
 def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
@@ -45,11 +48,15 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     with a time of its own, which `status.update` tells.
     """
     live = snapshot.live
-    version = choose_version(snapshot.cluster, snapshot.releases, live.topology.get("version"), snapshot.now)
+    current = live.topology.get("version")
+    version = choose_version(snapshot.cluster, snapshot.releases, current, snapshot.now)
+    releases = current not in (None, version) and any(strategy_of(d) == ON_DELETE for d in live.deployments)
+    if current is not None and releases:  # Cluster API leaves such a pool, and all of the upgrade, as it is for ever
+        version = current
     name = live.topology.get("classRef", {}).get("name") or revision.name
     cluster_class = snapshot.classes.get(name) or revision.cluster_class
     found = images(version, snapshot.releases, site, live, partial(_suits, snapshot.cluster, snapshot.now))
-    return Target(version, found, name, variable_names(cluster_class))
+    return Target(version, found, name, variable_names(cluster_class), releases)
 
 
 def choose_version(

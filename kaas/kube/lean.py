@@ -35,6 +35,8 @@ KEPT_STATUS = (
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
 KEPT_WITH_TIME = (*KEPT_OF_CONDITION, "lastTransitionTime")
 KEPT_OF_OWN_CONDITION = (*KEPT_OF_CONDITION, "observedGeneration")
+ON_DELETE = "OnDelete"
+"""Strategy of a MachineDeployment that takes no machine out by itself."""
 DROPPED_OF_CLUSTER = frozenset({"deprecated", "conditions"})
 _ALIKE = 8192  # different pieces that are remembered to be shared
 
@@ -104,16 +106,24 @@ def _metadata(meta: Object) -> Object:
     return kept | ({"labels": _shared(tuple(sorted(ours.items())))} if ours else {})
 
 
+def strategy_of(deployment: Object) -> str | None:
+    """How a MachineDeployment, or one of a topology, replaces its machines; None where that is not said."""
+    rollout = (deployment.get("spec") or deployment).get("rollout") or {}
+    found: str | None = (rollout.get("strategy") or {}).get("type")
+    return found
+
+
 def _spec(spec: Object) -> Object:
-    """The version of a control plane or machine, and that of a MachineDeployment's machines."""
+    """The version of a control plane or machine, and of a MachineDeployment's machines that of them, and OnDelete."""
     template = ((spec.get("template") or {}).get("spec") or {}).get("version")
-    return _versions(spec.get("version"), template)
+    return _versions(spec.get("version"), template, strategy_of(spec) == ON_DELETE)
 
 
 @lru_cache(maxsize=_ALIKE)
-def _versions(own: str | None, template: str | None) -> Object:
+def _versions(own: str | None, template: str | None, on_delete: bool) -> Object:
     found: Object = {"version": own} if own else {}
-    return found | ({"template": {"spec": {"version": template}}} if template else {})
+    found |= {"template": {"spec": {"version": template}}} if template else {}
+    return found | ({"rollout": {"strategy": {"type": ON_DELETE}}} if on_delete else {})
 
 
 @lru_cache(maxsize=_ALIKE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,49 @@ def test_a_pool_that_has_not_begun_waits_while_updates_are_held() -> None:
     assert deferred("v1.36.1", **hold) == ["old"]
     assert deferred("v1.36.1") == []
     assert deferred("v1.35.6", **hold) == []  # a person has asked for something newer meanwhile
+
+
+LABEL = "topology.cluster.x-k8s.io/deployment-name"
+
+
+def _pool_of(version: str, available: int, machines: int, *, on_delete: bool = False) -> Live:
+    """One pool of three machines as Cluster API has it."""
+    meta = {"labels": {LABEL: "cpu"}}
+    deployment = capi_object(
+        "MachineDeployment",
+        "cpu",
+        labels={LABEL: "cpu"},
+        spec={"template": {"spec": {"version": version}}},
+        status={"availableReplicas": available},
+    )
+    found = [capi_object("Machine", f"cpu-{n}", labels={LABEL: "cpu"}) for n in range(machines)]
+    part = {"name": "cpu", "metadata": meta, "rollout": {"strategy": {"type": "OnDelete"}}} if on_delete else {}
+    workers = {"machineDeployments": [part]} if part else {}
+    return Live({"spec": {"topology": {"workers": workers}}}, None, [deployment], found)
+
+
+def _held(live: Live, *, waiting: bool = True, releases: bool = False) -> tuple[bool, str | None]:
+    """Whether the pool is left at its version, and how it replaces its machines."""
+    update = {"target": "v1.36.1"} | ({"waiting": ["cpu"]} if waiting else {})
+    found = snapshot(cluster(nodePools=[pool("cpu", replicas=3)], status={"update": update}))
+    assert found.site is not None
+    rendered = render.cluster(found.cluster, found.site, replace(aim(found), releases=releases), live)
+    (part,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    kind = part.get("rollout", {}).get("strategy", {}).get("type")
+    return render.DEFER_UPGRADE in part["metadata"].get("annotations", {}), kind
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        (_pool_of("v1.35.6", 3, 3), (True, None)),  # it has not begun
+        (_pool_of("v1.36.1", 2, 3), (False, "OnDelete")),  # its new machine comes yet, and none goes after it
+        (_pool_of("v1.36.1", 3, 4), (False, None)),  # an old one would go before the new one works
+        (_pool_of("v1.36.1", 4, 4), (False, "OnDelete")),
+        (_pool_of("v1.36.1", 3, 4, on_delete=True), (False, "OnDelete")),  # it stays so
+    ],
+)
+def test_a_pool_that_waits_begins_no_machine(live: Live, expected: tuple[bool, str | None]) -> None:
+    assert _held(live) == expected
+    assert _held(live, waiting=False) == (False, None)
+    assert _held(live, releases=True) == (False, None)

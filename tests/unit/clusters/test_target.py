@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Live
-from kaas.clusters.target import ReleaseMissingError, choose_version, class_of, images
-from tests.unit.clusters.builders import RELEASES, cluster, release, site
+from kaas.clusters.target import ReleaseMissingError, choose_version, class_of, images, target
+from tests.unit.clusters.builders import RELEASES, capi_object, cluster, release, site, snapshot
 
 PATCHES = st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True)
 
@@ -65,3 +66,17 @@ def test_class_is_the_one_in_use_then_the_one_that_was_then_the_newest() -> None
     assert class_of(known, Live(), newest) == "was"
     assert class_of(cluster(), Live(), newest) == newest.name
     assert class_of(cluster(), Live(), None) is None
+
+
+@pytest.mark.parametrize(("strategy", "version"), [("OnDelete", "v1.36.1"), ("RollingUpdate", "v1.36.3")])
+def test_pools_that_are_held_are_let_go_before_another_version_is_wanted(strategy: str, version: str) -> None:
+    """Cluster API changes nothing of a pool that waits for its turn: held then, it would stay so for ever."""
+    spec = {"rollout": {"strategy": {"type": strategy}}}
+    live = Live(
+        {"spec": {"topology": {"version": "v1.36.1"}}}, None, [capi_object("MachineDeployment", "cpu", spec=spec)]
+    )
+    found = replace(snapshot(cluster(version="v1.36.3")), live=live)
+    assert found.site is not None
+    assert found.revision is not None
+    aim = target(found, found.site, found.revision)
+    assert (aim.version, aim.releases) == (version, strategy == "OnDelete")

@@ -22,7 +22,7 @@ from kaas.updates.facts import Change, Choice, Decision, Opening, Turn
 from kaas.updates.kinds import Due, Pending, pending, what
 from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, largest, lead_of, merged, with_due
-from kaas.updates.standing import Present, Standing, present_of, standing_of
+from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
 from kaas.updates.targets import Refusal
 
 BETWEEN: Final = timedelta(hours=24)
@@ -72,7 +72,7 @@ class Subject:
     calendar: Openings
     standing: Standing
     turn: Turn | None = None
-    present: Present = Present()
+    present: Present = NOT_KNOWN
     limits: tuple[Limit, ...] = ()
 
     @classmethod
@@ -139,8 +139,8 @@ def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
         return None
     if run is not None and run.stopped:
         return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims)
-    forced = EXPIRED in (standing.reason, EXPIRED if isinstance(chosen, Choice) and chosen.forced else None)
-    reason = EXPIRED if forced else UPDATING
+    forced = isinstance(chosen, Choice) and chosen.forced and target > running
+    reason = EXPIRED if forced or standing.reason == EXPIRED else UPDATING
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
     return Decision(target, None, reason, words, None, aims=run.aims if run else None)
 

@@ -58,11 +58,14 @@ class Present:
     certificates_end: datetime | None = None
 
 
+NOT_KNOWN: Final = Present()
+
+
 def present_of(cluster: Cluster) -> Present:
     """From what the Cluster's status says."""
     status = cluster.status
     if status is None:
-        return Present()
+        return NOT_KNOWN
     newest, control_plane, said = status.newest_class_revision, status.control_plane, status.update or NOTHING
     return Present(
         status.image,

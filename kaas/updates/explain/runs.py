@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kaas.api.pool_update import Strategy
 from kaas.api.update_status import UpdateStep
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.view import View, unmet
+from kaas.updates.ledger.advance import BY_HAND
+from kaas.updates.ledger.steps import THROUGH, pool_of
 from kaas.updates.planner import moment
-from kaas.updates.run import POOL_PREFIX
 
 STOPPED: Final = "Stopped"
 """Reason when an update has stopped by itself."""
 WINDOW_CLOSED: Final = "WindowClosed"
 """Reason when the maintenance window closed before the update was through."""
-MANUAL: Final = "PoolManual"
-"""Reason when a pool waits for a person to say that it may begin."""
 HELD: Final = "StepHeld"
 UNDER_WAY: Final = "UnderWay"
-_THROUGH: Final = frozenset({"Done", "Skipped"})
 
 
 def of_run(view: View) -> Explanation | None:
@@ -34,27 +31,28 @@ def of_run(view: View) -> Explanation | None:
     if step is None:
         words = f"it is being updated to {run.aims.version}: all steps but the last are through"
         return view.explanation(State.UNDER_WAY, UNDER_WAY, words, _steps(view))
-    if pool := manual_pool(view, step):
+    if waits_for_person(step):
         words = (
-            f"pool {pool} is updated only when a person says so (its update.strategy is Manual), and nobody has: "
-            "all before it is through"
+            f"pool {pool_of(step)} is updated only when a person says so, for its strategy is Manual, and nobody has"
         )
-        return view.explanation(State.BLOCKED, MANUAL, words, _steps(view), _following(view))
+        return view.explanation(State.BLOCKED, BY_HAND, words, _steps(view), _following(view))
     return _at(view, step)
 
 
 def current(view: View) -> UpdateStep | None:
-    """The step that the update is at: the first that is not through."""
-    return next((s for s in view.update.steps if s.state not in _THROUGH), None)
+    """The step that the update is at: the one under way, else one that is held, else the first that is not through.
+
+    A pool that waits for a person keeps no other waiting: it is what the update is at when nothing else is left.
+    """
+    left = [s for s in view.update.steps if s.state not in THROUGH]
+    under_way = (s for s in left if s.state == "Running")
+    held = (s for s in left if s.state != "Pending" and not waits_for_person(s))
+    return next(under_way, None) or next(held, None) or next(iter(left), None)
 
 
-def manual_pool(view: View, step: UpdateStep) -> str | None:
-    """The pool of a step that waits for a person; None when it waits for something else, or does not wait."""
-    name = step.name.removeprefix(POOL_PREFIX)
-    waits = step.name.startswith(POOL_PREFIX) and step.state in ("Pending", "Held") and step.started is None
-    pools = view.cluster.spec.node_pools if waits else ()
-    found = next((p for p in pools if p.name == name), None)
-    return name if found and found.update.strategy is Strategy.MANUAL else None
+def waits_for_person(step: UpdateStep) -> bool:
+    """Whether it is a pool's that is updated by hand only, and nobody has said so."""
+    return step.reason == BY_HAND
 
 
 def _at(view: View, step: UpdateStep) -> Explanation:
@@ -65,7 +63,8 @@ def _at(view: View, step: UpdateStep) -> Explanation:
     told = f": {step.message}" if step.message else ""
     if step.state == "Held":
         words = f"the update to {target} is held at step {step.name}{told}"
-        return view.explanation(State.WAITS, step.reason or HELD, words, _steps(view), _following(view))
+        state = State.BLOCKED if step.reason == "Paused" else State.WAITS
+        return view.explanation(state, step.reason or HELD, words, _steps(view), _following(view))
     since = f" since {moment(step.started)}" if step.started else ""
     words = f"it is being updated to {target}: step {step.name}{since}{told}"
     return view.explanation(State.UNDER_WAY, UNDER_WAY, words, _steps(view), _following(view))

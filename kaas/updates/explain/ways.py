@@ -12,10 +12,11 @@ from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates import told
 from kaas.updates.explain.facts import Explanation, State, Way
-from kaas.updates.explain.runs import MANUAL, STOPPED, WINDOW_CLOSED, current
+from kaas.updates.explain.runs import STOPPED, WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
 from kaas.updates.explain.view import View
-from kaas.updates.run import POOL_PREFIX
+from kaas.updates.ledger.advance import BY_HAND
+from kaas.updates.ledger.steps import pool_of
 from kaas.updates.targets import EXPIRED_ALONE
 
 Ways = Callable[[View], Iterator[Way]]
@@ -152,7 +153,7 @@ def _retry(view: View) -> Iterator[Way]:
 
 def _release_pool(view: View) -> Iterator[Way]:
     step = current(view)
-    pool = step.name.removeprefix(POOL_PREFIX) if step else "<pool>"
+    pool = (pool_of(step) if step else None) or "<pool>"
     yield Way(f"say that pool {pool} may begin", _annotate(view, f"{ANNOTATION_UPDATE_POOLS}={pool}"))
 
 
@@ -175,12 +176,13 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "RepairInFlight": _repairs,
         "NotReady": _look,
         "NotRunning": _look,
+        "MachinesNotReady": _look,
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,
         "PreflightBlocks": _preflight,
         "RolloutPending": _rollout,
         "NotLookedAt": _controller,
         STOPPED: _retry,
-        MANUAL: _release_pool,
+        BY_HAND: _release_pool,
     }
 )

@@ -111,7 +111,11 @@ class Situation:
         reached = self._random.randint(2, len(STEPS))
         states = ["Done"] * reached + [self._random.choice(STATES) for _ in STEPS[reached : reached + 1]]
         states += ["Pending"] * (len(STEPS) - len(states))
-        found: Object = {"steps": [{"name": n, "state": s} for n, s in zip(STEPS, states, strict=True)]}
+        steps = [{"name": n, "state": s} for n, s in zip(STEPS, states, strict=True)]
+        for step in steps:
+            if step["state"] == "Held" and self._rarely(0.3):
+                step["reason"] = "WaitsForPerson"
+        found: Object = {"steps": steps}
         if "Failed" in states:
             step, since = STEPS[states.index("Failed")], self._time(-2, 0)
             found["stopped"] = {"since": since, "step": step, "reason": "Because", "message": "a node is not Ready"}

@@ -5,6 +5,7 @@ The status is what the real reconciler has written, the obstacle is put there as
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +20,15 @@ from kaas.kube.objects import Object
 from kaas.updates import layers
 from kaas.updates.explain.facts import Explanation, State
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Aims, Change, Turn
+from kaas.updates.ledger.advance import Ledger, Progress, advance
+from kaas.updates.ledger.seen import Part, Seen, Window
+from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import Subject
+from kaas.updates.run import Verdict
 from kaas.updates.standing import running_of
 from tests.unit.updates.office import KEY, World, release
-from tests.unit.updates.subjects import NOW, READY, TUESDAYS, at, raw_release, raw_site
+from tests.unit.updates.subjects import NOW, READY, TUESDAYS, at, raw_release, raw_site, version
 
 OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
 NOT_READY = {**READY, "status": "False", "reason": "NotAvailable"}
@@ -337,77 +342,97 @@ async def test_its_window_is_open_and_nobody_begins(world: World) -> None:
 
 # --- an update that is under way ----------------------------------------------------------------------------------
 
-THROUGH = [
-    {"name": "Announced", "state": "Done", "started": "2027-01-05T22:00:00Z", "finished": "2027-01-05T22:00:00Z"},
-    {"name": "Preflight", "state": "Done", "started": "2027-01-05T22:00:00Z", "finished": "2027-01-05T22:01:00Z"},
-]
-REST = [{"name": n, "state": "Pending"} for n in ("AddOns", "Verification", "Finished")]
+OLD = Part(desired=1, machines=1, new=0, ready=0, well=1)
+NEW = Part(desired=1, machines=1, new=1, ready=1, well=1)
+BUSY = Part(desired=3, machines=4, new=1, ready=1, well=3)
+WELL = ("ControlPlane", Verdict(True, "all is well"))
+CLOSED = Window(False, OPEN + timedelta(days=7))
 
 
-def done(name: str) -> Object:
-    return {"name": name, "state": "Done", "started": "2027-01-05T22:01:00Z", "finished": "2027-01-05T22:20:00Z"}
-
-
-async def under_way(world: World, *steps: Object, **update: Any) -> Explanation:
-    """The update has begun in its window, and has come to some step."""
+async def under_way(world: World, *seen: Seen) -> Explanation:
+    """The update has begun in its window; the real ledger has seen this, minute by minute."""
     await looked_at(world, OPEN)
     assert world.update["target"] == "v1.36.3"
-    playing(world, steps=[*THROUGH, *steps, *REST], **update)
-    world.clock.time = OPEN + timedelta(minutes=30)
+    ledger = Ledger(begin(Aims(version("v1.36.3"), (Change.PATCH,)), seen[0].pools, OPEN))
+    progress = Progress(ledger)
+    for minute, each in enumerate(seen, start=1):
+        world.clock.time = OPEN + timedelta(minutes=minute)
+        progress = advance(progress.ledger, each, world.clock.time)
+    found = progress.ledger
+    told = {"steps": [s.to_json() for s in found.steps], "waiting": list(progress.waiting)}
+    told |= {"stopped": found.stopped.to_json()} if found.stopped else {}
+    playing(world, **told, **({"hold": found.hold.to_json()} if found.hold else {}))
     return why(world)
 
 
+def seen(control_plane: Part = NEW, **more: Any) -> Seen:
+    pools = more.pop("pools", {"cpu": OLD})
+    return Seen("v1.36.3", control_plane, pools, **{"verdict": WELL, **more})
+
+
 async def test_which_step_since_when(world: World) -> None:
-    step = {"name": "ControlPlane", "state": "Running", "started": "2027-01-05T22:01:00Z", "message": "1 of 3 is new"}
-    found = await under_way(world, step, {"name": "Pool/cpu", "state": "Pending"})
+    found = await under_way(world, seen(BUSY), seen(BUSY))
     assert (found.state, found.reason, found.version) == (State.UNDER_WAY, "UnderWay", "v1.36.3")
-    assert found.answer == "it is being updated to v1.36.3: step ControlPlane since 2027-01-05 22:01 UTC: 1 of 3 is new"
-    assert "Preflight: 2027-01-05 22:00 UTC to 2027-01-05 22:01 UTC" in words(found)
+    assert found.answer.startswith(
+        "it is being updated to v1.36.3: step ControlPlane since 2027-01-05 22:01 UTC: 1 of 3"
+    )
+    assert "Preflight: 2027-01-05 22:00 UTC" in words(found)
     assert found.coming[-1].message == "then Pool/cpu, AddOns, Verification, Finished"
 
 
 async def test_its_window_closed_in_the_middle(world: World) -> None:
-    pools = [
-        {"name": n, "replicas": 1, "ready": 1, "upToDate": 0, "available": 1, "version": "v1.36.1"} for n in ("a", "b")
-    ]
-    await looked_at(world, OPEN)
-    world.change(version="v1.36.3", nodePools=pools)
-    found = await looked_at(world, SHUT)
+    pools = {"a": OLD, "b": OLD}
+    found = await under_way(world, seen(pools=pools), seen(window=CLOSED, pools=pools))
     assert (found.state, found.reason) == (State.WAITS, "WindowClosed")
     assert "pool a, b waits until 2027-01-12 22:00 UTC" in found.answer
+    assert "pools a, b wait: not to begin yet" in words(found)
     assert found.coming[0].at == OPEN + timedelta(days=7)
 
 
-async def test_pools_that_may_not_begin_yet_are_named(world: World) -> None:
-    step = {"name": "Pool/a", "state": "Held", "reason": "RepairInFlight", "message": "a repair in it goes first"}
-    found = await under_way(world, done("ControlPlane"), step, waiting=["a", "b"])
+async def test_a_pool_is_held_by_a_repair(world: World) -> None:
+    found = await under_way(world, seen(), seen(pools={"cpu": replace(OLD, repairs=1)}))
     assert (found.state, found.reason) == (State.WAITS, "RepairInFlight")
-    assert "held at step Pool/a: a repair in it goes first" in found.answer
-    assert "pools a, b wait" in words(found)
+    assert "held at step Pool/cpu: 1 of its machines under repair" in found.answer
+    assert "pool cpu waits: not to begin yet" in words(found)
 
 
-@pytest.mark.parametrize("state", ["Pending", "Held"])
-async def test_a_manual_pool_waits_for_a_person(world: World, state: str) -> None:
-    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4", "update": {"strategy": "Manual"}}])
-    found = await under_way(world, done("ControlPlane"), {"name": "Pool/cpu", "state": state})
-    assert (found.state, found.reason) == (State.BLOCKED, "PoolManual")
+async def test_updates_are_paused_in_the_middle(world: World) -> None:
+    await under_way(world, seen(), seen(paused="launch"))
+    annotate(world, **{ANNOTATION_UPDATES_PAUSED.replace("/", "__"): "launch"})
+    found = why(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "Paused")
+    assert "held at step Pool/cpu: launch" in found.answer
+    assert f"{ANNOTATION_UPDATES_PAUSED}-" in words(found)
+
+
+async def test_a_manual_pool_waits_for_a_person(world: World) -> None:
+    found = await under_way(world, seen(), seen(pools={"cpu": replace(OLD, manual=True)}))
+    assert (found.state, found.reason) == (State.BLOCKED, "WaitsForPerson")
     assert "pool cpu is updated only when a person says so" in found.answer
     assert "kubectl annotate clusters.kaas.internal team -n tenants kaas.internal/update-pools=cpu" in words(found)
 
 
-async def test_a_manual_pool_that_has_begun_waits_for_nobody(world: World) -> None:
-    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4", "update": {"strategy": "Manual"}}])
-    step = {"name": "Pool/cpu", "state": "Running", "started": "2027-01-05T22:21:00Z"}
-    assert (await under_way(world, done("ControlPlane"), step)).reason == "UnderWay"
+async def test_a_manual_pool_is_the_answer_only_when_nothing_else_goes_on(world: World) -> None:
+    pools = {"by-hand": replace(OLD, manual=True), "cpu": BUSY}
+    found = await under_way(world, seen(pools=pools), seen(pools=pools))
+    assert (found.state, found.reason) == (State.UNDER_WAY, "UnderWay")
+    assert "step Pool/cpu since" in found.answer
+
+
+async def test_a_manual_pool_that_a_person_let_go(world: World) -> None:
+    pools = {"cpu": replace(OLD, manual=True)}
+    found = await under_way(world, seen(pools=pools), seen(pools=pools, released=frozenset({"cpu"})))
+    assert (found.state, found.reason) == (State.UNDER_WAY, "UnderWay")
 
 
 async def test_stopped_until_a_person_acts(world: World) -> None:
-    said = "NodesReady: node cpu-1 is not Ready at v1.36.3"
-    stopped = {"since": "2027-01-05T22:20:00Z", "step": "Pool/cpu", "reason": "VerificationFailed", "message": said}
-    failed = {"name": "Pool/cpu", "state": "Failed", "started": "2027-01-05T22:05:00Z", "message": said}
-    found = await under_way(world, done("ControlPlane"), failed, stopped=stopped)
+    ill = Verdict(False, "node cp-1 is not Ready at v1.36.3", ("NodesReady",))
+    found = await under_way(world, seen(OLD), seen(verdict=("ControlPlane", ill)))
     assert (found.state, found.reason) == (State.BLOCKED, "Stopped")
-    assert found.answer == f"the update to v1.36.3 stopped at step Pool/cpu 2027-01-05 22:20 UTC: {said}"
+    assert found.answer.startswith(
+        "the update to v1.36.3 stopped at step ControlPlane 2027-01-05 22:02 UTC: NodesReady"
+    )
+    assert "node cp-1 is not Ready" in found.answer
     assert found.because[0].reason == "VerificationFailed"
     assert "kaas.internal/update-retry='<reason>'" in words(found)
 

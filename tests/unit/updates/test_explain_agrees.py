@@ -15,7 +15,7 @@ from kaas.updates.facts import Decision
 from kaas.updates.planner import plan
 from tests.unit.updates.situations import Situation
 
-OF_A_RUN: Final = frozenset({"UnderWay", "Stopped", "WindowClosed", "PoolManual", "StepHeld"})
+OF_A_RUN: Final = frozenset({"UnderWay", "Stopped", "WindowClosed", "WaitsForPerson", "StepHeld"})
 OWN: Final = frozenset({"NotLookedAt", "PreflightBlocks", "Paused", "PreviewOnly"})
 SEEDS: Final = range(1000)
 

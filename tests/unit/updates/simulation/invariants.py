@@ -146,7 +146,7 @@ def is_finished(member: Member) -> bool:
 
 def leftovers(member: Member) -> str:
     """What an update that is through must not leave."""
-    paused = [p.name for p in member.machines.pools.values() if p.paused]
+    paused = [p.name for p in member.machines.pools.values() if p.paused or p.on_delete]
     deferred = [p.name for p in member.machines.pools.values() if p.deferred]
     waiting = list(member.update.get("waiting") or ())
     found = (("paused", paused), ("deferred", deferred), ("waiting", waiting))

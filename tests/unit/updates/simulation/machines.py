@@ -2,12 +2,12 @@
 
 The control plane goes first; a new version reaches a pool when the control plane has it, one pool after the other, in
 the order of the topology, but for pools whose update is deferred. A new image or class reaches all of them at once. A
-paused pool begins no machine; one that has begun comes up nevertheless.
+pool with the strategy OnDelete, or paused, begins no machine; one that has begun comes up nevertheless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -49,6 +49,7 @@ class Group:
     wanted: Makings
     machines: list[Machine]
     paused: bool = False
+    on_delete: bool = False
     deferred: bool = False
     made_after: datetime | None = None
 
@@ -83,6 +84,21 @@ class Begun:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What the topology of a Cluster says. images: by version. made_after: older control planes are replaced."""
+
+    version: KubernetesVersion
+    images: Mapping[str, str]
+    revision: str
+    deferred: frozenset[str] = frozenset()
+    on_delete: frozenset[str] = frozenset()
+    made_after: datetime | None = None
+
+    def makings(self, version: KubernetesVersion) -> Makings:
+        return Makings(version, self.images.get(str(version), ""), self.revision)
+
+
 TakesTime = Callable[[str, Makings], timedelta | None]
 """How long it takes until the new machine of a group is Ready; None when it never is."""
 
@@ -94,7 +110,7 @@ class Machines:
     control_plane: Group
     pools: dict[str, Group]
     takes: TakesTime
-    wanted: Makings
+    topology: Topology
     on_begin: Callable[[Begun], None]
     made: int = 0
     _rolled: dict[str, int] = field(default_factory=dict)
@@ -103,37 +119,38 @@ class Machines:
         yield self.control_plane
         yield from self.pools.values()
 
-    def want(self, makings: Makings, deferred: Iterable[str], made_after: datetime | None) -> None:
+    def want(self, topology: Topology) -> None:
         """The topology is written."""
-        self.wanted = makings
-        self.control_plane.made_after = made_after
+        self.topology = topology
+        self.control_plane.made_after = topology.made_after
         for name, pool in self.pools.items():
-            pool.deferred = name in deferred
+            pool.deferred, pool.on_delete = name in topology.deferred, name in topology.on_delete
 
     def roll(self, now: datetime) -> None:
         """One pass of the controllers."""
         self._reach(now)
         for group in self.groups():
-            if not group.paused:
+            if not group.paused and not group.on_delete:
                 self._replace_one(group, now)
 
     def _reach(self, now: datetime) -> None:
         """What is wanted reaches the control plane and the pools."""
-        plane, wanted = self.control_plane, self.wanted
+        plane, version = self.control_plane, self.topology.version
         rolling = [p for p in self.pools.values() if p.outdated() and p.wanted.version == plane.wanted.version]
-        if plane.wanted.version == wanted.version or (plane.is_through(now) and not rolling):
-            self._set(plane, wanted)
+        may_go = plane.wanted.version == version or (plane.is_through(now) and not rolling)
+        self._set(plane, version if may_go else plane.wanted.version)
         for pool in self.pools.values():
-            if pool.wanted.version == wanted.version:
-                self._set(pool, wanted)
-                continue
-            self._set(pool, Makings(pool.wanted.version, pool.wanted.image, wanted.revision))
-            if pool.deferred or not plane.is_through(now) or plane.wanted.version != wanted.version:
-                continue
-            if not any(p.wanted.version == wanted.version and not p.is_through(now) for p in self.pools.values()):
-                self._set(pool, wanted)
+            self._set(pool, version if self._may_reach(pool, now) else pool.wanted.version)
 
-    def _set(self, group: Group, wanted: Makings) -> None:
+    def _may_reach(self, pool: Group, now: datetime) -> bool:
+        """Whether the version of the topology reaches a pool that does not have it yet."""
+        plane, version = self.control_plane, self.topology.version
+        if pool.deferred or plane.wanted.version != version or not plane.is_through(now):
+            return False
+        return not any(p.wanted.version == version and not p.is_through(now) for p in self.pools.values())
+
+    def _set(self, group: Group, version: KubernetesVersion) -> None:
+        wanted = self.topology.makings(version)
         if group.wanted != wanted:
             group.wanted = wanted
             self._rolled[group.name] = 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kaas.api.constants import LABEL_POOL
 from kaas.kube import resources
+from kaas.kube.lean import ON_DELETE
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from tests.unit.updates.simulation.machines import Group, Machine, Machines
@@ -15,7 +17,17 @@ CERTIFICATES_LAST = timedelta(days=365)
 Key = tuple[str, str]
 
 
-def status_of(machines: Machines, ill: str, repairs: dict[str, int], before: Object, now: datetime) -> Object:
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest ClusterClass, and since when there is that."""
+
+    name: str
+    since: datetime
+
+
+def status_of(
+    machines: Machines, newest: Newest, ill: str, repairs: dict[str, int], before: Object, now: datetime
+) -> Object:
     """What the clusters feature says in a Cluster's status, and the repairs feature of repairs under way."""
     plane = machines.control_plane
     ready, reason, message = _ready(machines, ill, now)
@@ -33,8 +45,13 @@ def status_of(machines: Machines, ill: str, repairs: dict[str, int], before: Obj
         "observedGeneration": 1,
         "conditions": [condition],
         "version": str(plane.oldest(now)),
-        "classRevision": machines.wanted.revision,
-        "controlPlane": {k: v for k, v in _counts(plane, now).items() if k != "available"},
+        "classRevision": machines.topology.revision,
+        "newestClassRevision": {"name": newest.name, "since": stamp(newest.since)},
+        "image": machines.topology.images.get(str(machines.topology.version)),
+        "controlPlane": {
+            **{k: v for k, v in _counts(plane, now).items() if k != "available"},
+            "certificatesEnd": stamp(min(m.made for m in plane.machines) + CERTIFICATES_LAST),
+        },
         "nodePools": [{"name": p.name, **_counts(p, now), "version": str(p.wanted.version)} for p in pools],
         "nodes": {
             "ready": sum(len(p.machines) - len(p.unready(now)) for p in pools),
@@ -52,7 +69,7 @@ def _ready(machines: Machines, ill: str, now: datetime) -> tuple[bool, str, str]
     groups = list(machines.groups())
     if never := [m.name for g in groups for m in g.machines if m.ready_at is None]:
         return False, "MachinesNotReady", f"UpToDate: {never[0]}: cloud-init failed: the kubelet does not start"
-    if waiting := [g.name for g in groups if g.wanted.version != machines.wanted.version]:
+    if waiting := [g.name for g in groups if g.wanted.version != machines.topology.version]:
         return False, "MachineDeploymentsUpgradePending", f"UpToDate: {', '.join(waiting) or 'control plane'} waits"
     if moving := [g.name or "control plane" for g in groups if not g.is_through(now)]:
         return False, "RollingOut", f"UpToDate: machines that are not as the spec says: {', '.join(moving)}"
@@ -80,6 +97,8 @@ def deployment(key: Key, group: Group, now: datetime) -> Object:
     }
     if group.paused:
         spec["paused"] = True
+    if group.on_delete:
+        spec["rollout"] = {"strategy": {"type": ON_DELETE}}
     labels = {
         resources.CLUSTER_NAME_LABEL: key[1],
         resources.TOPOLOGY_DEPLOYMENT_LABEL: group.name,
@@ -116,7 +135,8 @@ def _machine_spec(key: Key, group: Group) -> Object:
 def machine(key: Key, group: Group, made: Machine, now: datetime) -> Object:
     """One Machine; those of the control plane have certificates that end."""
     labels = {resources.CLUSTER_NAME_LABEL: key[1]}
-    labels |= {LABEL_POOL: group.name} if group.name else {resources.CONTROL_PLANE_LABEL: ""}
+    worker = {LABEL_POOL: group.name, resources.TOPOLOGY_DEPLOYMENT_LABEL: group.name}
+    labels |= worker if group.name else {resources.CONTROL_PLANE_LABEL: ""}
     meta = {
         "name": f"{key[1]}-{made.name}",
         "namespace": key[0],
@@ -131,6 +151,25 @@ def machine(key: Key, group: Group, made: Machine, now: datetime) -> Object:
         status["certificatesExpiryDate"] = stamp(made.made + CERTIFICATES_LAST)
     spec = {"clusterName": key[1], "version": str(made.made_of.version)}
     return _object(resources.MACHINE, meta, spec, status)
+
+
+def capi_cluster(key: Key, machines: Machines) -> Object:
+    """The Cluster API Cluster with its topology."""
+    said = machines.topology
+    pools = [_in_topology(p) for p in machines.pools.values()]
+    topology = {
+        "version": str(said.version),
+        "classRef": {"name": said.revision},
+        "variables": [{"name": "images", "value": dict(said.images)}],
+        "workers": {"machineDeployments": pools},
+    }
+    meta = {"name": key[1], "namespace": key[0], "uid": f"capi-{key[1]}", "generation": 1}
+    return _object(resources.CAPI_CLUSTER, meta, {"topology": topology}, {})
+
+
+def _in_topology(pool: Group) -> Object:
+    found: Object = {"name": pool.name}
+    return found | ({"rollout": {"strategy": {"type": ON_DELETE}}} if pool.on_delete else {})
 
 
 def control_plane(key: Key, group: Group, now: datetime) -> Object:

@@ -14,7 +14,7 @@ from kaas.api.versions import KubernetesVersion
 from kaas.kube.objects import Object
 from kaas.updates.run import Finding
 from kaas.updates.windows import Calendar
-from tests.unit.updates.simulation.machines import Begun, Group, Machine, Machines, Makings
+from tests.unit.updates.simulation.machines import Begun, Group, Machine, Machines, Topology
 
 Key = tuple[str, str]
 FOREVER = timedelta(days=100_000)
@@ -48,10 +48,10 @@ class Member:
     said: dict[str, Object] = field(default_factory=dict)
     pauses: dict[tuple[str, str], bool] = field(default_factory=dict)
     trouble: Trouble = field(default_factory=Trouble)
-    images: dict[KubernetesVersion, str] = field(default_factory=dict)
     by_hand: set[str] = field(default_factory=set)
     acted: datetime | None = None
     stopped: datetime | None = None
+    rendered: object = None
     settles: dict[str, datetime] = field(default_factory=dict)
     begun: list[Begun] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -113,15 +113,16 @@ def merged(one: Object, other: Mapping[str, Any]) -> Object:
     return found
 
 
-def machines_of(spec: Object, makings: Makings, made: datetime, made_by: Machines | None = None) -> Machines:
+def machines_of(spec: Object, topology: Topology, made: datetime) -> Machines:
     """All machines that a spec asks for, Ready, and made of the same."""
+    makings = topology.makings(topology.version)
 
     def group(name: str, count: int) -> Group:
         return Group(name, makings, [Machine(f"{name or 'cp'}-{n}", makings, made, made) for n in range(count)])
 
     plane = group("", spec["controlPlane"].get("replicas", 3))
     pools = {p["name"]: group(p["name"], p.get("replicas", 1)) for p in spec.get("nodePools", ())}
-    return Machines(plane, pools, lambda _name, _made: timedelta(minutes=6), makings, lambda _begun: None)
+    return Machines(plane, pools, lambda _name, _made: timedelta(minutes=6), topology, lambda _begun: None)
 
 
 def model(raw: Object) -> Cluster:

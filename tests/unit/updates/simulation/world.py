@@ -7,7 +7,7 @@ none. The reconciler is looked at again when it said so, and when what it watche
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -22,7 +22,7 @@ from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
-from kaas.clusters.target import ReleaseMissingError, choose_version
+from kaas.clusters.target import ReleaseMissingError
 from kaas.kube import resources
 from kaas.kube.objects import Object
 from kaas.kube.ports import EventType
@@ -32,10 +32,12 @@ from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.reconciler import Office, UpdateReconciler
 from kaas.updates.watched import concern
 from tests.unit.updates.simulation import manifests
-from tests.unit.updates.simulation.machines import Begun, Makings
+from tests.unit.updates.simulation.machines import Begun, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
+from tests.unit.updates.simulation.rendering import CLASS, cluster_class, rendered
 from tests.unit.updates.subjects import NOW
 
+FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
 LOOK, TELL, RENDER, ROLL = "look", "tell", "render", "roll"
 RESTART: Final = timedelta(seconds=15)
 CLUSTER_KIND: Final = {"apiVersion": API_VERSION, "kind": "Cluster"}
@@ -79,6 +81,8 @@ class World:
         self._queue: list[tuple[datetime, float, int, Any, str]] = []
         self._due: dict[tuple[Any, str], datetime] = {}
         self._count = 0
+        self.classes = {CLASS: cluster_class(CLASS)}
+        self.newest = manifests.Newest(CLASS, self.clock.time - timedelta(days=100))
         self._releases: list[Release] = []
         self._parts: dict[tuple[Key, str], Any] = {}
         self.put(self.site)
@@ -138,14 +142,19 @@ class World:
         for key in self.members:
             self.soon(key, LOOK)
 
+    def revise(self, name: str) -> None:
+        """A newer controller has another ClusterClass."""
+        self.classes[name] = cluster_class(name)
+        self.newest = manifests.Newest(name, self.clock.time)
+        for key in self.members:
+            self.soon(key, TELL)
+
     def add(self, raw: Object, running: str, *, made: datetime = NOW - timedelta(days=30)) -> Member:
         """A Cluster that runs, made by `raw`."""
         key, version = (raw["metadata"]["namespace"], raw["metadata"]["name"]), KubernetesVersion.parse(running)
-        makings = Makings(version, f"image-{running}", "class-1")
-        machines = machines_of(raw["spec"], makings, made)
+        machines = machines_of(raw["spec"], Topology(version, {running: f"ubuntu-{running}"}, CLASS), made)
         member = Member(key, raw["spec"], machines, self._calendar(raw), dict(raw["metadata"].get("annotations") or {}))
         member.labels, member.uid = dict(raw["metadata"].get("labels") or {}), raw["metadata"]["uid"]
-        member.images[version] = makings.image
         machines.takes = lambda group, wanted: self._takes(member, group, wanted)
         machines.on_begin = lambda begun: self._began(member, begun)
         self.members[key] = member
@@ -177,7 +186,15 @@ class World:
         now = self.clock.time
         for name, pool in member.machines.pools.items():
             ready = len(pool.unready(now))
-            seen = (pool.wanted, pool.paused, pool.deferred, len(pool.machines), len(pool.outdated()), ready)
+            seen = (
+                pool.wanted,
+                pool.paused,
+                pool.on_delete,
+                pool.deferred,
+                len(pool.machines),
+                len(pool.outdated()),
+                ready,
+            )
             if self._parts.get((member.key, name)) != seen:
                 self._parts[(member.key, name)] = seen
                 self.put(manifests.deployment(member.key, pool, now))
@@ -243,37 +260,32 @@ class World:
         """The clusters feature says how the Cluster is."""
         trouble = member.trouble
         now = self.clock.time
-        told = manifests.status_of(member.machines, trouble.ill, trouble.repairs, member.played, now)
+        told = manifests.status_of(member.machines, self.newest, trouble.ill, trouble.repairs, member.played, now)
         if told != member.played:
             member.played = told
             self._show(member)
 
     def _render(self, member: Member) -> None:
-        """The clusters feature writes the topology."""
+        """The clusters feature writes the topology; the same again when nothing has changed that it is made of."""
+        made_of = (id(member.spec), [member.update.get(f) for f in FOLLOWED], member.machines.topology)
+        if made_of == member.rendered:
+            return
+        member.rendered = made_of
         raw = self.index.get(resources.CLUSTER, *member.key)
         assert raw is not None
-        cluster = self.parsed(Cluster.model_validate, raw)
-        machines, update = member.machines, cluster.status.update if cluster.status else None
+        cluster, now = self.parsed(Cluster.model_validate, raw), self.clock.time
         try:
-            chosen = choose_version(cluster, self.releases(), str(machines.wanted.version), self.clock.time)
+            site = self.parsed(Site.model_validate, self.site)
+            topology = rendered(member, cluster, site, self.releases(), self.classes, now)
         except ReleaseMissingError:
+            member.rendered = None
             return
-        version = KubernetesVersion.parse(chosen)
-        image, revision = member.images.get(version), machines.wanted.revision
-        follows = update is not None and update.target == chosen
-        if update is not None and follows:
-            image, revision = update.image or image, update.class_revision or revision
-        member.images[version] = image = image or f"image-{chosen}"
-        deferred = self._deferred(member, version) if follows else ()
-        machines.want(Makings(version, image, revision), deferred, update.certificates if update else None)
-        self._show_parts(member)
-        self.soon(member.key, ROLL)
-        self.soon(member.key, TELL)
-
-    def _deferred(self, member: Member, version: KubernetesVersion) -> Iterable[str]:
-        behind = [p.name for p in member.machines.pools.values() if p.wanted.version != version]
-        update = member.update
-        return [n for n in behind if n in update.get("waiting", ()) or "hold" in update]
+        if topology != member.machines.topology:
+            member.machines.want(topology)
+            self._show_parts(member)
+            self.soon(member.key, ROLL)
+            self.soon(member.key, TELL)
+            self.soon(member.key, RENDER)
 
     def _roll(self, member: Member) -> None:
         """Cluster API's controllers."""

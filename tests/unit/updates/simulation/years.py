@@ -27,6 +27,8 @@ def a_fleet(random: Random, clusters: int) -> World:
         else:
             date = datetime.fromisoformat(obj["spec"]["channels"]["rapid"]) - timedelta(days=random.randint(0, 20))
             world.call(max(date, NOW), partial(world.release, obj))
+    for number in range(random.randint(0, 3)):
+        world.call(NOW + timedelta(days=random.randint(1, 290)), partial(world.revise, f"class-{number + 2}"))
     known = sorted(KubernetesVersion.parse(r.spec.version) for r in world.releases())
     for number in range(clusters):
         running = random.choice(known)
@@ -48,8 +50,23 @@ def _releases(random: Random) -> list[Object]:
             if random.random() < 0.3:
                 raw["spec"]["expires"] = text(ends)
             found.append(raw)
+            if random.random() < 0.3:
+                found.append(_image(raw, rapid + timedelta(days=random.randint(1, 30))))
             date += timedelta(days=random.randint(15, 60))
     return found
+
+
+def _image(release: Object, rapid: datetime) -> Object:
+    """The same version with a newer node image."""
+    name = f"{release['metadata']['name']}-2"
+    channels = {
+        "rapid": text(rapid),
+        "regular": text(rapid + timedelta(days=9)),
+        "stable": text(rapid + timedelta(days=30)),
+    }
+    spec = {**release["spec"], "channels": channels, "image": f"ubuntu-{name}"}
+    spec.pop("expires", None)
+    return {**release, "metadata": {"name": name}, "spec": spec}
 
 
 def _maintenance(random: Random) -> Object:

@@ -21,7 +21,12 @@ UNDER_WAY: Final = "UnderWay"
 
 
 def of_run(view: View) -> Explanation | None:
-    """What is to be said of the update that is under way; None when none is."""
+    """What is to be said of the update that is under way; None when none is.
+
+    A person's own word about the version counts more than one that has begun: the planner then goes on with it no more.
+    """
+    if view.decision.target is None or view.decision.choice is not None:
+        return None
     run = view.subject.standing.run
     if run is None:
         return _without_ledger(view)
@@ -80,17 +85,11 @@ def _stopped(view: View) -> Explanation:
     return view.explanation(State.BLOCKED, STOPPED, words, because)
 
 
-def _without_ledger(view: View) -> Explanation | None:
-    """A target that is gone to without steps, or pools that are behind."""
-    decision, hold = view.decision, view.update.hold
-    if hold is not None:
-        because = (Because(WINDOW_CLOSED, hold.message), *_waiting(view))
-        return view.explanation(State.WAITS, WINDOW_CLOSED, hold.message, because, _following(view))
-    if decision.target is None or decision.choice is not None:
-        return None
+def _without_ledger(view: View) -> Explanation:
+    """A target that is gone to, of which no steps are told."""
     began = f"it was begun {moment(view.update.began)}" if view.update.began else "it is not known since when"
     because = (Because("Began", began), *_waiting(view), *unmet(view))
-    return view.explanation(State.UNDER_WAY, UNDER_WAY, decision.message, because, _following(view))
+    return view.explanation(State.UNDER_WAY, UNDER_WAY, view.decision.message, because, _following(view))
 
 
 def _steps(view: View) -> Iterator[Because]:

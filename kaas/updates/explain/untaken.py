@@ -45,6 +45,8 @@ def _willing(cluster: Cluster, minor: int) -> Cluster:
 
 
 def _open(site: Site) -> Site:
-    """The same Site without a limit."""
-    updates = site.spec.updates.model_copy(update={"max_version": None})
-    return site.model_copy(update={"spec": site.spec.model_copy(update={"updates": updates})})
+    """The same Site without any limit."""
+    spec = site.spec
+    updates = spec.updates.model_copy(update={"max_version": None})
+    flavors = tuple(f.model_copy(update={"max_version": None}) for f in spec.flavors)
+    return site.model_copy(update={"spec": spec.model_copy(update={"updates": updates, "flavors": flavors})})

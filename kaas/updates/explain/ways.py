@@ -9,14 +9,18 @@ from typing import Final
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
 from kaas.api.preflight import ALWAYS
 from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
+from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates import told
 from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import STOPPED, WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
 from kaas.updates.explain.view import View
+from kaas.updates.facts import Change
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.steps import pool_of
+from kaas.updates.limits import SITE_LIMIT, limit_of
+from kaas.updates.planner import ROLLOUT_PENDING
 from kaas.updates.targets import EXPIRED_ALONE
 
 Ways = Callable[[View], Iterator[Way]]
@@ -25,11 +29,16 @@ Ways = Callable[[View], Iterator[Way]]
 def ways(view: View, found: Explanation) -> Iterator[Way]:
     """What can be done now; none where there is nothing to be done, or it goes on by itself."""
     yield from _BY_REASON.get(found.reason, _nothing)(view)
-    if found.state is State.WAITS and view.decision.choice is not None:
-        yield Way(
-            f"to have it at once, outside of any window, set spec.version to {view.decision.choice.version}: "
-            "what a person writes there is done at once, and pins the Cluster"
-        )
+    choice = view.decision.choice
+    if found.state is State.WAITS and choice is not None and choice.change in (Change.PATCH, Change.MINOR):
+        yield _at_once(choice.version)
+
+
+def _at_once(version: KubernetesVersion) -> Way:
+    return Way(
+        f"to have it at once, outside of any window, set spec.version to {version}: what a person writes there is done "
+        "at once, and pins the Cluster"
+    )
 
 
 def _nothing(view: View) -> Iterator[Way]:
@@ -42,6 +51,10 @@ def _nothing(view: View) -> Iterator[Way]:
 def _where(view: View) -> str:
     meta = view.cluster.metadata
     return f"{meta.name} -n {meta.namespace}"
+
+
+def _key(view: View) -> str:
+    return f"{view.cluster.metadata.namespace}/{view.cluster.metadata.name}"
 
 
 def _annotate(view: View, annotation: str) -> str:
@@ -73,8 +86,16 @@ def _ahead(view: View) -> Iterator[Way]:
 
 def _limit(view: View) -> Iterator[Way]:
     site = view.subject.site
-    words = f"raise spec.updates.maxVersion of Site {site.metadata.name} (it is {site.spec.updates.max_version})"
-    yield Way(words, f"kubectl edit sites.kaas.internal {site.metadata.name}")
+    limit = limit_of(view.cluster, site, view.subject.limits)
+    said = f": {limit.message}" if limit else ""
+    yield Way(f"raise the limit{said}", f"kubectl edit sites.kaas.internal {site.metadata.name}")
+
+
+def _unfit(view: View) -> Iterator[Way]:
+    turn = view.subject.turn
+    if turn is not None:
+        words = f"do what the message says, or have the Cluster left out of Rollout {turn.rollout} for a reason"
+        yield Way(words, f"kaas rollout skip {turn.rollout} {_key(view)} --reason '<reason>'")
 
 
 def _add_release(view: View) -> Iterator[Way]:
@@ -136,6 +157,13 @@ def _rollout(view: View) -> Iterator[Way]:
     turn = view.subject.turn
     if turn is not None:
         yield Way(f"see how far Rollout {turn.rollout} is", f"kaas rollout status {turn.rollout}")
+        yield _at_once(turn.version)
+
+
+def _rollout_done(view: View) -> Iterator[Way]:
+    turn = view.subject.turn
+    if turn is not None:
+        yield Way(f"see what Rollout {turn.rollout} still has to do", f"kaas rollout status {turn.rollout}")
 
 
 def _controller(view: View) -> Iterator[Way]:
@@ -163,7 +191,10 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "ChannelNone": _channel,
         "KubernetesNone": _kubernetes,
         AHEAD: _ahead,
-        "SiteLimit": _limit,
+        SITE_LIMIT: _limit,
+        "ReleaseUnfit": _unfit,
+        "KubernetesPatch": _unfit,
+        "MinorSkipped": _unfit,
         EXPIRED_ALONE: _add_release,
         "NotInChannel": _other_channel,
         "PreviewOnly": _preview,
@@ -180,7 +211,8 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,
         "PreflightBlocks": _preflight,
-        "RolloutPending": _rollout,
+        ROLLOUT_PENDING: _rollout,
+        "RolloutDone": _rollout_done,
         "NotLookedAt": _controller,
         STOPPED: _retry,
         BY_HAND: _release_pool,

@@ -20,7 +20,9 @@ from kaas.updates.explain.view import SILENT, View, opening, unmet
 from kaas.updates.explain.ways import ways
 from kaas.updates.facts import Choice
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import Subject, moment, plan
+from kaas.updates.kinds import what
+from kaas.updates.limits import SITE_LIMIT
+from kaas.updates.planner import ROLLOUT_PENDING, Subject, moment, plan
 from kaas.updates.targets import EXPIRED_ALONE
 
 PREVIEW_ONLY: Final = "PreviewOnly"
@@ -31,11 +33,12 @@ NOT_LOOKED_AT: Final = "NotLookedAt"
 """Reason when the controller has not said yet what there is to say."""
 DELETING: Final = "Deleting"
 
-_LEFT: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, "SiteLimit"})
-"""Reasons for which there is nothing to come that only a person can change."""
+_LEFT: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, SITE_LIMIT})
+_UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
+"""Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
 _HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
 """Reasons for which what is to come is held back until a person acts."""
-_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel"})
+_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel", ROLLOUT_PENDING})
 """Reasons for which there is nothing yet."""
 _MOST_AHEAD: Final = 3
 
@@ -88,12 +91,12 @@ def _hard(view: View) -> Explanation | None:
         return None
     obstacle, blocking = view.subject.standing.obstacle, view.blocking
     if obstacle is not None and obstacle.reason == "Paused":
-        words = f"{choice.version} is not begun: {obstacle.message}"
+        words = f"{what(choice)} is not begun: {obstacle.message}"
         return view.explanation(State.BLOCKED, obstacle.reason, words, _chain(view, choice), _begins(view))
     if not blocking:
         return None
     many = "a check" if len(blocking) == 1 else f"{len(blocking)} checks"
-    words = f"{choice.version} is not begun, for {many} before the update failed: {blocking[0].message}"
+    words = f"{what(choice)} is not begun, for {many} before the update failed: {blocking[0].message}"
     because = (*_chain(view, choice), *(Because(f.check, f.message) for f in blocking))
     return view.explanation(State.BLOCKED, PREFLIGHT, words, because, _begins(view))
 
@@ -103,7 +106,7 @@ def _due(view: View) -> Explanation | None:
     decision = view.decision
     if decision.target is None or decision.choice is None:
         return None
-    words = f"{decision.target} is due now, and the controller has not begun it yet ({SILENT})"
+    words = f"{what(decision.choice)} is due now, and the controller has not begun it yet ({SILENT})"
     return view.explanation(State.UNKNOWN, NOT_LOOKED_AT, words, _chain(view, decision.choice))
 
 
@@ -124,13 +127,14 @@ def _decided(view: View) -> Explanation:
     decision = view.decision
     reason, words = decision.reason, decision.message
     if decision.choice is None:
-        return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
+        ahead = _turns(view) if reason == ROLLOUT_PENDING else _ahead(view)
+        return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), ahead)
     because = _chain(view, decision.choice)
     return view.explanation(_state_of(reason, State.WAITS), reason, words, because, _begins(view))
 
 
 def _state_of(reason: str, otherwise: State) -> State:
-    if reason in _LEFT | _HELD:
+    if reason in _LEFT | _UNFIT | _HELD:
         return State.BLOCKED
     return State.WAITS if reason in _PASSING else otherwise
 
@@ -148,7 +152,11 @@ def _chain(view: View, choice: Choice) -> Iterator[Because]:
 
 
 def _beyond(view: View) -> Iterator[Because]:
-    """What the Cluster would be brought to if its owner, its Site or a date did not keep it from it."""
+    """What the Cluster would be brought to if a Rollout, its owner, its Site or a date did not keep it from it."""
+    turn = view.subject.turn
+    if turn is not None:
+        yield Because("Rollout", f"Rollout {turn.rollout} brings {turn.version} in its stage {turn.stage}")
+        return
     found = better(view.subject, view.now)
     if found is not None:
         yield Because(str(found.change), f"without that it would be brought to {found.version}: {found.message}")
@@ -160,9 +168,16 @@ def _begins(view: View) -> Iterator[Coming]:
     """When the planner begins what is to come."""
     decision = view.decision
     if decision.choice is not None and decision.begins is not None:
-        yield Coming(decision.begins, f"{decision.choice.version} is begun, when nothing else is in its way then")
+        yield Coming(decision.begins, f"{what(decision.choice)} is begun, when nothing else is in its way then")
     elif decision.until is not None:
         yield Coming(decision.until, "it is decided anew")
+
+
+def _turns(view: View) -> Iterator[Coming]:
+    """When a Rollout may say that it is the Cluster's turn."""
+    turn = view.subject.turn
+    if turn is not None:
+        yield Coming(turn.until, f"Rollout {turn.rollout} looks whether its turn has come")
 
 
 def _ahead(view: View) -> Iterator[Coming]:

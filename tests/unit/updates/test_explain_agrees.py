@@ -45,20 +45,20 @@ def check(it: Situation, decision: Decision, found: Explanation) -> None:
     times = [c.at for c in found.coming if c.at is not None]
     assert times == sorted(times)
     assert all(time >= it.now for time in times)
-    update = it.subject.cluster.status.update if it.subject.cluster.status else None
-    if it.subject.standing.run is None and (update is None or update.hold is None):
-        without_a_run(decision, found)
-    else:
+    if decision.target is not None and decision.choice is None:
         assert found.reason in OF_A_RUN
         assert found.state not in (State.CURRENT, State.UNKNOWN)
+    else:
+        to_come(decision, found)
 
 
-def without_a_run(decision: Decision, found: Explanation) -> None:
-    """No ledger is under way: what is said follows from the decision alone."""
+def to_come(decision: Decision, found: Explanation) -> None:
+    """No update is under way: what is said follows from what is to come."""
     nothing = decision.target is None and decision.choice is None
     assert (found.version is None) == nothing
     assert found.state is not State.CURRENT or nothing
-    assert (found.state is State.UNDER_WAY) == (decision.target is not None and decision.choice is None)
+    assert found.state is not State.UNDER_WAY
+    assert found.reason not in OF_A_RUN
     if decision.target is not None and decision.choice is not None:
         assert found.reason in {"NotLookedAt", "PreflightBlocks"}
     if decision.begins is not None:

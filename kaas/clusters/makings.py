@@ -23,7 +23,8 @@ def _makings(cluster: Object) -> dict[tuple[str, str], str]:
     variables = _values(topology.get("variables"))
     version = topology.get("version")
     every = [topology.get("classRef"), version, (variables.get("images") or {}).get(version)]
-    found = {(CONTROL_PLANE_POOL, ""): _text([*every, variables.get("controlPlaneFlavor")])}
+    renewed = (topology.get("controlPlane") or {}).get("rollout")
+    found = {(CONTROL_PLANE_POOL, ""): _text([*every, variables.get("controlPlaneFlavor"), renewed])}
     for part in (topology.get("workers") or {}).get("machineDeployments") or ():
         labels = (part.get("metadata") or {}).get("labels") or {}
         own = [part.get("class"), part.get("failureDomain"), _values((part.get("variables") or {}).get("overrides"))]

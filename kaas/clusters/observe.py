@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import LABEL_CLUSTER
+from kaas.api.constants import LABEL_CLUSTER, LABEL_REVISION
 from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.site import Site
-from kaas.clusters.classes import class_revision
+from kaas.clusters.classes import PROVIDER_LABEL, ClassRevision, class_revision
 from kaas.clusters.render import identity_name
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.clusters.target import class_of, live_class_name
@@ -36,17 +36,19 @@ def observe(source: Source, key: Key, parsed: Parsed, now: datetime | None = Non
     name_taken = _is_foreign(source.get(resources.CAPI_CLUSTER, namespace, name))
     live = Live() if name_taken else _live(source, namespace, name)
     revision = class_revision(site.spec.provider) if site else None
+    classes = {c["metadata"]["name"]: c for c in source.list(resources.CLUSTER_CLASS)}
     site_shared, class_shared = _sharing(source, cluster, class_of(cluster, live, revision))
     return Snapshot(
         cluster=cluster,
         site=site,
         releases=[parsed(Release.model_validate, r) for r in source.list(resources.RELEASE)],
         revision=revision,
-        classes={c["metadata"]["name"]: c for c in source.list(resources.CLUSTER_CLASS)},
+        classes=classes,
         identity=source.get(resources.OPENSTACK_CLUSTER_IDENTITY, None, identity_name(cluster.spec.site)),
         live=live,
         site_shared=site_shared,
         class_shared=class_shared,
+        unused_classes=_unused(source, cluster, classes.values(), revision, live),
         name_taken=name_taken,
         now=now,
     )
@@ -83,6 +85,24 @@ def _sharing(source: Source, cluster: Cluster, used: str | None) -> tuple[bool, 
     classes = {live_class_name(c) for c in source.list(resources.CAPI_CLUSTER) if _name(c) != own}
     pinned = {(o.get("status") or {}).get("classRevision") for o in others}
     return any(o["spec"]["site"] == cluster.spec.site for o in others), used in classes | pinned
+
+
+def _unused(
+    source: Source, cluster: Cluster, classes: Iterable[Object], revision: ClassRevision | None, live: Live
+) -> tuple[str, ...]:
+    """Looked for only while there are revisions beside the newest and the Cluster's own."""
+    own = live_class_name(live.cluster)
+    if revision is None or own is None or cluster.metadata.deletion_timestamp is not None:
+        return ()
+    ours = [c for c in classes if labels(c).get(PROVIDER_LABEL) == revision.provider and LABEL_REVISION in labels(c)]
+    old = {c["metadata"]["name"] for c in ours} - {own, revision.name}
+    if not old:
+        return ()
+    statuses = [o.get("status") or {} for o in source.list(resources.CLUSTER)]
+    used = {live_class_name(c) for c in source.list(resources.CAPI_CLUSTER)}
+    used |= {s.get("classRevision") for s in statuses}
+    used |= {(s.get("update") or {}).get("classRevision") for s in statuses}
+    return tuple(sorted(old - used))
 
 
 def _name(obj: Object) -> tuple[str | None, str]:

@@ -13,7 +13,7 @@ from kaas.clusters import gates, render
 from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
 from kaas.clusters.snapshot import Object, Snapshot
-from kaas.clusters.target import ReleaseMissingError, Target, class_of, target
+from kaas.clusters.target import ReleaseMissingError, Target, class_of, live_class_name, target
 from kaas.kube.difference import APPLIED_ANNOTATION, differs, with_applied_hash
 from kaas.kube.objects import Ref, condition, is_deleting, ref_of
 
@@ -96,6 +96,9 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
     elif changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
         yield Step("cluster", what, apply=(with_applied_hash(desired),))
+    elif snapshot.unused_classes:
+        gone = tuple(ref_of(snapshot.classes[name]) for name in snapshot.unused_classes)
+        yield Step("classes-unused", "no Cluster is on these class revisions any more", delete=gone)
 
 
 def _name_taken(cluster: Cluster) -> Gate:
@@ -134,13 +137,13 @@ def _identity(snapshot: Snapshot, site: Site) -> Iterator[Step]:
 
 
 def _class(snapshot: Snapshot, revision: ClassRevision, aim: Target) -> Iterator[Step]:
-    """Creates the newest revision for a Cluster that has none. One that exists is never touched."""
+    """Creates the newest revision for a Cluster that goes to it. One that exists is never touched."""
     live = snapshot.classes.get(aim.class_name)
     if live is None and aim.class_name == revision.name:
         yield Step("class", f"revision {revision.name} is missing", apply=revision.objects)
     if live is None or not _class_ready(live):
         gate = Gate("ClassNotReady", _class_words(aim.class_name, live))
-        if snapshot.live.cluster is None:
+        if live_class_name(snapshot.live.cluster) != aim.class_name:
             yield Step("class-ready", "variables are checked against the class", gates=(gate,))
 
 

@@ -16,6 +16,7 @@ from kaas import data
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_CLUSTER, LABEL_POOL, LABEL_SITE, SYSTEM_NAMESPACE
 from kaas.api.node_repair_template import template_name
+from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP
 from kaas.api.repair import Mode, strictest
 from kaas.api.site import Site
 from kaas.clusters.classes import WORKER_CLASS, ClassRevision
@@ -29,10 +30,9 @@ _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
 CAPO_IDENTITY_API = "infrastructure.cluster.x-k8s.io/v1alpha1"
 
-# Seconds until a machine has joined, and that its node may be silent, and say that it is not ready. Firmware and eight
-# GPUs take their time to start.
-SERVER_SECONDS = (1800, 300, 600)
-BOX_SECONDS = (3600, 900, 1800)
+# Seconds until a machine has joined, and that its node may be silent, and say that it is not ready.
+SERVER_SECONDS = (SERVER_STARTUP, 300, 600)
+BOX_SECONDS = (BOX_STARTUP, 900, 1800)
 
 BOX_DELETION_SECONDS = {"nodeVolumeDetachTimeoutSeconds": 300, "nodeDeletionTimeoutSeconds": 60}
 
@@ -82,6 +82,7 @@ def cluster(cluster: Cluster, site: Site, target: Target, live: Live) -> Object:
         "version": target.version,
         "control_plane_replicas": cluster.spec.control_plane.replicas,
         "worker_class": WORKER_CLASS,
+        "certificates": target.certificates,
         "control_plane_check": _health_check(cluster, site, None),
         "deployments": [
             _deployment(d, target, held) | {"health_check": _health_check(cluster, site, d)} for d in found

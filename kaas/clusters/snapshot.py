@@ -70,6 +70,7 @@ class Snapshot:
     classes: ClusterClasses that exist in the system namespace, by name.
     identity: the Site's OpenStackClusterIdentity, when there is one.
     site_shared, class_shared: whether another Cluster uses the same Site, the same class revision.
+    unused_classes: older class revisions of the provider, by name, that no Cluster is on, or goes to.
     name_taken: whether Cluster API has a Cluster of this name that someone else made; then `live` is empty.
     cloud: None when the cloud was not asked, since nothing new is wanted of it.
     faults: what Nova says of the Cluster's servers that are in ERROR, by id, as far as it was asked.
@@ -85,6 +86,7 @@ class Snapshot:
     live: Live = Live()
     site_shared: bool = False
     class_shared: bool = False
+    unused_classes: tuple[str, ...] = ()
     name_taken: bool = False
     cloud: Cloud | None = None
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -18,10 +18,10 @@ from kaas.api.versions import KubernetesVersion
 from kaas.clusters import causes
 from kaas.clusters.plan import Step
 from kaas.clusters.snapshot import Live, Object, Snapshot
-from kaas.clusters.target import live_class_name, version_of
+from kaas.clusters.target import live_class_name, live_images, version_of
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
-from kaas.kube.times import stamp
+from kaas.kube.times import at, stamp
 
 MAX_CAUSES = 3
 MAX_MESSAGE = 4096
@@ -52,6 +52,8 @@ def status(snapshot: Snapshot, steps: Sequence[Step], now: datetime, refused: st
         "endpoint": _endpoint(live),
         "version": _version(live),
         "classRevision": live_class_name(live.cluster) or _pinned(snapshot.cluster),
+        "newestClassRevision": _newest_revision(snapshot, now),
+        "image": live_images(live).get(live.topology.get("version", "")),
         "kubeconfigSecret": _kubeconfig(snapshot),
         "controlPlane": _control_plane(live),
         "nodePools": _pools(live),
@@ -326,6 +328,17 @@ def _pinned(cluster: Cluster) -> str | None:
     return cluster.status.class_revision if cluster.status else None
 
 
+def _newest_revision(snapshot: Snapshot, now: datetime) -> Object | None:
+    """Since when there is its ClusterClass; as long as nobody uses it there is none, then since it is known here."""
+    if snapshot.revision is None:
+        return None
+    name = snapshot.revision.name
+    before = snapshot.cluster.status.newest_class_revision if snapshot.cluster.status else None
+    made = ((snapshot.classes.get(name) or {}).get("metadata") or {}).get("creationTimestamp")
+    since = before.since if before and before.name == name else now
+    return {"name": name, "since": stamp(min(since, at(made)) if made else since)}
+
+
 def _kubeconfig(snapshot: Snapshot) -> Object | None:
     """Cluster API writes it when the control plane comes up, under this name."""
     if not is_true(snapshot.live.cluster or {}, "ControlPlaneInitialized"):
@@ -337,11 +350,14 @@ def _control_plane(live: Live) -> Object | None:
     if live.control_plane is None:
         return None
     found = _status_of(live.control_plane)
-    return {
+    counts = {
         "replicas": found.get("replicas") or 0,
         "ready": found.get("readyReplicas") or 0,
         "upToDate": found.get("upToDateReplicas") or 0,
     }
+    ends = [_status_of(m).get("certificatesExpiryDate") for m in live.machines if CONTROL_PLANE_LABEL in labels(m)]
+    first = min((at(end) for end in ends if end), default=None)
+    return counts | ({"certificatesEnd": stamp(first)} if first else {})
 
 
 COUNTS = {

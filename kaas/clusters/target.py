@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, is_in, state_of
+from kaas.api.release_state import ReleaseState, order_of, state_of, suits
 from kaas.api.site import Site
-from kaas.api.update_status import AHEAD, EXPIRED, UpdateSummary
+from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
+from kaas.clusters.following import certificates_to, class_to, image_to, is_under_way, updates_of
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.lean import ON_DELETE, strategy_of
 
@@ -32,6 +32,7 @@ class Target:
     images: node image of the target version and of every version that some machine still has.
     class_variables: variables that the Cluster's class revision takes.
     releases: whether pools that are held are let go first; until then the version stays.
+    certificates: machines of the control plane that were made before this time (RFC 3339) are replaced.
     """
 
     version: str
@@ -39,12 +40,13 @@ class Target:
     class_name: str
     class_variables: frozenset[str] = field(default_factory=frozenset)
     releases: bool = False
+    certificates: str | None = None
 
 
 def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     """Where the Cluster is going. Raises ReleaseMissingError.
 
-    A Cluster keeps the class revision that it has, and for `1.36` the version that it has: moving on is an update,
+    A Cluster keeps the class revision and the images that it has, and for `1.36` the version: moving on is an update,
     with a time of its own, which `status.update` tells.
     """
     live = snapshot.live
@@ -53,10 +55,13 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     releases = current not in (None, version) and any(strategy_of(d) == ON_DELETE for d in live.deployments)
     if current is not None and releases:  # Cluster API leaves such a pool, and all of the upgrade, as it is for ever
         version = current
-    name = live.topology.get("classRef", {}).get("name") or revision.name
+    cluster = snapshot.cluster
+    name = class_to(cluster, version, live_class_name(live.cluster), snapshot.classes, revision.name)
     cluster_class = snapshot.classes.get(name) or revision.cluster_class
-    found = images(version, snapshot.releases, site, live, partial(_suits, snapshot.cluster, snapshot.now))
-    return Target(version, found, name, variable_names(cluster_class), releases)
+    found = images(version, snapshot.releases, site, live, partial(_suits_as_image, cluster, snapshot.now))
+    if image := image_to(cluster, version, live_images(live).get(version), _images(version, snapshot.releases, site)):
+        found[version] = image
+    return Target(version, found, name, variable_names(cluster_class), releases, certificates_to(cluster, live))
 
 
 def choose_version(
@@ -70,7 +75,7 @@ def choose_version(
     running = KubernetesVersion.known(current)
     if current is None or running is None or not (_fits(cluster, running) or _is_raised(cluster, running)):
         return _asked(cluster, releases, now)  # a person's own word, which is done at once
-    brought = KubernetesVersion.known(_updates(cluster).target)
+    brought = KubernetesVersion.known(updates_of(cluster).target)
     released = {r.spec.version for r in releases}
     follows = brought is not None and str(brought) in released and _may_follow(cluster, running, brought)
     return str(brought) if follows else current
@@ -100,18 +105,16 @@ def _usable(cluster: Cluster, releases: Sequence[Release], now: datetime) -> Seq
     return [r for r in usable if _suits(cluster, now, r) == best]
 
 
-_WORSE_FIRST: Final = (ReleaseState.PREVIEW, ReleaseState.EXPIRED, ReleaseState.DEPRECATED, ReleaseState.SUPPORTED)
-
-
 def _suits(cluster: Cluster, now: datetime | None, release: Release) -> int:
     """How well a Release of a version suits a Cluster: by its state, then by its being in the Cluster's channel."""
-    if now is None:
-        return 0
-    return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, cluster.spec.updates.channel, now)
+    return suits(release, cluster.spec.updates.channel, now) if now is not None else 0
 
 
-def _updates(cluster: Cluster) -> UpdateSummary:
-    return (cluster.status.update if cluster.status else None) or UpdateSummary()
+def _suits_as_image(cluster: Cluster, now: datetime | None, release: Release) -> int:
+    """The same for the images of one version, which may have a channel of their own."""
+    updates = cluster.spec.updates
+    channel = updates.channel if updates.image_channel is Channel.NONE else updates.image_channel
+    return suits(release, channel, now) if now is not None else 0
 
 
 def _fits(cluster: Cluster, running: KubernetesVersion) -> bool:
@@ -124,7 +127,7 @@ def _fits(cluster: Cluster, running: KubernetesVersion) -> bool:
 
 def _is_raised(cluster: Cluster, running: KubernetesVersion) -> bool:
     """Whether updates brought the Cluster past what its owner asks for: what runs is never made older."""
-    wanted, said = cluster.spec.version, _updates(cluster)
+    wanted, said = cluster.spec.version, updates_of(cluster)
     if wanted.startswith("v"):
         newer = running > KubernetesVersion.parse(wanted)
         return newer and (said.target == str(running) or said.reason in (EXPIRED, AHEAD))
@@ -135,10 +138,11 @@ def _may_follow(cluster: Cluster, running: KubernetesVersion, brought: Kubernete
     """Whether what updates say is a step forward that the owner allows, or has to suffer since what runs expired."""
     if brought <= running or brought.minor > running.minor + 1:
         return False
-    if _updates(cluster).reason == EXPIRED:
+    updates, said = cluster.spec.updates, updates_of(cluster)
+    pinned = cluster.spec.version.startswith("v")
+    if said.reason == EXPIRED or (is_under_way(said) and not pinned):
         return True
-    updates = cluster.spec.updates
-    if cluster.spec.version.startswith("v") or updates.channel is Channel.NONE:
+    if pinned or updates.channel is Channel.NONE:
         return False
     if brought.minor > running.minor:
         return updates.kubernetes is KubernetesUpdates.MINOR
@@ -165,14 +169,26 @@ def images(
 ) -> dict[str, str]:
     """Node image by version. An image that machines have already is kept: a newer one is an update of its own.
 
-    suits: of two Releases for one version the one with more of this counts, of equals the one with the later name.
+    suits: of two Releases for one version the one with more of this counts, of equals the newer.
     """
-    pinned: Mapping[str, str] = live.variables.get("images") or {}
-    in_order = sorted(releases, key=lambda r: (suits(r), r.metadata.name))
+    pinned = live_images(live)
+    in_order = sorted(releases, key=lambda r: (suits(r), order_of(r)))
     released = {r.spec.version: r.spec.image for r in in_order} | {i.version: i.name for i in site.spec.images}
     wanted = versions_in_use(live) | {version}
     chosen = {v: pinned.get(v) or released.get(v) for v in wanted}
     return {v: image for v, image in sorted(chosen.items()) if image}
+
+
+def live_images(live: Live) -> Mapping[str, str]:
+    """Node image by version, as the topology has it."""
+    found: Mapping[str, str] = live.variables.get("images") or {}
+    return found
+
+
+def _images(version: str, releases: Iterable[Release], site: Site) -> frozenset[str]:
+    """Images that there are of a version."""
+    of_releases = (r.spec.image for r in releases if r.spec.version == version)
+    return frozenset((*of_releases, *(i.name for i in site.spec.images if i.version == version)))
 
 
 def class_of(cluster: Cluster, live: Live, newest: ClassRevision | None) -> str | None:

@@ -43,16 +43,19 @@ def interests(source: Source) -> list[Interest]:
     def of_site(site: str) -> Iterable[Key]:
         return clusters_of_site(source, site)
 
-    def without_cluster(_: Object) -> Iterable[Key]:
+    def waiting_for(cluster_class: Object) -> Iterable[Key]:
         """Those that may wait for a class; the others stay on the one that they have."""
-        keys = [name_of(c) for c in source.list(resources.CLUSTER)]
-        return [key for key in keys if source.get(resources.CAPI_CLUSTER, *key) is None]
+        name = cluster_class["metadata"]["name"]
+        for cluster in source.list(resources.CLUSTER):
+            goes_to = ((cluster.get("status") or {}).get("update") or {}).get("classRevision")
+            if goes_to == name or source.get(resources.CAPI_CLUSTER, *name_of(cluster)) is None:
+                yield name_of(cluster)
 
     every = [
         Interest(resources.CLUSTER, lambda o: [name_of(o)], concern=concern),
         Interest(resources.SITE, lambda o: of_site(o["metadata"]["name"])),
         Interest(resources.RELEASE, lambda _: [name_of(c) for c in source.list(resources.CLUSTER)]),
-        Interest(resources.CLUSTER_CLASS, without_cluster, lean.cluster_class),
+        Interest(resources.CLUSTER_CLASS, waiting_for, lean.cluster_class),
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
         Interest(resources.CAPI_CLUSTER, lambda o: [name_of(o)], lean.cluster),
     ]

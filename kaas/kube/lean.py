@@ -31,6 +31,7 @@ KEPT_LABELS = frozenset({CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, DEPLOYMENT_NAM
 KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
+    "certificatesExpiryDate",
 )
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
 KEPT_WITH_TIME = (*KEPT_OF_CONDITION, "lastTransitionTime")

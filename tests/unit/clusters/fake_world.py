@@ -223,5 +223,7 @@ def comparable(world: World) -> list[Object]:
                 {k: v for k, v in c.items() if k not in ("lastTransitionTime", "observedGeneration")}
                 for c in status["conditions"]
             ]
+        if "newestClassRevision" in status:
+            status["newestClassRevision"] = {"name": status["newestClassRevision"]["name"]}
         found.append({**obj, "metadata": meta, "status": status})
     return found

@@ -9,14 +9,16 @@ from kaas.kube.objects import Object, annotation, condition, metadata_without
 
 
 def concern(cluster: Object) -> Any:
-    """Of a Cluster: what its user says, what runs, whether it is well, and which repairs are under way."""
+    """Of a Cluster: what its user says, what runs and of what it is made, whether it is well, and repairs under way."""
     meta = metadata_without(cluster, "resourceVersion", "finalizers")
     status = cluster.get("status") or {}
     ready = condition(cluster, "Ready") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = sorted(p["name"] for p in pools if p["inFlight"])
     versions = [status.get("version"), *((p["name"], p.get("version")) for p in status.get("nodePools") or ())]
-    return meta, cluster["spec"], versions, ready.get("status"), ready.get("message"), in_flight
+    made_of = [status.get(name) for name in ("image", "classRevision", "newestClassRevision")]
+    made_of.append((status.get("controlPlane") or {}).get("certificatesEnd"))
+    return meta, cluster["spec"], versions, made_of, ready.get("status"), ready.get("message"), in_flight
 
 
 def lean_namespace(namespace: Object) -> Object:

@@ -1,0 +1,240 @@
+"""From what the watches have seen to what the ledger of an update is moved on by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
+from kaas.api.constants import CONTROL_PLANE_POOL, LABEL_POOL
+from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP
+from kaas.api.pool_update import Strategy
+from kaas.api.site import Site
+from kaas.api.versions import KubernetesVersion
+from kaas.kube import resources
+from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
+from kaas.kube.ports import Source
+from kaas.kube.resources import CONTROL_PLANE_LABEL
+from kaas.kube.times import at
+from kaas.updates.facts import Aims
+from kaas.updates.ledger.seen import Part
+
+_IN_ORDER: Final = ("BootstrapConfigReady", "InfrastructureReady", "NodeHealthy", "NodeReady")
+"""Conditions of a Machine as it passes them: the first that does not hold is the one that it waits for."""
+_LONGEST: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What Cluster API has of one Cluster that is brought to something."""
+
+    cluster: Cluster
+    site: Site
+    aims: Aims
+    topology: Object | None = None
+    control_plane: Object | None = None
+    deployments: Mapping[str, Sequence[Object]] = field(default_factory=dict)
+    machines: Mapping[str, Sequence[Object]] = field(default_factory=dict)
+
+
+def look(source: Source, cluster: Cluster, site: Site, aims: Aims) -> Sight:
+    """Read it from the index."""
+    key = (cluster.metadata.namespace or "", cluster.metadata.name)
+    planes = source.of_cluster(resources.KUBEADM_CONTROL_PLANE, *key)
+    deployments = _by_pool(source.of_cluster(resources.MACHINE_DEPLOYMENT, *key))
+    machines = _by_pool(source.of_cluster(resources.MACHINE, *key))
+    topology = source.get(resources.CAPI_CLUSTER, *key)
+    return Sight(cluster, site, aims, topology, planes[0] if planes else None, deployments, machines)
+
+
+def control_plane(sight: Sight) -> Part:
+    """The machines of the control plane."""
+    status, parts = sight.cluster.status, [sight.control_plane] if sight.control_plane else []
+    running = KubernetesVersion.known(status.version if status else None)
+    handed = _runs(running, sight.aims) and _handed(sight, parts)
+    counts = _counted(parts, status.control_plane if status else None)
+    return _part(sight, CONTROL_PLANE_POOL, sight.cluster.spec.control_plane.replicas, counts, handed=handed)
+
+
+def pools(sight: Sight) -> dict[str, Part]:
+    """The machines of the pools of the spec."""
+    return {p.name: _pool(sight, p) for p in sight.cluster.spec.node_pools}
+
+
+def pools_in_order(cluster: Cluster) -> tuple[str, ...]:
+    """Names of the pools as they are updated: by their order, then as the spec has them."""
+    return tuple(p.name for p in sorted(cluster.spec.node_pools, key=lambda p: p.update.order))
+
+
+def _pool(sight: Sight, pool: NodePool) -> Part:
+    status, parts = sight.cluster.status, sight.deployments.get(pool.name, ())
+    told = next((p for p in (status.node_pools if status else ()) if p.name == pool.name), None)
+    runs = _runs(KubernetesVersion.known(told.version if told else None), sight.aims)
+    handed = runs and all(_runs(_version_of(d), sight.aims) for d in parts) and _handed(sight, parts)
+    found = _part(sight, pool.name, pool.replicas, _counted(parts, told), handed=handed)
+    gpus = _has_gpus(sight.site, pool)
+    drain = _drain_seconds(pool, gpus=gpus)
+    return replace(
+        found,
+        startup=timedelta(seconds=BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP),
+        drain=timedelta(seconds=drain) if drain else None,
+        manual=pool.update.strategy is Strategy.MANUAL,
+    )
+
+
+def _runs(version: KubernetesVersion | None, aims: Aims) -> bool:
+    return version is not None and version >= aims.version
+
+
+def _version_of(deployment: Object) -> KubernetesVersion | None:
+    template = (deployment.get("spec") or {}).get("template") or {}
+    return KubernetesVersion.known((template.get("spec") or {}).get("version"))
+
+
+# --- whether the counts are about what the update wants -----------------------------------------------------------
+
+
+def _handed(sight: Sight, parts: Iterable[Object]) -> bool:
+    """Whether image and class revision have been handed to Cluster API, and on to what makes machines."""
+    return _is_wanted(sight) and all(_has_seen_itself(p) for p in parts)
+
+
+def _is_wanted(sight: Sight) -> bool:
+    aims, topology, status = sight.aims, sight.topology, sight.cluster.status
+    if topology is None:
+        image, revision = (status.image, status.class_revision) if status else (None, None)
+    else:
+        image, revision = _image(topology, aims), _revision(topology)
+    wanted = ((aims.image, image), (aims.class_revision, revision))
+    return all(want in (None, has) for want, has in wanted) and (topology is None or _is_passed_on(topology))
+
+
+def _topology(cluster: Object) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (cluster.get("spec") or {}).get("topology") or {}
+    return found
+
+
+def _revision(cluster: Object) -> str | None:
+    found: str | None = (_topology(cluster).get("classRef") or {}).get("name")
+    return found
+
+
+def _image(cluster: Object, aims: Aims) -> str | None:
+    variables = {v["name"]: v["value"] for v in _topology(cluster).get("variables") or ()}
+    found: str | None = (variables.get("images") or {}).get(str(aims.version))
+    return found
+
+
+def _is_passed_on(cluster: Object) -> bool:
+    """Whether Cluster API's topology controller has seen the newest of what it was handed."""
+    newest = cluster["metadata"].get("generation", 0)
+    said = condition(cluster, "TopologyReconciled") or {}
+    return bool(said.get("observedGeneration", newest) >= newest)
+
+
+def _has_seen_itself(part: Object) -> bool:
+    newest = part["metadata"].get("generation", 0)
+    return bool((part.get("status") or {}).get("observedGeneration", newest) >= newest)
+
+
+# --- counts -------------------------------------------------------------------------------------------------------
+
+
+def _counted(parts: Sequence[Object], told: ControlPlaneStatus | NodePoolStatus | None) -> tuple[int, int, int]:
+    """Machines that there are, that are new, and that work: as Cluster API says, else as the Cluster's status does."""
+    if parts:
+        names = ("replicas", "upToDateReplicas", "readyReplicas")
+        machines, new, well = (sum((p.get("status") or {}).get(n) or 0 for p in parts) for n in names)
+        return machines, new, well
+    return (told.replicas, told.up_to_date, told.ready) if told else (0, 0, 0)
+
+
+def _part(sight: Sight, name: str, desired: int, counts: tuple[int, int, int], *, handed: bool) -> Part:
+    machines, new, well = counts
+    found = sight.machines.get(name, ())
+    old = [m for m in found if not _is_new(m, sight.aims, name)]
+    new = min(new, max(len(found) - len(old), 0)) if found else new
+    joining = [t for m in found if not _has_joined(m) and (t := _time(m, "creationTimestamp"))]
+    return Part(
+        desired=desired,
+        machines=max(machines, len(found)),
+        new=new if handed else 0,
+        ready=min(new, well) if handed else 0,
+        well=well,
+        handed=handed,
+        moved=max((t for m in found if (t := _time(m, "creationTimestamp"))), default=None),
+        coming=min(joining, default=None),
+        going=min((t for m in found if (t := _time(m, "deletionTimestamp"))), default=None),
+        repairs=_repairs(sight.cluster, name),
+        trouble=_trouble(sight, name),
+    )
+
+
+def _is_new(machine: Object, aims: Aims, pool: str) -> bool:
+    """Whether a machine stays, as far as itself tells: of what image it is made its owner counts."""
+    version = KubernetesVersion.known((machine.get("spec") or {}).get("version"))
+    if is_deleting(machine) or not (version is None or _runs(version, aims)):
+        return False
+    made = _time(machine, "creationTimestamp")
+    return pool != CONTROL_PLANE_POOL or aims.certificates is None or made is None or made >= aims.certificates
+
+
+def _has_joined(machine: Object) -> bool:
+    return is_deleting(machine) or bool((machine.get("status") or {}).get("nodeRef")) or is_true(machine, "Ready")
+
+
+def _time(obj: Object, name: str) -> datetime | None:
+    found = obj["metadata"].get(name)
+    return at(found) if found else None
+
+
+def _repairs(cluster: Cluster, pool: str) -> int:
+    repair = cluster.status.repair if cluster.status else None
+    return sum(p.in_flight for p in repair.pools if p.name == pool) if repair else 0
+
+
+def _by_pool(objects: Iterable[Object]) -> dict[str, list[Object]]:
+    """Machines and MachineDeployments by pool; those of the control plane under its own name."""
+    found: dict[str, list[Object]] = {}
+    for obj in objects:
+        pool = CONTROL_PLANE_POOL if CONTROL_PLANE_LABEL in labels(obj) else labels(obj).get(LABEL_POOL)
+        if pool is not None:
+            found.setdefault(pool, []).append(obj)
+    return found
+
+
+# --- what it takes, and what is wrong -----------------------------------------------------------------------------
+
+
+def _is_box(site: Site, pool: NodePool) -> bool:
+    return any(f.bare_metal for f in site.spec.flavors if f.name == pool.flavor)
+
+
+def _has_gpus(site: Site, pool: NodePool) -> bool:
+    return any(f.gpu is not None for f in site.spec.flavors if f.name == pool.flavor)
+
+
+def _drain_seconds(pool: NodePool, *, gpus: bool) -> int:
+    """As Cluster API is told; 0 means for ever."""
+    if pool.update.drain_timeout_seconds is not None:
+        return pool.update.drain_timeout_seconds
+    return pool.gpu.drain_timeout_seconds if gpus else DRAIN
+
+
+def _trouble(sight: Sight, pool: str) -> str:
+    """What the conditions of the Cluster say, which quote the deepest cause; else what a machine says that comes."""
+    status = sight.cluster.status
+    kinds = ("ControlPlaneReady" if pool == CONTROL_PLANE_POOL else "WorkersReady",)
+    said = (c.message for c in (status.conditions if status else ()) if c.type in kinds and c.status != "True")
+    deeper = (words for m in sight.machines.get(pool, ()) if not _has_joined(m) for words in _lacks(m))
+    return " ".join(next((t for t in (*said, *deeper) if t), "").split())[:_LONGEST]
+
+
+def _lacks(machine: Object) -> Iterator[str]:
+    """What a machine waits for."""
+    for name in _IN_ORDER:
+        found = condition(machine, name)
+        if found is not None and found["status"] != "True":
+            yield f"Machine {machine['metadata']['name']}: {found.get('message') or found.get('reason') or name}"

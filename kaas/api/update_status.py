@@ -104,6 +104,8 @@ class Availability(Model):
     """How often it did not answer, or not well."""
     longest_gap_milliseconds: int = Field(ge=0)
     """The longest time between two good answers."""
+    longest_gap_began: datetime | None = None
+    """When that began (UTC)."""
 
 
 class UnwellWorkload(Model):

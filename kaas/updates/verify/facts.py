@@ -1,0 +1,72 @@
+"""What the checks after a step are decided from. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kaas.api.update_status import Baseline
+from kaas.updates.verify.measuring import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A Node. devices: GPUs or slices of them by resource: how many it has, and with how many it can be scheduled.
+
+    layout, layout_state: labels `nvidia.com/mig.config` and `nvidia.com/mig.config.state`; "" when there are none.
+    """
+
+    name: str
+    ready: bool
+    version: str = ""
+    devices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    layout: str = ""
+    layout_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """A Machine of the step. pool: "" for the control plane. gpus: that its flavor has. node: None before it joined."""
+
+    name: str
+    pool: str
+    gpus: int
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddOnFacts:
+    """What kaas has put into the Cluster. name: kind, namespace and name. problem: "" when it works."""
+
+    name: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A Cluster after a step. version: what its machines are to run. before: None when that is not known.
+
+    unwell: Pods in kube-system that do not work, by workload. measured: None until there is something to say.
+    """
+
+    version: str
+    machines: tuple[MachineFacts, ...]
+    nodes: Mapping[str, NodeFacts]
+    unwell: Mapping[str, int]
+    add_ons: tuple[AddOnFacts, ...]
+    measured: Measured | None
+    before: Baseline | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check found. message: what was looked at, or what is wrong with the way out.
+
+    final: looking again would not change it. running: it ends by itself, well or final, however late it is.
+    """
+
+    check: str
+    holds: bool
+    message: str
+    final: bool = False
+    running: bool = False

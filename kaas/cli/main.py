@@ -88,6 +88,15 @@ def next(  # noqa: A001 - the name of the command
 
 @app.command()
 @command
+def explain(settings: Settings, name: options.Name) -> None:
+    """Show why a Cluster has not been updated, what happens next, and what can be done about it."""
+    from kaas.cli.explain import explain as run
+
+    run(settings, name)
+
+
+@app.command()
+@command
 def kubeconfig(settings: Settings, name: options.Name, output: options.KubeconfigFile = None) -> None:
     """Print the administrator's kubeconfig of a Cluster."""
     from kaas.cli.kubeconfig import kubeconfig as run

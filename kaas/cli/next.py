@@ -55,7 +55,7 @@ async def _look(settings: Settings, connected: Session, name: str | None, *, eve
         [Cluster.model_validate(c) for c in clusters],
         {s["metadata"]["name"]: Site.model_validate(s) for s in sites},
         [Release.model_validate(r) for r in releases],
-        await _namespaces(settings, connected, everywhere=everywhere),
+        await namespaces(settings, connected, everywhere=everywhere),
     )
 
 
@@ -69,7 +69,7 @@ async def _clusters(connected: Session, name: str | None, *, everywhere: bool) -
     return [found]
 
 
-async def _namespaces(settings: Settings, connected: Session, *, everywhere: bool) -> Mapping[str, Object]:
+async def namespaces(settings: Settings, connected: Session, *, everywhere: bool) -> Mapping[str, Object]:
     """Namespaces by name. Not everybody may read them; then that is said, for what they say counts."""
     kind = resources.NAMESPACE
     try:

@@ -114,7 +114,7 @@ def _preview(view: View) -> Iterator[Way]:
 
 
 def _windows(view: View) -> Iterator[Way]:
-    yield Way("change spec.maintenance.windows of the Cluster", "kaas next")
+    yield Way("change spec.maintenance.windows of the Cluster", f"kaas next {_where(view)}")
 
 
 def _maintenance(view: View) -> Iterator[Way]:

@@ -48,7 +48,8 @@ def explain(subject: Subject, now: datetime, problem: str = "") -> Explanation:
     view = View(subject, told.without_maintenance(plan(subject, now), problem), now)
     looks: tuple[Callable[[View], Explanation | None], ...] = (_deleting, of_run, _unseen, _hard, _due, _preview)
     found = next((e for look in looks if (e := look(view))), None) or _decided(view)
-    return replace(found, ways=tuple(ways(view, found)), coming=tuple(_in_order(found.coming)))
+    because = tuple(link for link in found.because if link.message != found.answer)
+    return replace(found, because=because, coming=tuple(_in_order(found.coming)), ways=tuple(ways(view, found)))
 
 
 def _in_order(coming: Iterable[Coming]) -> list[Coming]:

@@ -1,0 +1,59 @@
+"""`kaas explain NAME`: why a Cluster has not been updated, what happens next, and what a person can do."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from kaas.api.cluster import Cluster
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.cli import explain_view
+from kaas.cli.delete import no_such
+from kaas.cli.explain_view import Asked
+from kaas.cli.next import namespaces
+from kaas.cli.output import console, emit
+from kaas.cli.session import Session, run, session
+from kaas.cli.settings import Settings
+from kaas.kube import resources
+from kaas.kube.objects import Object, Ref
+
+
+def explain(settings: Settings, name: str) -> None:
+    """Show why one Cluster has not been updated. CliError when there is no such Cluster."""
+    run(_explain(settings, name))
+
+
+async def _explain(settings: Settings, name: str) -> None:
+    async with session(settings) as connected:
+        asked = await _look(settings, connected, name)
+    found = explain_view.explained(asked, datetime.now(UTC).replace(microsecond=0))
+    if settings.output is not None:
+        emit(explain_view.to_json(asked.cluster, found), settings.output)
+    else:
+        console(settings).print(explain_view.shown(asked.cluster, found))
+
+
+async def _look(settings: Settings, connected: Session, name: str) -> Asked:
+    cluster, releases, rollouts, said = await asyncio.gather(
+        _cluster(connected, name),
+        connected.list(resources.RELEASE),
+        connected.list(resources.ROLLOUT),
+        namespaces(settings, connected, everywhere=False),
+    )
+    site = await connected.client.get(Ref(resources.SITE.api_version, "Site", None, cluster["spec"]["site"]))
+    return Asked(
+        Cluster.model_validate(cluster),
+        Site.model_validate(site) if site else None,
+        said.get(connected.namespace),
+        [Release.model_validate(r) for r in releases],
+        rollouts,
+    )
+
+
+async def _cluster(connected: Session, name: str) -> Object:
+    kind = resources.CLUSTER
+    found = await connected.client.get(Ref(kind.api_version, kind.kind, connected.namespace, name))
+    if found is None:
+        raise no_such([(connected.namespace, name)])
+    return found

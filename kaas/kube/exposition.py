@@ -14,16 +14,14 @@ from kaas.kube.errors import Unavailable
 
 _CHUNK: Final = 64 * 1024
 _SILENCE: Final = 10.0  # seconds without a byte
-_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
-async def lines(
-    client: KubeClient, names: Collection[str], *, path: str = "/metrics", limit: float = 30.0
-) -> list[str]:
+async def lines(client: KubeClient, names: Collection[str], *, limit: float = 30.0) -> list[str]:
     """Lines of the metrics whose names begin with one of these, in their order. Raises KubeError.
 
     limit: seconds for all of it.
     """
+    path = "/metrics"
     wanted = re.compile(rb"^(?:" + b"|".join(re.escape(n.encode()) for n in names) + rb").*$", re.MULTILINE)
     found: list[str] = []
     try:
@@ -36,13 +34,3 @@ async def lines(
         words = str(failure) or type(failure).__name__
         raise Unavailable(f"read {path}", f"{client.server} did not answer: {words}") from failure
     return found + [line.decode() for line in wanted.findall(rest)]
-
-
-def labels(line: str) -> dict[str, str]:
-    """Labels of a line of metrics."""
-    found = _LABEL.findall(line.partition("{")[2].rpartition("}")[0])
-    return {name: re.sub(r"\\(.)", _unescaped, value) for name, value in found}
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return "\n" if match[1] == "n" else match[1]

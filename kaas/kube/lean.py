@@ -32,6 +32,7 @@ KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
     "certificatesExpiryDate",
+    "certificatesExpiryDate",
 )
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
 KEPT_WITH_TIME = (*KEPT_OF_CONDITION, "lastTransitionTime")

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import Forbidden, Unavailable
-from kaas.kube.exposition import labels, lines
+from kaas.kube.exposition import lines
+from kaas.kube.samples import labels
 
 WANTED = ('deprecated_apis{group="batch",version="v1beta1"} 1', "deprecated_apis_total 7")
 TEXT = "\n".join(["# HELP deprecated_apis Gauge.", WANTED[0], *(f"other{{n={n}}} 1" for n in range(9000)), WANTED[1]])

@@ -111,7 +111,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that will happen to a Cluster. kind: `Update`, `Warning` or `Expiry`; reason: why not earlier."""
+    """Something that will happen to a Cluster.
+
+    kind: `Update`, `Warning` or `Expiry`. reason: why not earlier. what: of an update, what comes with it, in a few
+    words. changes: of an update, the largest first.
+    """
 
     at: datetime
     until: datetime
@@ -119,3 +123,5 @@ class Event:
     version: KubernetesVersion
     message: str
     reason: str
+    what: str = ""
+    changes: tuple[Change, ...] = ()

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.updates.expiry import Notice, announcement
-from kaas.updates.facts import Decision, Event
-from kaas.updates.planner import Subject, next_opening, notice_of, plan
-from kaas.updates.standing import Obstacle
+from kaas.updates.facts import Aims, Decision, Event
+from kaas.updates.kinds import what
+from kaas.updates.planner import STOPPED, Subject, next_opening, notice_of, plan
+from kaas.updates.standing import Obstacle, Present
 
 DAYS: Final = 90
 MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
 _ENDLESS: Final = timedelta(hours=4)  # of an update that is begun outside of every window
-_MOMENT: Final = timedelta()
+_VALID: Final = timedelta(days=365)  # kubeadm: certificatesValidityPeriod, as long as nobody sets another one
 
 
 def forecast(subject: Subject, now: datetime, days: int = DAYS) -> tuple[Event, ...]:
@@ -26,6 +27,18 @@ def forecast(subject: Subject, now: datetime, days: int = DAYS) -> tuple[Event, 
     standing = subject.standing
     well = replace(subject, standing=replace(standing, obstacle=None))
     return tuple(_Run(well, standing.obstacle).until(now, now + timedelta(days=days)))
+
+
+def _after(present: Present, aims: Aims | None, time: datetime) -> Present:
+    """What the machines are made of when an update is through: those of the control plane have new certificates."""
+    if aims is None:
+        return present
+    return replace(
+        present,
+        image=aims.image or present.image,
+        class_revision=aims.class_revision or present.class_revision,
+        certificates_end=time + _VALID if present.certificates_end else None,
+    )
 
 
 class _Run:
@@ -44,10 +57,11 @@ class _Run:
             decision = plan(self._subject, time)
             events += self._expire(time, now)
             said = notice_of(self._subject, decision, time)
-            if decision.target is not None:
+            moves = decision.target is not None and decision.reason != STOPPED
+            if moves:
                 events += self._update(decision, time, first=time == now)
             events += self._announce(said, time)
-            if decision.target is not None:
+            if moves:
                 continue
             self._why = decision.message
             if decision.until is None or decision.until > end or decision.until <= time:
@@ -56,10 +70,11 @@ class _Run:
         return events
 
     def _update(self, decision: Decision, time: datetime, *, first: bool) -> list[Event]:
-        """The version changes; one that is under way already, or was chosen."""
+        """It is through at once; one that is under way already, or was chosen."""
         subject, target = self._subject, decision.target
-        standing = replace(subject.standing, target=target)
-        self._subject = replace(subject, running=target, standing=standing)
+        standing = replace(subject.standing, target=target, run=None)
+        present = _after(subject.present, decision.aims, time)
+        self._subject = replace(subject, running=target, standing=standing, present=present)
         if decision.choice is None or target is None:
             return []
         self._subject = replace(self._subject, standing=replace(standing, began=time))
@@ -67,7 +82,9 @@ class _Run:
         ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
         held = f"not yet begun: {self._obstacle.message}" if first and self._obstacle else self._why
         self._why = ""
-        return [Event(time, ends, "Update", target, decision.message, held)]
+        aims = decision.aims
+        changes = aims.changes if aims else (decision.choice.change,)
+        return [Event(time, ends, "Update", target, decision.message, held, what(decision.choice), changes)]
 
     def _announce(self, said: Notice | None, time: datetime) -> list[Event]:
         """A warning, when a stage is reached; remembered as the reconciler would."""

@@ -27,16 +27,23 @@ def calendar(rows: Iterable[Row], now: datetime) -> bytes:
     return bytes(found.to_ical())
 
 
+def _summary(row: Row) -> str:
+    if row.what in ("", row.version):
+        return _WORDS[row.kind].format(row.version)
+    return f"update: {row.what}"
+
+
 def _event(row: Row, at: datetime, now: datetime) -> Event:
     which = f"/{at:%F}" if row.kind == "Warning" else ""  # of one end there are several
-    what = f"{row.uid}/{row.kind}/{row.version}{which}"
+    other = f"/{row.what}" if row.what not in ("", row.version) else ""  # beside the version
+    what = f"{row.uid}/{row.kind}/{row.version}{other}{which}"
     event = Event()
     event.add("uid", f"{hashlib.sha256(what.encode()).hexdigest()[:32]}@kaas.internal")
     event.add("dtstamp", now)
     event.add("dtstart", at)
     if row.until is not None and row.until > at:
         event.add("dtend", row.until)
-    event.add("summary", f"{row.namespace}/{row.cluster}: {_WORDS[row.kind].format(row.version)}")
+    event.add("summary", f"{row.namespace}/{row.cluster}: {_summary(row)}")
     event.add("description", "\n".join(filter(None, (row.message, row.reason))))
     event.add("categories", [row.kind])
     event.add("transp", "TRANSPARENT")

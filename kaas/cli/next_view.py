@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,21 @@ from kaas.api.site import Site
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import layers, told
+from kaas.updates.facts import Change, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, plan
 from kaas.updates.standing import running_of
 
-NOTHING = "Nothing"
+UPDATE, NOTHING = "Update", "Nothing"
 HEADERS = ("WHEN", "UNTIL", "CLUSTER", "WHAT", "VERSION", "WHY NOT EARLIER")
 _COLORS = {"Update": "green", "Warning": "yellow", "Expiry": "red"}
+_CHANGES: Mapping[str, str] = {
+    Change.PATCH: "patch",
+    Change.MINOR: "minor",
+    Change.IMAGE: "node image",
+    Change.CLASS_REVISION: "class revision",
+    Change.CERTIFICATES: "certificates",
+}
 _MOMENT = "%Y-%m-%d %H:%M"
 
 
@@ -31,7 +39,8 @@ class Row:
     """One thing that will happen to a Cluster, or that nothing will. uid: of the Cluster.
 
     kind: Update, Warning, Expiry or Nothing. at, until: None with Nothing. version: what it is about; with Nothing what
-    runs. reason: why not earlier; with Nothing why not at all, as one word.
+    runs. reason: why not earlier; with Nothing why not at all, as one word. what: of an update, what it brings, as
+    v1.36.3 or a node image. changes: of an update, the largest first.
     """
 
     namespace: str
@@ -43,11 +52,15 @@ class Row:
     version: str
     message: str
     reason: str
+    what: str = ""
+    changes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; what is None is left out."""
         found = asdict(self) | {"at": stamp(self.at), "until": stamp(self.until)}
-        return {k: v for k, v in found.items() if v is not None and k != "uid"}
+        found["changes"] = list(self.changes)
+        left_out = {"uid", *(() if self.kind == UPDATE else ("what", "changes"))}
+        return {k: v for k, v in found.items() if v is not None and k not in left_out}
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,12 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> lis
     events = () if problem else forecast(subject, now, days)
     if not events:
         return [_nothing(cluster, str(running or cluster.spec.version), decision.message, decision.reason)]
-    return [_row(cluster, e.kind, e.at, e.until, str(e.version), e.message, e.reason) for e in events]
+    return [_of_event(cluster, event) for event in events]
+
+
+def _of_event(cluster: Cluster, event: Event) -> Row:
+    row = _row(cluster, event.kind, event.at, event.until, str(event.version), event.message, event.reason)
+    return replace(row, what=event.what, changes=tuple(map(str, event.changes)))
 
 
 def _nothing(cluster: Cluster, version: str, message: str, reason: str) -> Row:
@@ -107,9 +125,15 @@ def table(shown: Sequence[Row], *, namespaces: bool) -> Table:
     for row in shown:
         name = f"{row.namespace}/{row.cluster}" if namespaces else row.cluster
         when = (f"{row.at:{_MOMENT}} UTC", _until(row)) if row.at else ("", "")
-        what = Text(row.kind, _COLORS.get(row.kind, "dim"))
+        what = Text(_what(row), _COLORS.get(row.kind, "dim"))
         found.add_row(*map(Text, (*when, name)), what, *map(Text, (row.version, _why(row))))
     return found
+
+
+def _what(row: Row) -> str:
+    """The kind of it, of an update all that it changes."""
+    changes = ", ".join(_CHANGES[c] for c in row.changes)
+    return changes[:1].upper() + changes[1:] or row.kind
 
 
 def _until(row: Row) -> str:

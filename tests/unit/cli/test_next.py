@@ -46,7 +46,7 @@ def test_what_will_happen_in_order_of_time() -> None:
         ("two", "Nothing", "v1.36.1", None),
     ]
     lines = text(shown)
-    assert lines[1].startswith("2027-01-05 22:00 UTC 2027-01-06 02:00 one Update v1.36.3 v1.36.3 is begun")
+    assert lines[1].startswith("2027-01-05 22:00 UTC 2027-01-06 02:00 one Patch v1.36.3 v1.36.3 is begun")
     assert lines[3].startswith("two Nothing v1.36.1 Pinned: spec.version v1.36.1 pins the Cluster; for updates by")
     assert text(shown, namespaces=True)[1].split()[5] == "tenants/one"
 
@@ -81,6 +81,8 @@ def test_for_programs() -> None:
         "version": "v1.36.3",
         "message": "v1.36.3 is in Regular since 2026-12-01, v1.36.1 runs",
         "reason": first.reason,
+        "what": "v1.36.3",
+        "changes": ["Patch"],
     }
 
 

@@ -14,6 +14,7 @@ from kaas.api.rollout_status import MAX_GATES, MAX_STAGES, RolloutStatus
 from kaas.api.rules import Rule
 from kaas.api.shares import IS_PERCENT, is_percent
 from kaas.api.updates import MinorVersion
+from kaas.api.verification import PromQL
 from kaas.api.versions import ExactVersion
 
 # On a Rollout, each JSON: what to whom, `{"by": ..., "at": <RFC 3339>, "reason": ...}`; see kaas.api.rollout_acts.
@@ -56,12 +57,6 @@ ClusterPath = Annotated[
     Field(min_length=3, max_length=127),
     pattern_rule(f"{DNS_LABEL}/{DNS_LABEL}", "names must be of Clusters with their namespaces, as team-a/training"),
 ]
-_COMPARISON: Final = r"(<|<=|>|>=|==|!=) ?-?[0-9]{1,15}([.][0-9]{1,15})?"
-Comparison = Annotated[
-    str,
-    Field(min_length=1, max_length=40),
-    pattern_rule(_COMPARISON, 'expected must be a comparison with a number in quotes, as "< 0.01" or ">= 3"'),
-]
 
 
 # --- gates --------------------------------------------------------------------------------------------------------
@@ -76,16 +71,15 @@ class GateType(StrEnum):
     START_AT = "StartAt"
 
 
-class PromQLGate(Model):
-    """A question to the Sites' metrics."""
+class PromQLGate(PromQL):
+    """A question to the Sites' metrics, and which answers are good. No number keeps the gate closed."""
 
     query: str = Field(min_length=1, max_length=2048)
-    """Expression in PromQL with one number as its result, as `sum(rate(errors_total[5m]))`."""
-    expected: Comparison
-    """What the number has to be: a comparison, as `< 0.01`. No number keeps the gate closed."""
+    """Expression whose value is one number, as `sum(rate(errors_total[5m]))`; for no data to count as 0, end it with
+    `or vector(0)`."""
     sites: Annotated[tuple[SiteName, ...], Field(max_length=64), ListSet()] = ()
-    """Sites whose metrics are asked, and must all be as expected; left out: those of the Rollout's members so far, or
-    of the stage's Clusters before the first has started."""
+    """Sites whose metrics are asked, and whose answers must all be good; left out: those of the members so far, or of
+    the stage's Clusters before the first has started."""
 
 
 class StartAtGate(Model):
@@ -111,7 +105,7 @@ class Gate(Model):
     """What must hold before a Rollout goes on."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        _belongs(_NEEDS[GateType.PROM_QL], GateType.PROM_QL, "promQL.query and promQL.expected"),
+        _belongs(_NEEDS[GateType.PROM_QL], GateType.PROM_QL, "promQL.query and its bounds"),
         _belongs(_NEEDS[GateType.START_AT], GateType.START_AT, "startAt.time"),
         Rule(
             cel="!has(self.sustainedSeconds) || self.sustainedSeconds == 0 || self.type in ['Healthy', 'PromQL']",

@@ -75,6 +75,8 @@ class RolloutMember(Model):
     """When it came to its end: Completed, Failed or Skipped (UTC)."""
     unwell: datetime | None = None
     """Since when it is not Ready, after it began (UTC); left out while it is."""
+    tried: datetime | None = None
+    """When it last had its turn and did not begin (UTC): others go before it then."""
     retried: datetime | None = None
     """When a person had it tried again (UTC)."""
 

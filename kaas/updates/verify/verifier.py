@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from kaas.kube.ports import Source, Times
 from kaas.kube.times import whole
 from kaas.updates.run import Case, ClusterKey, Verdict
 from kaas.updates.verify import jobs, looking
+from kaas.updates.verify.answers import ReadSecret, answer
 from kaas.updates.verify.asked import STEP, VERSION, Asked, Query, answered, asked, job_name, run_of
 from kaas.updates.verify.baseline import baseline_of
 from kaas.updates.verify.checks import examined
@@ -25,7 +25,7 @@ from kaas.updates.verify.facts import Facts, Outcome
 from kaas.updates.verify.judging import GRACE, judge
 from kaas.updates.verify.judging import Times as Deadlines
 from kaas.updates.verify.nodes import gpus_of_pools, machine_facts, machines_of
-from kaas.updates.verify.promql import QueryFailed, query
+from kaas.updates.verify.promql import QueryFailed
 
 PATIENCE: Final = 3.0
 """Seconds for which a verdict is waited for: a Cluster that does not answer must not keep others waiting."""
@@ -33,9 +33,6 @@ QUERY: Final = 10.0
 """Seconds that one question to the metrics may take."""
 _BEFORE: Final = "Before"  # stands for a step
 _MEASURED: Final = frozenset({BuiltIn.API_SERVER_ERRORS, BuiltIn.API_SERVER_LATENCY})
-
-ReadSecret = Callable[[str, str], Awaitable[Mapping[str, bytes] | None]]
-"""Data of a Secret of the management cluster, by namespace and name; None when it is not there."""
 
 
 class Workloads(Protocol):
@@ -147,22 +144,10 @@ class Verifier:
             way = f"set it, or take the check {question.name} out of spec.updates.verification.checks"
             return Outcome(question.name, False, f"Site {case.site.metadata.name} has no spec.metrics: {way}")
         try:
-            token, authority = await self._secret(metrics)
-            value = await query(metrics.url, question.expression, QUERY, token=token, authority=authority)
+            value = await answer(metrics, question.expression, QUERY, self._read_secret)
         except QueryFailed as failure:
             return Outcome(question.name, False, str(failure))
         return answered(question, value)
-
-    async def _secret(self, metrics: SiteMetrics) -> tuple[str, str]:
-        """Token and authority; each empty when there is none."""
-        if metrics.secret is None:
-            return "", ""
-        found = await self._read_secret(metrics.secret.namespace, metrics.secret.name)
-        if found is None:
-            called = f"{metrics.secret.namespace}/{metrics.secret.name}"
-            raise QueryFailed(f"there is no Secret {called}: make it, or correct spec.metrics.secret of the Site")
-        token, authority = found.get("token", b""), found.get("ca.crt", b"")
-        return token.decode(errors="replace").strip(), authority.decode(errors="replace")
 
     async def _run_jobs(self, course: Course, case: Case, step: str, said: Asked) -> list[Outcome]:
         if not said.jobs:

@@ -120,12 +120,20 @@ def _found(subject: Subject, now: datetime) -> Decision:
     if isinstance(chosen, Choice) and chosen.forced:
         return _before_the_end(subject, chosen, more, now)
     turn = subject.turn
-    if turn is not None and not turn.allowed and isinstance(chosen, Choice):
-        chosen = Refusal(ROLLOUT_PENDING, turn.message, turn.until)
-    if isinstance(chosen, Choice) or more.due:
-        return _by_itself(subject, (*((chosen,) if isinstance(chosen, Choice) else ()), *more.due), more.until, now)
-    ahead = [t for t in (chosen.until, more.until) if t is not None and t > now]
-    return Decision(None, None, chosen.reason, chosen.message, min(ahead, default=None))
+    waits = turn if turn is not None and not turn.allowed and isinstance(chosen, Choice) else None
+    own = (chosen,) if isinstance(chosen, Choice) and waits is None else ()
+    if own or more.due:
+        return _by_itself(subject, (*own, *more.due), more.until, now)
+    return _not_yet(chosen, waits, more.until, now)
+
+
+def _not_yet(chosen: Choice | Refusal, waits: Turn | None, changes: datetime | None, now: datetime) -> Decision:
+    """Nothing is due, or only what waits for its turn. changes: when something else may become due."""
+    again = chosen.until if isinstance(chosen, Refusal) else waits.until if waits else None
+    until = min((t for t in (again, changes) if t is not None and t > now), default=None)
+    if isinstance(chosen, Refusal):
+        return Decision(None, None, chosen.reason, chosen.message, until)
+    return Decision(None, chosen, ROLLOUT_PENDING, waits.message if waits else chosen.message, until)
 
 
 def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:

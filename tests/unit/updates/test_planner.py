@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.updates.expiry import Announced
+from kaas.updates.facts import Turn
+from kaas.updates.limits import Limit
 from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, Subject, plan
 from kaas.updates.standing import Standing
 from tests.unit.updates import subjects
@@ -183,3 +186,151 @@ def test_the_calendar_of_a_cluster_without_windows() -> None:
     found = plan(subject(of, OLD, NEW), subjects.NOW)
     assert found.begins is not None
     assert found.begins - NOW <= timedelta(days=7)
+
+
+# --- an update under way ------------------------------------------------------------------------------------------
+
+
+def under_way(target: str = "v1.36.3", running: str = "v1.36.1", asked: str = "1.36", **update: Any) -> Subject:
+    """A Cluster with the steps of an update that are not through, and a newer version in its channel."""
+    steps = [{"name": "ControlPlane", "state": "Running"}, {"name": "Finished", "state": "Pending"}]
+    said = {"target": target, "began": OPEN.isoformat(), "changes": ["Patch"], "steps": steps, **update}
+    of = cluster(asked, status={"version": running, "update": said}, updates=MINORS if asked == "1.36" else {})
+    return Subject.of(of, version(running), [OLD, NEW, NEXT], site(), calendar(of))
+
+
+@pytest.mark.parametrize("running", ["v1.36.1", "v1.36.3"])
+def test_while_an_update_is_under_way_nothing_else_begins(running: str) -> None:
+    found = plan(under_way(running=running), OPEN + timedelta(days=7))
+    assert (found.target, found.choice, found.reason) == (version("v1.36.3"), None, "Updating")
+    assert found.aims is not None
+    assert [*map(str, found.aims.changes)] == ["Patch"]
+
+
+def test_an_update_of_machines_alone_is_under_way_too() -> None:
+    found = plan(under_way("v1.36.1", changes=["ClassRevision", "Image"], image="new", classRevision="two"), NOW)
+    assert found.aims is not None
+    assert (found.target, found.aims.image, found.aims.class_revision) == (version("v1.36.1"), "new", "two")
+
+
+def test_one_that_has_stopped_lets_nothing_begin() -> None:
+    stopped = {"since": OPEN.isoformat(), "step": "Pool/cpu", "reason": "NodeNotJoined", "message": "no node came"}
+    found = plan(under_way(stopped=stopped), OPEN + timedelta(days=7))
+    assert (found.target, found.reason, found.message) == (version("v1.36.3"), "Stopped", "no node came")
+    assert found.choice is None
+
+
+@pytest.mark.parametrize(
+    ("last", "goes_on"), [("Pending", True), ("Failed", True), ("Done", False), ("Skipped", False)]
+)
+def test_when_the_last_step_is_through_the_next_update_may_begin(last: str, *, goes_on: bool) -> None:
+    of = under_way(running="v1.36.3", steps=[{"name": "Finished", "state": last}])
+    found = plan(of, OPEN + timedelta(days=7))
+    assert (found.choice is None) is goes_on
+    assert found.target == version("v1.36.3" if goes_on else "v1.37.0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "running", "reason"),
+    [
+        ("1.37", "v1.36.1", "VersionChanged"),
+        ("v1.36.4", "v1.36.1", "VersionChanged"),
+        ("v1.36.1", "v1.36.1", "Pinned"),
+        ("v1.36.3", "v1.36.3", "Updating"),
+    ],
+)
+def test_a_persons_word_about_the_version_ends_it(asked: str, running: str, reason: str) -> None:
+    assert plan(under_way(asked=asked, running=running), OPEN).reason == reason
+
+
+def test_one_that_nobody_may_put_off_stays_so() -> None:
+    of = under_way(running="v1.36.3", reason="Expired")
+    assert plan(of, OPEN).reason == "Expired"
+
+
+# --- the turn of a Rollout ----------------------------------------------------------------------------------------
+
+
+def turn(to: str = "v1.36.3", *, allowed: bool = True, until: datetime | None = None) -> Turn:
+    return Turn("spring", "canary", version(to), allowed, "StageRunning", "stage canary has not begun", until)
+
+
+def in_rollout(turned: Turn, of: Any = None, *releases: Any, running: str = "v1.36.1") -> Subject:
+    return replace(subject(of, *(releases or (OLD, NEW, NEXT)), running=running), turn=turned)
+
+
+def test_a_turn_that_has_not_come_is_waited_for() -> None:
+    found = plan(in_rollout(turn(allowed=False, until=SHUT)), OPEN)
+    assert (found.target, found.begins, found.reason) == (None, None, "RolloutPending")
+    assert found.choice is not None
+    assert found.choice.version == version("v1.36.3")
+    assert (found.message, found.until) == ("stage canary has not begun", SHUT)
+
+
+def test_a_turn_brings_exactly_its_version_in_a_window() -> None:
+    newer = release("v1.36.4")
+    found = plan(in_rollout(turn(), None, OLD, NEW, newer), OPEN)
+    assert (found.target, found.reason) == (version("v1.36.3"), "Updating")
+    assert found.message == "Rollout spring brings v1.36.3 in its stage canary, v1.36.1 runs"
+    assert plan(in_rollout(turn(), None, OLD, NEW, newer), NOW).begins == OPEN
+
+
+def test_a_member_that_is_through_goes_no_further_by_itself() -> None:
+    found = plan(in_rollout(turn(), None, NEW, release("v1.36.4"), running="v1.36.3"), OPEN)
+    assert (found.target, found.reason) == (None, "RolloutDone")
+
+
+@pytest.mark.parametrize(
+    ("of", "to", "reason", "words"),
+    [
+        (cluster("v1.36.1"), "v1.36.3", "Pinned", "does not bring v1.36.3: spec.version v1.36.1 pins the Cluster"),
+        (cluster(updates={"channel": "None"}), "v1.36.3", "ChannelNone", "spec.updates.channel is None"),
+        (cluster(), "v1.37.0", "KubernetesPatch", 'set it to Minor, or spec.version to "1.37"'),
+        (cluster(updates=MINORS), "v1.38.0", "MinorSkipped", "bring 1.37 first"),
+        (cluster(updates=MINORS), "v1.37.9", "ReleaseUnfit", "there is no Release of it"),
+        (cluster(updates=MINORS), "v1.37.1", "ReleaseUnfit", "its Release is preview"),
+    ],
+)
+def test_a_rollout_does_nothing_that_the_owner_does_not_allow(of: Any, to: str, reason: str, words: str) -> None:
+    known = (OLD, NEW, NEXT, release("v1.38.0"), release("v1.37.1", "2027-02-01"))
+    for allowed in (True, False):
+        found = plan(in_rollout(turn(to, allowed=allowed), of, *known), OPEN)
+        assert (found.target, found.reason) == (None, reason)
+        assert words in found.message
+
+
+def test_what_has_expired_waits_for_no_turn() -> None:
+    found = plan(in_rollout(turn("v1.36.2", allowed=False), None, ENDED, NEW), OPEN)
+    assert (found.target, found.reason) == (version("v1.36.3"), "Expired")
+
+
+def test_what_is_under_way_waits_for_no_turn() -> None:
+    assert plan(replace(under_way(), turn=turn(allowed=False)), OPEN).reason == "Updating"
+
+
+# --- what flavors support ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flavor", "most", "limits", "reason"),
+    [
+        ("cpu-4", "1.36", (), "SiteLimit"),
+        ("cpu-2", "1.36", (), "SiteLimit"),
+        ("other", "1.36", (), "Updating"),
+        ("cpu-4", "1.37", (), "Updating"),
+        (
+            "cpu-4",
+            "1.37",
+            (Limit(36, "add-on gpu-operator supports no newer minor than 1.36", "AddOnLimit"),),
+            "AddOnLimit",
+        ),
+    ],
+)
+def test_never_past_what_a_flavor_supports(flavor: str, most: str, limits: tuple[Limit, ...], reason: str) -> None:
+    flavors = [{"name": name} for name in ("cpu-2", "cpu-4", "other") if name != flavor]
+    where = site(flavors=[*flavors, {"name": flavor, "maxVersion": most}])
+    of = replace(subject(cluster(updates=MINORS), OLD, NEXT, where=where), limits=limits)
+    found = plan(of, OPEN)
+    assert found.reason == reason
+    assert reason != "SiteLimit" or f"flavor {flavor} of " in found.message
+    assert plan(replace(of, turn=turn("v1.37.0")), OPEN).reason == reason

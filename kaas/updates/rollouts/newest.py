@@ -1,0 +1,33 @@
+"""The newest version of the channel that a Rollout follows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kaas.api.release import Release
+from kaas.api.release_state import ReleaseState, dates_of
+from kaas.api.rollout import RolloutSpec
+from kaas.api.updates import Channel
+from kaas.api.versions import KubernetesVersion, minor_of
+from kaas.updates.releases import by_version
+
+
+def newest(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> KubernetesVersion | None:
+    """The newest version that is supported in the channel, of the minor where one is named; None when there is none."""
+    if spec.channel is None:
+        return None
+    channel, minor = Channel(spec.channel), minor_of(spec.minor) if spec.minor else None
+    found = (
+        version
+        for version, released in by_version(releases).items()
+        if minor in (None, version.minor) and released.state_in(channel, now) is ReleaseState.SUPPORTED
+    )
+    return max(found, default=None)
+
+
+def next_date(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> datetime | None:
+    """When that may become another one; None when no date of a Release is to come."""
+    if spec.channel is None:
+        return None
+    return min((date for release in releases for date in dates_of(release) if date > now), default=None)

@@ -12,6 +12,7 @@ from typing import Literal
 from kaas.api.parsed import Parsed
 from kaas.api.repair import Limits, Mode
 from kaas.cli.clouds import directory
+from kaas.cli.connections import Connections
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.repairing import repairs
 from kaas.cli.session import run
@@ -75,11 +76,11 @@ def controller(settings: Settings, options: Options) -> None:
 async def _controller(settings: Settings, options: Options) -> None:
     with directory() as clouds:
         async with AsyncExitStack() as ending:
-            parsed = Parsed()
+            parsed, connections = Parsed(), Connections()
             features = [
                 clusters(clouds, options.workers, parsed),
-                repairs(clouds, options.repairs, parsed, ending),
-                updates(parsed),
+                repairs(clouds, options.repairs, parsed, ending, connections),
+                updates(clouds, connections, parsed, ending),
             ]
             await run_controller(_settings(settings, options), features)
 

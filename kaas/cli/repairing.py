@@ -13,6 +13,7 @@ from kaas.api.constants import ANNOTATION_REPAIR, LABEL_CLUSTER
 from kaas.api.parsed import Parsed
 from kaas.api.repair import Action
 from kaas.api.site import Site
+from kaas.cli.connections import Connections
 from kaas.kube import lean, resources
 from kaas.kube.errors import Conflict
 from kaas.kube.listing import clusters_of_site
@@ -48,8 +49,17 @@ GIVE_BACK_TRIES = 5  # the Node is written by its kubelet and others all the tim
 WORKERS = 16  # a pass may wait some seconds for a cloud or cluster that does not answer
 
 
-def repairs(clouds: CloudDirectory, settings: FleetSettings, parsed: Parsed, ending: AsyncExitStack) -> Feature:
-    """The feature that repairs nodes. parsed: shared with other features. ending: closes what it opens, at the end."""
+def repairs(
+    clouds: CloudDirectory,
+    settings: FleetSettings,
+    parsed: Parsed,
+    ending: AsyncExitStack,
+    connections: Connections | None = None,
+) -> Feature:
+    """The feature that repairs nodes.
+
+    parsed: shared with other features. ending: closes what it opens, at the end. connections: lets others use them.
+    """
 
     def watches(services: Services) -> Sequence[Watch]:
         return _watches(services)
@@ -57,6 +67,8 @@ def repairs(clouds: CloudDirectory, settings: FleetSettings, parsed: Parsed, end
     def reconciler(services: Services) -> RepairReconciler:
         workloads = _workloads(services)
         ending.push_async_callback(workloads.close)
+        if connections:
+            connections.share(workloads)
         nova = Nova(services.client, clouds, partial(_site, services.index, parsed))
         return _reconciler(services, workloads, nova, settings, parsed)
 

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 from kaas.api.parsed import Parsed
+from kaas.cli.connections import Connections
 from kaas.kube import resources
 from kaas.kube.listing import clusters_of_site
-from kaas.kube.objects import Object, name_of
+from kaas.kube.objects import Object, Ref, name_of
+from kaas.openstack.clouds import CloudDirectory
 from kaas.runtime.controller import Feature, Services
 from kaas.runtime.watches import Watch
+from kaas.updates.examiner import ClusterExaminer
 from kaas.updates.metrics import UpdateMetrics
+from kaas.updates.preflight.gather import Preflight
 from kaas.updates.reconciler import Key, Office, UpdateReconciler
+from kaas.updates.verify.probe import Probe
+from kaas.updates.verify.verifier import Verifier
 from kaas.updates.watched import concern, lean_namespace
 
-WORKERS = 4  # a decision is a millisecond of work and one write at most
+WORKERS = 16  # a look before or after a step of an update waits for a Cluster or cloud, which may not answer
 
 
-def updates(parsed: Parsed) -> Feature:
-    """The feature that decides which version a Cluster is brought to, and when. parsed: shared with other features."""
+def updates(clouds: CloudDirectory, connections: Connections, parsed: Parsed, ending: AsyncExitStack) -> Feature:
+    """The feature that decides what a Cluster is brought to, and when, and takes it there step by step.
+
+    parsed: shared with other features. ending: closes what it opens, at the end.
+    """
 
     def reconciler(services: Services) -> UpdateReconciler:
         metrics = UpdateMetrics(services.metrics.registry)
-        return UpdateReconciler(
-            Office(services.index, services.client, services.clock, services.events, metrics, parsed)
-        )
+        index, client, clock = services.index, services.client, services.clock
+        examiner = _examiner(services, clouds, connections, ending)
+        return UpdateReconciler(Office(index, client, clock, services.events, metrics, parsed, examiner=examiner))
 
     return Feature("updates", _watches, reconciler, WORKERS)
+
+
+def _examiner(
+    services: Services, clouds: CloudDirectory, connections: Connections, ending: AsyncExitStack
+) -> ClusterExaminer:
+    async def read_secret(namespace: str, name: str) -> Mapping[str, bytes] | None:
+        found = await services.client.get(Ref("v1", "Secret", namespace, name))
+        return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()} if found else None
+
+    probe = Probe(connections, services.clock)
+    ending.push_async_callback(probe.close)
+    preflight = Preflight(connections.client, services.index, services.client, clouds)
+    return ClusterExaminer(preflight, Verifier(connections, services.index, read_secret, services.clock), probe)
 
 
 def _watches(services: Services) -> Sequence[Watch]:

@@ -6,7 +6,7 @@ It writes nothing else: whoever brings Clusters to Cluster API follows the targe
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,9 +21,12 @@ from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.times import whole
 from kaas.updates import layers, told
+from kaas.updates.conduct import Conductor
+from kaas.updates.facts import Turn
 from kaas.updates.holding import again
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
+from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,10 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The management cluster. parsed: models, shared with others of the same event loop."""
+    """The management cluster, and whoever is asked. parsed: models, shared with others of the same event loop.
+
+    turn: what a Rollout says of a Cluster; None when none does.
+    """
 
     store: Source
     writer: Writer
@@ -49,6 +55,8 @@ class Office:
     events: Announcer
     metrics: UpdateMetrics
     parsed: Parsed = field(default_factory=Parsed)
+    examiner: Examiner = field(kw_only=True)
+    turn: Callable[[Cluster], Turn | None] = field(default=lambda _: None, kw_only=True)
 
 
 class UpdateReconciler:
@@ -57,6 +65,7 @@ class UpdateReconciler:
     def __init__(self, office: Office) -> None:
         self._store, self._writer, self._clock = office.store, office.writer, office.clock
         self._events, self._metrics, self._parsed = office.events, office.metrics, office.parsed
+        self._turn, self._conductor = office.turn, Conductor(office.store, office.examiner)
         self._said: dict[Key, tuple[str, Object]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -65,6 +74,7 @@ class UpdateReconciler:
         if raw is None or is_deleting(raw):
             self._said.pop(key, None)
             self._metrics.forget(key)
+            self._conductor.forget(key)
             return None
         cluster = self._parsed(Cluster.model_validate, raw)
         site = self._store.get(resources.SITE, None, cluster.spec.site)
@@ -79,18 +89,22 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        subject = Subject.of(cluster, running_of(cluster), self._releases(), site, calendar)
-        decision = told.without_maintenance(plan(subject, now), problem)
+        turn = self._turn(cluster)
+        subject = Subject.of(cluster, running_of(cluster), self._releases(), site, calendar, turn)
+        planned = told.without_maintenance(plan(subject, now), problem)
+        conduct = await self._conductor.conduct(subject, planned, now)
+        decision = conduct.decision
         said = notice_of(subject, decision, now)
-        status = told.status(subject, decision, said, before, now)
+        status = told.status(subject, decision, said, before, now, conduct)
         if not told.same(status, live):
             await self._write(key, status)
         self._said[key] = (cluster.metadata.uid or "", status)
-        self._metrics.decided(key, decision, begun=told.is_begun(subject, decision))
+        self._metrics.decided(key, decision, begun=conduct.begun)
         for event in told.transitions(subject, decision, said, before["update"], status["update"], now):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._events.emit(raw, event.reason, event.message, event_type=event.type)
-        ahead = [t for t in (decision.until, again(subject, told.followed(subject, decision), now)) if t is not None]
+        legacy = None if conduct.ledger.steps else again(subject, told.followed(subject, decision), now)
+        ahead = [t for t in (decision.until, conduct.until, legacy) if t is not None]
         seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, 0.0), LONGEST)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
-from kaas.api.update_status import Availability
+from kaas.api.update_status import Availability, Baseline
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Aims
 
@@ -100,8 +100,11 @@ class Examiner(Protocol):
     async def verify(self, case: Case, step: str, now: datetime) -> Verdict:
         """Whether the Cluster is well after a step: ControlPlane, Pool/<name>, or Verification at the end."""
 
-    def watch(self, key: ClusterKey) -> None:
-        """Begin to ask its API server again and again; once is enough."""
+    async def baseline(self, case: Case, now: datetime) -> Baseline | None:
+        """How it is before an update; None while it is still looked at."""
+
+    def watch(self, key: ClusterKey, before: Availability | None = None) -> None:
+        """Begin to ask its API server again and again; once is enough. before: what was found until now."""
 
     def availability(self, key: ClusterKey) -> Availability | None:
         """How it has answered since; None when it is not asked."""

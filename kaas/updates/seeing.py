@@ -103,12 +103,11 @@ def _handed(sight: Sight, parts: Iterable[Object]) -> bool:
 
 def _is_wanted(sight: Sight) -> bool:
     aims, topology, status = sight.aims, sight.topology, sight.cluster.status
-    if topology is None:
-        image, revision = (status.image, status.class_revision) if status else (None, None)
-    else:
-        image, revision = _image(topology, aims), _revision(topology)
-    wanted = ((aims.image, image), (aims.class_revision, revision))
-    return all(want in (None, has) for want, has in wanted) and (topology is None or _is_passed_on(topology))
+    if topology is not None:
+        wanted = ((aims.image, _image(topology, aims)), (aims.class_revision, _revision(topology)))
+        return all(want in (None, has) for want, has in wanted) and _is_passed_on(topology)
+    told = ((aims.image, status.image), (aims.class_revision, status.class_revision)) if status else ()
+    return all(want is None or has in (None, want) for want, has in told)
 
 
 def _topology(cluster: Object) -> Mapping[str, Any]:

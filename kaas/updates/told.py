@@ -14,18 +14,21 @@ from kaas.kube.conditions import MAX_MESSAGE, condition_of
 from kaas.kube.objects import Object
 from kaas.kube.ports import EventType
 from kaas.kube.times import stamp
+from kaas.updates.conduct import BLOCKED, Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
 from kaas.updates.holding import hold
 from kaas.updates.planner import Subject, next_opening
+from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
 
 INVALID: Final = "MaintenanceInvalid"
-HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
+HELD: Final = frozenset({INVALID, BLOCKED, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
 """Reasons for which an update that is due is held back."""
 _WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""
-_SEVERE: Final = frozenset({INVALID, "NoMaintenanceWindow"})
+_BROUGHT: Final = ("changes", "image", "classRevision", "certificates")
+_SEVERE: Final = frozenset({INVALID, BLOCKED, "NoMaintenanceWindow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +47,59 @@ def without_maintenance(decision: Decision, problem: str) -> Decision:
     return Decision(None, decision.choice, INVALID, problem, decision.until)
 
 
-def status(subject: Subject, decision: Decision, said: Notice | None, before: Object, now: datetime) -> Object:
-    """The status to write. before: the status as it is."""
-    held = hold(subject, followed(subject, decision), decision.reason, now)
+def status(
+    subject: Subject,
+    decision: Decision,
+    said: Notice | None,
+    before: Object,
+    now: datetime,
+    conduct: Conduct | None = None,
+) -> Object:
+    """The status to write. before: the status as it is. conduct: None for a Cluster whose updates have no ledger."""
+    target = followed(subject, decision)
+    steps = conduct.ledger.steps if conduct else ()
+    held = conduct.ledger.hold if conduct and steps else hold(subject, target, decision.reason, now)
+    going_to = _going_to(decision)
     found = {
-        "target": str(target) if (target := followed(subject, decision)) else None,
-        "version": str(_going_to(decision)) if _going_to(decision) else None,
+        "target": str(target) if target else None,
+        "version": str(going_to) if going_to else None,
         "change": str(decision.choice.change) if decision.choice else None,
         "since": stamp(decision.choice.since) if decision.choice else None,
         "reason": decision.reason,
         "message": decision.message[:MAX_MESSAGE],
         "nextTime": stamp(decision.begins),
         "nextMaintenance": _maintenance(subject, decision, now),
-        "began": stamp(now if is_begun(subject, decision) else subject.standing.began),
+        "began": stamp(now if is_begun(decision) else subject.standing.began),
         "announced": _announced(said),
         "hold": held.to_json() if held else None,
+        "rollout": subject.turn.rollout if subject.turn else None,
+        **(_conducted(conduct, before["update"], target) if conduct else {}),
     }
-    holds = None if subject.running is None else _going_to(decision) is None and decision.reason not in _WRONG
+    holds = None if subject.running is None else going_to is None and decision.reason not in _WRONG
     condition = condition_of(CONDITION_UPDATES, holds, decision.reason, decision.message, before, now)
-    return {"update": {k: v for k, v in found.items() if v is not None}, "conditions": [condition]}
+    return {"update": {k: v for k, v in found.items() if v not in (None, [])}, "conditions": [condition]}
+
+
+def _conducted(conduct: Conduct, before: Object, target: KubernetesVersion | None) -> Object:
+    """What is said of the update under way, or of the last one as long as what it brought is followed."""
+    aims, ledger = conduct.aims, conduct.ledger
+    brought: Object = {k: before.get(k) for k in _BROUGHT} if target and not conduct.begun else {}
+    if aims is not None:
+        brought = {
+            "changes": [str(c) for c in aims.changes],
+            "image": aims.image,
+            "classRevision": aims.class_revision,
+            "certificates": stamp(aims.certificates),
+        }
+    parts = {
+        "preflight": conduct.preflight,
+        "baseline": conduct.baseline,
+        "availability": conduct.availability,
+        "stopped": ledger.stopped,
+        "retried": ledger.retried,
+    }
+    said = {name: part.to_json() if part else None for name, part in parts.items()}
+    return brought | said | {"steps": [s.to_json() for s in ledger.steps], "waiting": [*conduct.waiting]}
 
 
 def followed(subject: Subject, decision: Decision) -> KubernetesVersion | None:
@@ -75,9 +112,9 @@ def _going_to(decision: Decision) -> KubernetesVersion | None:
     return decision.choice.version if decision.choice else decision.target
 
 
-def is_begun(subject: Subject, decision: Decision) -> bool:
+def is_begun(decision: Decision) -> bool:
     """Whether this decision is the one that begins an update."""
-    return decision.target is not None and decision.choice is not None and decision.target != subject.standing.target
+    return decision.target is not None and decision.choice is not None
 
 
 def _maintenance(subject: Subject, decision: Decision, now: datetime) -> Object | None:
@@ -97,23 +134,53 @@ def transitions(
     subject: Subject, decision: Decision, said: Notice | None, before: Object, after: Object, now: datetime
 ) -> Iterator[Told]:
     """What has changed, for people. before, after: the `update` of the status as it was, and as it is now."""
-    running, target = subject.running, before.get("target")
-    if target and before.get("version") == target and running and running >= KubernetesVersion.parse(target):
-        yield Told("Updated", f"runs {running}")
+    yield from _ended(subject, before, after)
     if "hold" in after and "hold" not in before:
         yield Told("UpdateHeld", after["hold"]["message"])
     if said is not None and said.is_new:
         yield Told("VersionExpires", announcement(said, now), "Warning")
-    if is_begun(subject, decision):
+    yield from _decided(decision, before)
+    yield from _stopped(before, after)
+
+
+def _ended(subject: Subject, before: Object, after: Object) -> Iterator[Told]:
+    """That an update is through: by its ledger, or where it has none when the control plane is there."""
+    if before.get("steps"):
+        ends = [_state_of_step(u, FINISHED) for u in (before, after)]
+        if ends[0] != ends[1] == "Done":
+            yield Told("Updated", f"the update to {after.get('target')} is through")
+        elif ends[0] != ends[1] == "Skipped":
+            yield Told("UpdateCalledOff", f"the update to {before.get('target')} is called off: {after.get('message')}")
+        return
+    running, target = subject.running, before.get("target")
+    if target and before.get("version") == target and running and running >= KubernetesVersion.parse(target):
+        yield Told("Updated", f"runs {running}")
+
+
+def _state_of_step(update: Object, name: str) -> str | None:
+    return next((s["state"] for s in update.get("steps") or () if s["name"] == name), None)
+
+
+def _decided(decision: Decision, before: Object) -> Iterator[Told]:
+    if is_begun(decision):
         yield Told("UpdateBegun", decision.message)
     elif decision.reason in HELD and decision.reason != before.get("reason"):
-        yield Told("UpdateHeld", decision.message, "Warning" if decision.reason in _SEVERE else "Normal")
+        reason = "UpdateBlocked" if decision.reason == BLOCKED else "UpdateHeld"
+        yield Told(reason, decision.message, "Warning" if decision.reason in _SEVERE else "Normal")
     elif (
         decision.choice is not None
         and decision.target is None
         and str(decision.choice.version) != before.get("version")
     ):
         yield Told("UpdateAnnounced", decision.message, "Warning" if decision.reason == EXPIRED else "Normal")
+
+
+def _stopped(before: Object, after: Object) -> Iterator[Told]:
+    stopped, was = after.get("stopped"), before.get("stopped")
+    if stopped and (was is None or was["since"] != stopped["since"]):
+        yield Told("UpdateStopped", f"step {stopped['step']}: {stopped['message']}", "Warning")
+    if (retried := after.get("retried")) and retried != before.get("retried"):
+        yield Told("UpdateRetried", f"the update goes on: {retried['reason']}")
 
 
 def same(one: Any, other: Any) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kaas.api.constants import ANNOTATION_MAINTENANCE
 from kaas.kube.objects import Object, annotation, condition, metadata_without
+
+_COUNTS: Final = ("name", "replicas", "ready", "upToDate", "available")
+_THROUGH: Final = frozenset({"Done", "Skipped"})
 
 
 def concern(cluster: Object) -> Any:
@@ -18,7 +21,17 @@ def concern(cluster: Object) -> Any:
     versions = [status.get("version"), *((p["name"], p.get("version")) for p in status.get("nodePools") or ())]
     made_of = [status.get(name) for name in ("image", "classRevision", "newestClassRevision")]
     made_of.append((status.get("controlPlane") or {}).get("certificatesEnd"))
-    return meta, cluster["spec"], versions, made_of, ready.get("status"), ready.get("message"), in_flight
+    well = ready.get("status"), ready.get("message")
+    return meta, cluster["spec"], versions, made_of, well, in_flight, _moving(status)
+
+
+def _moving(status: Object) -> Any:
+    """How many machines there are of each kind, while an update is under way."""
+    steps = (status.get("update") or {}).get("steps") or ()
+    if all(s["state"] in _THROUGH for s in steps):
+        return None
+    pools = status.get("nodePools") or ()
+    return status.get("controlPlane"), [[p.get(n) for n in _COUNTS] for p in pools]
 
 
 def lean_namespace(namespace: Object) -> Object:

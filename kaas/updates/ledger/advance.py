@@ -73,14 +73,18 @@ def advance(ledger: Ledger, seen: Seen, now: datetime) -> Progress:
     """The ledger as far as it has come."""
     if not ledger.under_way:
         return Progress(replace(ledger, hold=None))
-    if seen.surpassed:
-        return Progress(Ledger(tuple(_called_off(ledger.steps, seen.surpassed, now)), retried=ledger.retried))
     ledger = _tried_again(ledger, seen.retry, now)
     if ledger.stopped is None:
         steps = _moved_on(ledger.steps, seen, now)
         ledger = replace(ledger, steps=steps, stopped=_stop(steps, now))
     ledger = replace(ledger, hold=_hold(ledger, seen, now))
     return Progress(ledger, waiting_of(ledger), _wanted(ledger, now), _until(ledger, seen, now))
+
+
+def called_off(ledger: Ledger, why: str, now: datetime) -> Ledger:
+    """The ledger of an update that is not wanted any more: what is not through is left out, and nothing is held."""
+    steps = (s if s.state in THROUGH else told(s, "Skipped", "CalledOff", why, now) for s in ledger.steps)
+    return Ledger(tuple(steps), retried=ledger.retried)
 
 
 def waiting_of(ledger: Ledger) -> tuple[str, ...]:
@@ -203,11 +207,6 @@ def _tried_again(ledger: Ledger, retry: str, now: datetime) -> Ledger:
     words = f"tried again: {retry}"
     steps = (told(s, "Running", "Retried", words, now) if s.state == "Failed" else s for s in ledger.steps)
     return replace(ledger, steps=tuple(steps), stopped=None, retried=Retried(since=now, reason=retry))
-
-
-def _called_off(steps: Steps, why: str, now: datetime) -> Iterator[UpdateStep]:
-    for step in steps:
-        yield step if step.state in THROUGH else told(step, "Skipped", "CalledOff", why, now)
 
 
 def _hold(ledger: Ledger, seen: Seen, now: datetime) -> Hold | None:

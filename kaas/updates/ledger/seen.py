@@ -60,8 +60,7 @@ class Seen:
 
     target: the version that the update goes to, for people. pools: by name; one that has left the spec is not there.
     paused: why a person wants nothing begun. released: pools with the strategy Manual that may go now, or `*`. retry:
-    why a person has a stopped update go on. surpassed: why the update is not wanted any more. verdict: what came of
-    looking at the Cluster after a step, by its name.
+    why a person has a stopped update go on. verdict: what came of looking at the Cluster after a step, by its name.
     """
 
     target: str
@@ -71,7 +70,6 @@ class Seen:
     paused: str = ""
     released: frozenset[str] = frozenset()
     retry: str = ""
-    surpassed: str = ""
     verdict: tuple[str, Verdict] | None = None
 
     def may_go(self, pool: str) -> bool:

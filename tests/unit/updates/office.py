@@ -10,12 +10,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from kaas.api.constants import ANNOTATION_MAINTENANCE, CONDITION_UPDATES
+from kaas.api.update_status import Availability, Baseline
 from kaas.kube import resources
 from kaas.kube.objects import Object, condition
 from kaas.kube.ports import EventType
 from kaas.runtime.index import Index
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.reconciler import Office, UpdateReconciler
+from kaas.updates.run import Case, Finding, Report, Verdict
 from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
 
 KEY = ("tenants", "team")
@@ -32,6 +34,42 @@ class Clock:
 
 
 @dataclass
+class Checks:
+    """Who examines the Cluster. findings: before an update. verdicts: by step, all is well where there is none."""
+
+    findings: tuple[Finding, ...] = ()
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    measured: bool = True
+    watched: set[tuple[str, str]] = field(default_factory=set)
+    probes: int = 0
+    calls: list[str] = field(default_factory=list)
+
+    async def preflight(self, case: Case, now: datetime) -> Report:
+        self.calls.append("preflight")
+        return Report(now, self.findings)
+
+    async def verify(self, case: Case, step: str, now: datetime) -> Verdict:
+        self.calls.append(step)
+        return self.verdicts.get(step, Verdict(True, "all is well"))
+
+    async def baseline(self, case: Case, now: datetime) -> Baseline | None:
+        self.calls.append("baseline")
+        return Baseline(taken=now) if self.measured else None
+
+    def watch(self, key: tuple[str, str], before: Availability | None = None) -> None:
+        self.watched.add(key)
+
+    def availability(self, key: tuple[str, str]) -> Availability | None:
+        if key not in self.watched:
+            return None
+        self.probes += 1
+        return Availability(since=NOW, probes=self.probes, failed=0, longest_gap_milliseconds=500)
+
+    def forget(self, key: tuple[str, str]) -> None:
+        self.watched.discard(key)
+
+
+@dataclass
 class World:
     """One Cluster, its Site and Releases. blind: the watch does not show what the reconciler writes."""
 
@@ -40,6 +78,7 @@ class World:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     writes: list[tuple[str, Object]] = field(default_factory=list)
+    checks: Checks = field(default_factory=Checks)
     blind: bool = False
     revision: int = 0
 
@@ -51,7 +90,7 @@ class World:
     def start(self) -> None:
         """A new controller."""
         self.reconciler = UpdateReconciler(
-            Office(self.index, self, self.clock, self, UpdateMetrics(self.registry_anew()))
+            Office(self.index, self, self.clock, self, UpdateMetrics(self.registry_anew()), examiner=self.checks)
         )
 
     def registry_anew(self) -> CollectorRegistry:
@@ -92,6 +131,22 @@ class World:
     def change(self, **status: Any) -> None:
         """Others change the status."""
         self.put({**self.cluster, "status": {**self.cluster["status"], **status}})
+
+    def machines(self, version: str, pools: dict[str, str] | None = None) -> None:
+        """The control plane runs a version, and each pool has one, with all machines as they are to be."""
+        counts = {"replicas": 1, "ready": 1, "upToDate": 1}
+        found = [{"name": n, **counts, "available": 1, "version": v} for n, v in (pools or {"cpu": version}).items()]
+        self.change(version=version, controlPlane=counts | dict.fromkeys(counts, 3), nodePools=found)
+
+    async def settle(self, looks: int = 20) -> None:
+        """Look a few times, some seconds apart."""
+        for _ in range(looks):
+            await self.look()
+            self.clock.time += timedelta(seconds=6)
+
+    def step(self, name: str) -> Object:
+        found: Object = next(s for s in self.update["steps"] if s["name"] == name)
+        return found
 
     def spec(self, **spec: Any) -> None:
         self.put({**self.cluster, "spec": {**self.cluster["spec"], **spec}})

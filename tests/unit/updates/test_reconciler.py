@@ -36,11 +36,11 @@ async def test_announced_begun_and_done(world: World) -> None:
     assert (world.update["target"], world.update["began"]) == ("v1.36.3", "2027-01-05T22:00:00Z")
     assert (world.condition["status"], world.condition["reason"]) == ("False", "Updating")
 
-    world.clock.time += timedelta(hours=5)
+    world.clock.time += timedelta(hours=1)
     await world.look()
     assert (world.update["target"], world.condition["reason"]) == ("v1.36.3", "Updating")
-    world.change(version="v1.36.3")
-    await world.look()
+    world.machines("v1.36.3")
+    await world.settle()
     assert world.told() == ["Updated"]
     assert (world.condition["status"], world.condition["reason"]) == ("True", "UpToDate")
     assert world.update["target"] == "v1.36.3"  # whoever follows it must not go back
@@ -48,12 +48,12 @@ async def test_announced_begun_and_done(world: World) -> None:
 
 
 async def test_who_opts_out_and_in_again_waits_for_the_window(world: World) -> None:
-    world.clock.time = OPEN
+    world.clock.time = OPEN - timedelta(hours=1)
     await world.look()
     world.spec(updates={"channel": "None"})
     await world.look()
-    assert "target" not in world.update
-    world.clock.time += timedelta(hours=5)
+    assert (world.update["reason"], "version" in world.update) == ("ChannelNone", False)
+    world.clock.time += timedelta(hours=6)
     world.spec(updates={})
     await world.look()
     assert "target" not in world.update
@@ -140,6 +140,7 @@ async def test_the_end_of_a_version_is_announced_three_times() -> None:
         ("VersionExpires", "Warning"),
         ("UpdateAnnounced", "Warning"),
         ("UpdateBegun", "Normal"),
+        ("UpdateStopped", "Warning"),  # nobody moves its machines
     ]
     days = [message.split("updated ")[1].split(",")[0] for r, _, message in world.events if r == "VersionExpires"]
     assert days == ["in 30 days", "in 7 days", "in 1 day"]
@@ -178,20 +179,18 @@ async def test_the_key_is_the_name_of_a_cluster(world: World) -> None:
     assert await world.look() is None
 
 
-def _pools(cpu: str, dgx: str) -> list[dict[str, object]]:
-    counts = {"replicas": 1, "ready": 1, "upToDate": 1, "available": 1}
-    return [{"name": "cpu", **counts, "version": cpu}, {"name": "dgx", **counts, "version": dgx}]
-
-
 async def test_a_window_that_closes_in_the_middle_holds_the_pools_that_have_not_begun(world: World) -> None:
-    world.change(nodePools=_pools("v1.36.1", "v1.36.1"))
+    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4"}, {"name": "dgx", "flavor": "cpu-4"}])
+    world.machines("v1.36.1", {"cpu": "v1.36.1", "dgx": "v1.36.1"})
     world.clock.time = OPEN
     await world.look()
     assert world.told() == ["UpdateBegun"]
-    world.clock.time += timedelta(hours=1)
-    world.change(version="v1.36.3", nodePools=_pools("v1.36.3", "v1.36.1"))
-    await world.look()
+    assert world.update["waiting"] == ["cpu", "dgx"]
+    world.clock.time += timedelta(minutes=30)
+    world.machines("v1.36.3", {"cpu": "v1.36.3", "dgx": "v1.36.1"})
+    await world.settle()
     assert "hold" not in world.update
+    assert (world.step("Pool/cpu")["state"], world.step("Pool/dgx")["state"]) == ("Done", "Running")
     world.told()
 
     world.clock.time = OPEN + timedelta(hours=3, minutes=46)  # too little is left of the window for a machine
@@ -200,21 +199,23 @@ async def test_a_window_that_closes_in_the_middle_holds_the_pools_that_have_not_
     hold = world.update["hold"]
     assert (hold["since"], hold["until"]) == ("2027-01-06T01:46:00Z", "2027-01-12T22:00:00Z")
     assert "pool dgx waits until 2027-01-12 22:00 UTC" in hold["message"]
+    assert world.update["waiting"] == ["dgx"]
     world.clock.time += timedelta(days=1)
     await world.look()
     assert (world.told(), world.update["hold"]) == ([], hold)
 
     world.clock.time = OPEN + timedelta(days=7)
     await world.look()
-    assert "hold" not in world.update
-    world.change(nodePools=_pools("v1.36.3", "v1.36.3"))
-    world.clock.time += timedelta(days=1)
-    await world.look()
-    assert "hold" not in world.update
+    assert ("hold" in world.update, "waiting" in world.update) == (False, False)
+    world.machines("v1.36.3", {"cpu": "v1.36.3", "dgx": "v1.36.3"})
+    await world.settle()
+    assert world.step("Finished")["state"] == "Done"
+    assert "Updated" in world.told()
 
 
 async def test_what_a_person_asks_for_is_held_by_no_window(world: World) -> None:
     world.spec(version="v1.36.3")
-    world.change(version="v1.36.3", nodePools=_pools("v1.36.1", "v1.36.1"))
+    world.machines("v1.36.3", {"cpu": "v1.36.1"})
     await world.look()
     assert "hold" not in world.update
+    assert "steps" not in world.update

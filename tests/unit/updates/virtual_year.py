@@ -115,7 +115,7 @@ class Year:
         notice = notice_of(subject, decision, time)
         if notice and notice.is_new and notice.announced:
             self.warnings.append((time, notice.announced.version, notice.announced.days))
-        if told.is_begun(subject, decision):
+        if told.is_begun(decision):
             self._begin(decision, time)
         self.said = told.status(subject, decision, notice, self.said, time)
         self.looks.append((time, decision))

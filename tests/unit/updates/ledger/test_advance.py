@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kaas.updates.ledger.advance import VERIFYING, Ledger, advance
+from kaas.updates.ledger.advance import VERIFYING, Ledger, advance, called_off
 from kaas.updates.ledger.seen import Part
 from kaas.updates.ledger.steps import begin
 from kaas.updates.run import Finding, Report, Severity, Verdict
@@ -242,7 +242,7 @@ def test_a_drain_without_end_is_waited_for(course: Course) -> None:
 
 def test_what_a_person_asks_for_ends_it(course: Course) -> None:
     at_pools(course)
-    course.seen = replace(course.seen, surpassed="spec.version asks for v1.36.4")
+    course.ledger = called_off(course.ledger, "spec.version asks for v1.36.4", course.time)
     found = course.look()
     assert found.finished
     assert found.waiting == ()

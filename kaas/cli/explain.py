@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli import explain_view
 from kaas.cli.delete import no_such
@@ -47,7 +48,7 @@ async def _look(settings: Settings, connected: Session, name: str) -> Asked:
         Site.model_validate(site) if site else None,
         said.get(connected.namespace),
         [Release.model_validate(r) for r in releases],
-        rollouts,
+        [Rollout.model_validate(r) for r in rollouts],
     )
 
 

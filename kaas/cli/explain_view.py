@@ -12,6 +12,7 @@ from rich.text import Text
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli.tree import MARKS
 from kaas.cli.view import Mark
@@ -21,6 +22,7 @@ from kaas.updates import layers
 from kaas.updates.explain.facts import Because, Coming, Explanation, State, Way
 from kaas.updates.explain.why import explain
 from kaas.updates.planner import Subject
+from kaas.updates.rollouts.turns import turn_of
 from kaas.updates.standing import running_of
 
 _MARK_OF = {
@@ -47,7 +49,7 @@ class Asked:
     site: Site | None
     namespace: Object | None
     releases: Sequence[Release]
-    rollouts: Sequence[Object]
+    rollouts: Sequence[Rollout]
 
 
 def explained(asked: Asked, now: datetime) -> Explanation:
@@ -60,7 +62,8 @@ def explained(asked: Asked, now: datetime) -> Explanation:
         runs = str(running) if running else None
         return Explanation(State.BLOCKED, "SiteMissing", "SiteMissing", runs, None, words, ways=(way,))
     calendar, problem = layers.calendar(cluster, asked.namespace, site)
-    subject = Subject.of(cluster, running, asked.releases, site, calendar)
+    turn = turn_of(asked.rollouts, cluster, now)
+    subject = Subject.of(cluster, running, asked.releases, site, calendar, turn)
     return explain(subject, now, problem)
 
 

@@ -1,0 +1,23 @@
+"""A workload cluster and the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.unit.updates.verify.cluster_server import ClusterServer, Ways, serving
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ClusterServer]:
+    async with serving() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def ways(server: ClusterServer) -> AsyncIterator[Ways]:
+    made = Ways()
+    made.add(server.url)
+    yield made
+    await made.close()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli import next_view
 from kaas.cli.delete import no_such
@@ -46,16 +47,18 @@ async def _show(settings: Settings, name: str | None, *, everywhere: bool, days:
 
 
 async def _look(settings: Settings, connected: Session, name: str | None, *, everywhere: bool) -> Fleet:
-    clusters, sites, releases = await asyncio.gather(
+    clusters, sites, releases, rollouts = await asyncio.gather(
         _clusters(connected, name, everywhere=everywhere),
         connected.list(resources.SITE),
         connected.list(resources.RELEASE),
+        connected.list(resources.ROLLOUT),
     )
     return Fleet(
         [Cluster.model_validate(c) for c in clusters],
         {s["metadata"]["name"]: Site.model_validate(s) for s in sites},
         [Release.model_validate(r) for r in releases],
         await namespaces(settings, connected, everywhere=everywhere),
+        [Rollout.model_validate(r) for r in rollouts],
     )
 
 

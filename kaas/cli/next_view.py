@@ -12,6 +12,7 @@ from rich.text import Text
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
@@ -19,6 +20,7 @@ from kaas.updates import layers, told
 from kaas.updates.facts import Change, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, plan
+from kaas.updates.rollouts.turns import Turns
 from kaas.updates.standing import running_of
 
 UPDATE, NOTHING = "Update", "Nothing"
@@ -65,22 +67,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What is forecast from. namespaces: those that could be read, by name."""
+    """What is forecast from. namespaces: those that could be read, by name. rollouts: as far as they could be."""
 
     clusters: Sequence[Cluster]
     sites: Mapping[str, Site]
     releases: Sequence[Release]
     namespaces: Mapping[str, Object]
+    rollouts: Sequence[Rollout] = ()
 
 
 def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:
     """What will happen, in order of time; then the Clusters to which nothing will."""
-    found = [row for cluster in fleet.clusters for row in _of_cluster(cluster, fleet, now, days)]
+    turns = Turns(fleet.rollouts)
+    found = [row for cluster in fleet.clusters for row in _of_cluster(cluster, fleet, turns, now, days)]
     far = now + timedelta(days=days + 1)
     return sorted(found, key=lambda r: (r.at or far, r.namespace, r.cluster))
 
 
-def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> list[Row]:
+def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, days: int) -> list[Row]:
     site = fleet.sites.get(cluster.spec.site)
     if site is None:
         words = f"there is no Site {cluster.spec.site}, or it cannot be read"
@@ -88,7 +92,7 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, now: datetime, days: int) -> lis
     namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
-    subject = Subject.of(cluster, running, fleet.releases, site, calendar)
+    subject = Subject.of(cluster, running, fleet.releases, site, calendar, turns.of(cluster, now))
     decision = told.without_maintenance(plan(subject, now), problem)
     events = () if problem else forecast(subject, now, days)
     if not events:

@@ -23,7 +23,7 @@ from kaas.updates.kinds import Due, Pending, pending, what
 from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, largest, lead_of, merged, with_due
 from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
-from kaas.updates.targets import Refusal
+from kaas.updates.targets import ROLLOUT_DONE, Refusal
 
 BETWEEN: Final = timedelta(hours=24)
 """Between the beginnings of two updates of a Cluster: a patch shows whether it is well before the minor comes."""
@@ -120,7 +120,9 @@ def _found(subject: Subject, now: datetime) -> Decision:
     if isinstance(chosen, Choice) and chosen.forced:
         return _before_the_end(subject, chosen, more, now)
     turn = subject.turn
-    waits = turn if turn is not None and not turn.allowed and isinstance(chosen, Choice) else None
+    waits = turn if turn is not None and not turn.allowed else None
+    if waits is not None and isinstance(chosen, Refusal) and chosen.reason == ROLLOUT_DONE:
+        chosen = Refusal(ROLLOUT_PENDING, waits.message, waits.until)
     own = (chosen,) if isinstance(chosen, Choice) and waits is None else ()
     if own or more.due:
         return _by_itself(subject, (*own, *more.due), more.until, now)

@@ -21,6 +21,9 @@ from kaas.updates.releases import Released, by_version
 EXPIRED_ALONE: Final = "ExpiredWithoutNext"
 """Reason when what runs has expired and there is nothing that it could be brought to."""
 
+ROLLOUT_DONE: Final = "RolloutDone"
+"""Reason when what runs is no older than what a Rollout brings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -170,8 +173,8 @@ def _brought_by(question: _Question, turn: Turn) -> Choice | Refusal:
     """Exactly the version of the Rollout, as far as the owner and the Site allow it; whether it is its turn or not."""
     running, version = question.running, turn.version
     if running >= version:
-        words = f"{running} runs, and Rollout {turn.rollout} brings its members to {version}: anything newer waits for"
-        return Refusal("RolloutDone", f"{words} it to be through", _until(question))
+        words = f"{running} runs, and Rollout {turn.rollout} brings its members to {version}: what is newer comes by a"
+        return Refusal(ROLLOUT_DONE, f"{words} Rollout too", _until(question))
     refused = _opted_out(question) or _out_of_reach(question, version)
     if refused is not None:
         words = f"Rollout {turn.rollout} does not bring {version}: {refused.message}"

@@ -13,6 +13,7 @@ from kaas.api.parsed import Parsed
 from kaas.api.repair import Limits, Mode
 from kaas.cli.clouds import directory
 from kaas.cli.connections import Connections
+from kaas.cli.draining import drains
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.repairing import repairs
 from kaas.cli.session import run
@@ -81,6 +82,7 @@ async def _controller(settings: Settings, options: Options) -> None:
                 clusters(clouds, options.workers, parsed),
                 repairs(clouds, options.repairs, parsed, ending, connections),
                 updates(clouds, connections, parsed, ending),
+                drains(parsed, ending),
             ]
             await run_controller(_settings(settings, options), features)
 

@@ -25,6 +25,7 @@ from kaas.clusters.holding import Holds, holds
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target
+from kaas.kube.resources import DRAIN_HOOK
 
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
@@ -158,7 +159,8 @@ def _deployment(part: Deployment, target: Target, held: Holds) -> Object:
 
 def _annotations(part: Deployment) -> dict[str, str]:
     """What is said at the MachineDeployment, and by Cluster API at its Machines, those that are being deleted aside."""
-    return part.capacity | gpu_annotation(part.gpu)
+    hook = {DRAIN_HOOK: ""} if part.waits_before_drain else {}
+    return part.capacity | gpu_annotation(part.gpu) | hook
 
 
 def _deletion(part: Deployment) -> Object | None:

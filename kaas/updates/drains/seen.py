@@ -1,0 +1,206 @@
+"""From objects to what a drain is decided from. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kaas.api.cluster import Cluster, NodePool
+from kaas.api.constants import ANNOTATION_GPU, LABEL_POOL
+from kaas.api.patience import DRAIN
+from kaas.api.pool_update import Strategy, gives_notice, soak_of
+from kaas.api.shares import rounded_down
+from kaas.kube.objects import Object, annotation, condition, is_deleting, labels, metadata, name_of
+from kaas.kube.resources import DRAIN_HOOK, REMEDIATE_ANNOTATION
+from kaas.kube.times import at
+from kaas.updates.drains.facts import Departure, Gpus, Neighbour, NodeSeen, PodSeen, Rules
+from kaas.updates.drains.words import (
+    CHECKPOINT,
+    CHECKPOINTED,
+    DO_NOT_DISRUPT,
+    DRAIN_AT,
+    DRAIN_NOW,
+    DRAIN_REASON,
+    NOTICED,
+    WHOLE,
+)
+
+NVIDIA: Final = "nvidia.com/"
+"""Begins the names of NVIDIA's resources: whole GPUs, and slices of each geometry."""
+_MIRROR: Final = "kubernetes.io/config.mirror"
+_OF_THE_NODE: Final = frozenset({"DaemonSet", "Node"})
+_MADE_AGAIN: Final = frozenset({"ReplicaSet", "ReplicationController", "StatefulSet"})
+"""Kinds whose Pods never end by themselves, and are made again elsewhere when they are evicted."""
+
+
+def is_held(machine: Object) -> bool:
+    """Whether a Machine is to go and waits for us."""
+    return is_deleting(machine) and annotation(machine, DRAIN_HOOK) is not None
+
+
+def pool_of(machine: Object) -> str:
+    """Name of a Machine's pool; empty for the control plane."""
+    return labels(machine).get(LABEL_POOL, "")
+
+
+def node_of(machine: Object) -> str | None:
+    """Name of its Node, None when it has not joined."""
+    name: str | None = ((machine.get("status") or {}).get("nodeRef") or {}).get("name")
+    return name
+
+
+def departure_of(machine: Object) -> Departure:
+    """A Machine that is held."""
+    return Departure(
+        name=metadata(machine)["name"],
+        asked=at(metadata(machine)["deletionTimestamp"]),
+        node=node_of(machine),
+        noticed=_time(annotation(machine, NOTICED)),
+        outdated=is_outdated(machine),
+        repaired=_is_false(machine, "OwnerRemediated") or annotation(machine, REMEDIATE_ANNOTATION) is not None,
+        now=annotation(machine, DRAIN_NOW),
+    )
+
+
+def is_outdated(machine: Object) -> bool:
+    """Whether Cluster API replaces it by a newer one, or will."""
+    return _is_false(machine, "UpToDate")
+
+
+def _is_false(machine: Object, name: str) -> bool:
+    found = condition(machine, name)
+    return found is not None and found.get("status") == "False"
+
+
+def rules_of(cluster: Cluster, machine: Object) -> Rules | None:
+    """What the Machine's pool says; None when the Cluster has no such pool any more."""
+    pool = next((p for p in cluster.spec.node_pools if p.name == pool_of(machine)), None)
+    return _rules(pool, gpus=annotation(machine, ANNOTATION_GPU) is not None) if pool else None
+
+
+def _rules(pool: NodePool, *, gpus: bool) -> Rules:
+    update = pool.update
+    said = update.drain_timeout_seconds
+    seconds = said if said is not None else pool.gpu.drain_timeout_seconds if gpus else DRAIN
+    unavailable = update.max_unavailable if update.max_unavailable is not None else 1
+    return Rules(
+        pool=pool.name,
+        replicas=pool.replicas,
+        notice=gives_notice(update, gpus=gpus),
+        unavailable=rounded_down(unavailable, pool.replicas),
+        timeout=timedelta(seconds=seconds) if seconds else None,
+        soak=timedelta(seconds=soak_of(update)) if update.strategy is Strategy.BLUE_GREEN else None,
+    )
+
+
+def neighbours(machine: Object, machines: Iterable[Object], nodes: Mapping[str, NodeSeen]) -> tuple[Neighbour, ...]:
+    """The others of a Machine's pool, with their Nodes by name."""
+    name, pool = metadata(machine)["name"], pool_of(machine)
+    others = (m for m in machines if pool_of(m) == pool and metadata(m)["name"] != name)
+    return tuple(_neighbour(m, nodes.get(node_of(m) or "")) for m in others)
+
+
+def _neighbour(machine: Object, node: NodeSeen | None) -> Neighbour:
+    leaving = departure_of(machine) if is_held(machine) else None
+    gone = is_deleting(machine) and leaving is None
+    return Neighbour(metadata(machine)["name"], node, is_outdated(machine), leaving, gone)
+
+
+def node_seen(node: Object) -> NodeSeen:
+    """A Node of the workload cluster."""
+    ready = condition(node, "Ready") or {}
+    since = _time(ready.get("lastTransitionTime")) or at(metadata(node)["creationTimestamp"])
+    cordoned = bool((node.get("spec") or {}).get("unschedulable"))
+    return NodeSeen(metadata(node)["name"], ready.get("status") == "True", since, gpus_of(node), cordoned)
+
+
+def gpus_of(node: Object) -> dict[str, int]:
+    """GPUs and slices of them that Pods may ask for on a Node."""
+    offers = (node.get("status") or {}).get("allocatable") or {}
+    own = {name: int(number) for name, number in offers.items() if _is_gpu(name) and str(number).isdigit()}
+    return {name: number for name, number in own.items() if number}
+
+
+def _is_gpu(resource: str) -> bool:
+    """Whether a resource is GPUs, of NVIDIA or another maker (as amd.com/gpu)."""
+    return resource.startswith(NVIDIA) or resource.endswith("/gpu")
+
+
+def pods_seen(pods: Iterable[Object], node: str, *, gpus: bool) -> tuple[PodSeen, ...]:
+    """Pods of a Node that its drain would end. gpus: whether its pool has any; then jobs are those that use them."""
+    found = [p for p in pods if (p.get("spec") or {}).get("nodeName") == node and not _stays(p)]
+    return tuple(_pod(p, gpus=gpus) for p in sorted(found, key=name_of))
+
+
+def _stays(pod: Object) -> bool:
+    """Whether it ends with its Node, or has ended."""
+    finished = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    return finished or owner_kind(pod) in _OF_THE_NODE or annotation(pod, _MIRROR) is not None
+
+
+def _pod(pod: Object, *, gpus: bool) -> PodSeen:
+    namespace, name = name_of(pod)
+    checkpoints = annotation(pod, CHECKPOINT) == "true"
+    asks = checkpoints or annotation(pod, DO_NOT_DISRUPT) == "true"
+    reason = annotation(pod, DRAIN_REASON)
+    return PodSeen(
+        namespace,
+        name,
+        waited=asks or (owner_kind(pod) not in _MADE_AGAIN and (not gpus or uses_gpus(pod))),
+        checkpoints=checkpoints,
+        checkpointed=_time(annotation(pod, CHECKPOINTED)),
+        told=(annotation(pod, DRAIN_AT), reason) if reason is not None else None,
+    )
+
+
+def uses_gpus(pod: Object) -> bool:
+    """Whether one of its containers asks for GPUs or slices of them."""
+    spec = pod.get("spec") or {}
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    asked = [(c.get("resources") or {}).get(kind) or {} for c in containers for kind in ("limits", "requests")]
+    return any(_is_gpu(name) and str(number) != "0" for each in asked for name, number in each.items())
+
+
+def owner_kind(pod: Object) -> str:
+    """Kind of its controller, empty when it has none."""
+    return str((owner_of(pod) or {}).get("kind") or "")
+
+
+def owner_of(pod: Object) -> Object | None:
+    """The reference to its controller."""
+    return next((o for o in metadata(pod).get("ownerReferences") or () if o.get("controller")), None)
+
+
+# --- what boxes had to offer --------------------------------------------------------------------------------------
+
+
+def whole_of(deployments: Iterable[Object], pool: str) -> tuple[Gpus, ...]:
+    """What was written down at the MachineDeployments of a pool."""
+    said = [annotation(d, WHOLE) for d in deployments if pool_of(d) == pool]
+    return tuple(gpus for text in said if text for gpus in _boxes(text))
+
+
+def whole_text(boxes: Iterable[Gpus]) -> str:
+    """What is written down: every different box once, so that the same pool is the same text."""
+    different = sorted({json.dumps(dict(b), sort_keys=True) for b in boxes if b})
+    return f"[{', '.join(different)}]"
+
+
+def _boxes(text: str) -> list[Gpus]:
+    """What a person has spoiled counts as never written."""
+    try:
+        found: Any = json.loads(text)
+        return [{str(k): int(v) for k, v in box.items()} for box in found if box]
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time that somebody else wrote; None for what is none, or has no zone."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -31,6 +31,7 @@ from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits
 from kaas.repairs.templates import templates
 from kaas.updates import facts as updates
 from kaas.updates.targets import choose
+from kaas.updates.verify.asked import asked
 from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
 
@@ -50,6 +51,15 @@ MAINTENANCE = {
         {"from": "2027-12-01T00:00:00Z", "until": "2028-01-05T00:00:00Z", "scope": "All", "reason": "end of the year"}
     ],
 }
+VERIFICATION = {
+    "settleSeconds": 600,
+    "ignored": [{"check": "AddOns", "reason": "none"}],
+    "checks": [
+        {"name": "rate", "promQL": {"query": "sum(x)", "atLeast": 0.5, "atMost": 1}, "timeoutSeconds": 600},
+        {"name": "smoke", "job": {"namespace": "tests", "cronJob": "smoke"}},
+    ],
+}
+METRICS = {"url": "https://north.example", "secret": {"namespace": "kaas-system", "name": "metrics"}}
 CLUSTER = raw_cluster(
     version="v1.36.1",
     controlPlane={"flavor": "cpu-2", "replicas": 3, "zones": ["az-1"]},
@@ -65,7 +75,7 @@ CLUSTER = raw_cluster(
     network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
     repair=REPAIR,
     maintenance=MAINTENANCE,
-    updates={"channel": "Regular", "kubernetes": "Patch"},
+    updates={"channel": "Regular", "kubernetes": "Patch", "verification": VERIFICATION},
 )
 FOLLOWING = {**CLUSTER, "spec": {**CLUSTER["spec"], "version": "1.36"}}
 # A second Cluster with the defaults shows what the Site alone decides.
@@ -78,6 +88,7 @@ SITE = raw_site(
     repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
     maintenance=MAINTENANCE,
     updates={"maxVersion": "1.36"},
+    metrics=METRICS,
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
@@ -178,6 +189,30 @@ def maintenance_fields(kind: str) -> dict[str, Change]:
     }
 
 
+VERIFIED: dict[str, Any] = {
+    "settleSeconds": 601,
+    "ignored[].check": "SystemPods",
+    "ignored[].reason": "another",
+    "checks[].name": "share",
+    "checks[].promQL.query": "sum(y)",
+    "checks[].promQL.atLeast": 0.6,
+    "checks[].promQL.atMost": 2,
+    "checks[].timeoutSeconds": 601,
+}
+"""Other values for what is said of the checks after a step."""
+SMOKE = {"job.namespace": "others", "job.cronJob": "other"}
+"""The same of a check that is a Job."""
+
+
+def verification_fields() -> dict[str, Change]:
+    """Changes of these fields of a Cluster, and of where its Site's metrics are."""
+    place = "Cluster.spec.updates.verification"
+    first = {f"{place}.{n}": Change(f"updates.verification.{n.replace('[]', '.0')}", v) for n, v in VERIFIED.items()}
+    second = {f"{place}.checks[].{n}": Change(f"updates.verification.checks.1.{n}", v) for n, v in SMOKE.items()}
+    said = {"url": "https://other.example", "secret.namespace": "elsewhere", "secret.name": "other"}
+    return first | second | {f"Site.spec.metrics.{n}": Change(f"metrics.{n}", v) for n, v in said.items()}
+
+
 # Path as in the CRD, with [] for the items of a list and {} for the values of a map.
 CHANGES: dict[str, Change] = {
     "Cluster.spec.version": Change("version", "v1.36.3"),
@@ -222,6 +257,7 @@ CHANGES: dict[str, Change] = {
     **repair_fields("Site.spec.repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "ticket.url")),
     **repair_fields("Site.spec.repair", ("zoneLimits.maxInFlight", "zoneLimits.maxUnhealthy")),
     **repair_fields("NodeRepairTemplate.spec.template.spec", tuple(OTHERWISE)),
+    **verification_fields(),
     **maintenance_fields("Cluster"),
     **maintenance_fields("Site"),
     "Cluster.spec.updates.channel": Change("updates.channel", "Rapid", FOLLOWING),
@@ -300,6 +336,11 @@ def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
     return [choose(one, running, releases, place, date) for one in subjects for date in dates]
 
 
+def verified(cluster: Object, site: Object) -> Any:
+    """What is asked of one Cluster after a step of an update."""
+    return asked(Cluster.model_validate(cluster), Site.model_validate(site))
+
+
 def everything(cluster: Object, site: Object, release: Object, template: Object) -> list[Any]:
     """What is made of the given Cluster and of a plain one: two views of the same API.
 
@@ -307,7 +348,13 @@ def everything(cluster: Object, site: Object, release: Object, template: Object)
     """
     place = {**site, "metadata": {"name": cluster["spec"]["site"]}}
     return [
-        [rendered(c, at, release), repaired(c, at, template), maintained(c, at), brought(c, at, release)]
+        [
+            rendered(c, at, release),
+            repaired(c, at, template),
+            maintained(c, at),
+            brought(c, at, release),
+            verified(c, at),
+        ]
         for c, at in ((cluster, place), (PLAIN, site))
     ]
 

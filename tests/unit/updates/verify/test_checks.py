@@ -79,7 +79,7 @@ def test_a_check_may_be_left_out_and_that_is_told(check: BuiltIn) -> None:
 
 
 WELL_BEFORE = before(pools=(PoolDevices(name="dgx", devices=56, layout="all-1g.5gb"),))
-LAID_OUT = {"layout": "all-1g.5gb", "layout_state": "success"}
+LAID_OUT: dict[str, Any] = {"layout": "all-1g.5gb", "layout_state": "success"}
 
 
 @pytest.mark.parametrize(

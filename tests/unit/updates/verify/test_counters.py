@@ -83,16 +83,16 @@ def test_what_happened_between_two_looks() -> None:
 @st.composite
 def runs(draw: st.DrawFn) -> list[tuple[float, Counters, float]]:
     """Looks at up to three processes behind one address, which start anew now and then: seconds, counters, asked."""
-    at, found, standing = 0.0, [], {slot: [f"{slot}.0", 0.0] for slot in range(3)}
+    at, found = 0.0, []
+    names, totals = ["0", "1", "2"], [0.0, 0.0, 0.0]
     for number in range(draw(st.integers(min_value=2, max_value=25))):
         at += draw(st.sampled_from([1.0, 5.0, 15.0]))
         slot = draw(st.integers(min_value=0, max_value=2))
         if draw(st.booleans()) and draw(st.booleans()):
-            standing[slot] = [f"{slot}.{number + 1}", 0.0]
-        asked = draw(st.integers(min_value=1, max_value=500))
-        standing[slot][1] = float(standing[slot][1]) + asked
-        process, total = standing[slot]
-        found.append((at, counters(str(process), float(total)), float(asked)))
+            names[slot], totals[slot] = f"{slot}.{number}", 0.0
+        asked = float(draw(st.integers(min_value=1, max_value=500)))
+        totals[slot] += asked
+        found.append((at, counters(names[slot], totals[slot]), asked))
     return found
 
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 
+from kaas.api.cluster import Cluster
 from kaas.api.parsed import Parsed
+from kaas.api.rollout import Rollout
 from kaas.cli.connections import Connections
+from kaas.cli.rolling import waking
 from kaas.kube import resources
 from kaas.kube.listing import clusters_of_site
 from kaas.kube.objects import Object, Ref, name_of
+from kaas.kube.ports import Source
 from kaas.openstack.clouds import CloudDirectory
 from kaas.runtime.controller import Feature, Services
 from kaas.runtime.watches import Watch
 from kaas.updates.examiner import ClusterExaminer
+from kaas.updates.facts import Turn
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.reconciler import Key, Office, UpdateReconciler
+from kaas.updates.rollouts.turns import Turns
 from kaas.updates.verify.probe import Probe
 from kaas.updates.verify.verifier import Verifier
 from kaas.updates.watched import concern, lean_namespace
@@ -35,9 +42,29 @@ def updates(clouds: CloudDirectory, connections: Connections, parsed: Parsed, en
         metrics = UpdateMetrics(services.metrics.registry)
         index, client, clock = services.index, services.client, services.clock
         examiner = _examiner(services, clouds, connections, ending)
-        return UpdateReconciler(Office(index, client, clock, services.events, metrics, parsed, examiner=examiner))
+        turns = CurrentTurns(index, parsed)
+        return UpdateReconciler(
+            Office(index, client, clock, services.events, metrics, parsed, examiner=examiner, turn=turns.of)
+        )
 
     return Feature("updates", _watches, reconciler, WORKERS)
+
+
+class CurrentTurns:
+    """What the Rollouts that there are say of Clusters; read anew only when one of them is another."""
+
+    def __init__(self, store: Source, parsed: Parsed) -> None:
+        self._store, self._parsed = store, parsed
+        self._read: list[str] = []
+        self._turns = Turns(())
+
+    def of(self, cluster: Cluster, now: datetime) -> Turn | None:
+        """What they say of one Cluster; None when none has a say."""
+        found = self._store.list(resources.ROLLOUT)
+        versions = [f"{r['metadata']['name']}/{r['metadata'].get('resourceVersion')}" for r in found]
+        if versions != self._read:
+            self._read, self._turns = versions, Turns([self._parsed(Rollout.model_validate, r) for r in found])
+        return self._turns.of(cluster, now)
 
 
 def _examiner(
@@ -69,5 +96,6 @@ def _watches(services: Services) -> Sequence[Watch]:
         Watch(resources.CLUSTER, lambda o: [name_of(o)], concern=concern),
         Watch(resources.SITE, of_site),
         Watch(resources.RELEASE, every),
+        waking(services),
         Watch(resources.NAMESPACE, of_namespace, transform=lean_namespace),
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.api.cluster import Cluster, ClusterStatus
@@ -35,6 +36,15 @@ Key = tuple[str, str]
 LONGEST: Final = 3600.0  # seconds until a Cluster is looked at again without an event: clocks are set now and then
 
 
+FindTurn = Callable[[Cluster, datetime], Turn | None]
+"""What a Rollout says of a Cluster; None when none has a say."""
+
+
+def _nobody(_cluster: Cluster, _now: datetime) -> Turn | None:
+    """There are no Rollouts."""
+    return None
+
+
 class Writer(Protocol):
     """What is written."""
 
@@ -46,7 +56,7 @@ class Writer(Protocol):
 class Office:
     """The management cluster, and whoever is asked. parsed: models, shared with others of the same event loop.
 
-    turn: what a Rollout says of a Cluster; None when none does.
+    turn: what Rollouts say.
     """
 
     store: Source
@@ -56,7 +66,7 @@ class Office:
     metrics: UpdateMetrics
     parsed: Parsed = field(default_factory=Parsed)
     examiner: Examiner = field(kw_only=True)
-    turn: Callable[[Cluster], Turn | None] = field(default=lambda _: None, kw_only=True)
+    turn: FindTurn = field(default=_nobody, kw_only=True)
 
 
 class UpdateReconciler:
@@ -89,7 +99,7 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        turn = self._turn(cluster)
+        turn = self._turn(cluster, now)
         subject = Subject.of(cluster, running_of(cluster), self._releases(), site, calendar, turn)
         planned = told.without_maintenance(plan(subject, now), problem)
         conduct = await self._conductor.conduct(subject, planned, now)

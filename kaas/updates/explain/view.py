@@ -40,10 +40,16 @@ class View:
     @property
     def blocking(self) -> tuple[PreflightFinding, ...]:
         """What the checks have found that keeps the update that is to come from being begun."""
-        choice, report = self.decision.choice, self.update.preflight
-        if choice is None or report is None or self.update.version != str(choice.version):
+        report = self.update.preflight
+        if report is None or not self.is_about_what_comes:
             return ()
-        return tuple(f for f in report.findings if f.severity == "Block" and f.override is None)
+        return tuple(f for f in report.findings if f.severity == "Block" and not f.override)
+
+    @property
+    def is_about_what_comes(self) -> bool:
+        """Whether the status tells of the same update that is to come."""
+        choice, said = self.decision.choice, self.update
+        return choice is not None and (said.version, said.change) == (str(choice.version), str(choice.change))
 
     def explanation(
         self,

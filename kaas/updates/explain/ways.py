@@ -12,6 +12,7 @@ from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates import told
+from kaas.updates.conduct import BLOCKED
 from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import STOPPED, WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
@@ -210,7 +211,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "MachinesNotReady": _look,
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,
-        "PreflightBlocks": _preflight,
+        BLOCKED: _preflight,
         ROLLOUT_PENDING: _rollout,
         "RolloutDone": _rollout_done,
         "NotLookedAt": _controller,

@@ -13,6 +13,7 @@ from typing import Final
 
 from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.updates import told
+from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.runs import of_run
 from kaas.updates.explain.untaken import better, previews
@@ -27,8 +28,6 @@ from kaas.updates.targets import EXPIRED_ALONE
 
 PREVIEW_ONLY: Final = "PreviewOnly"
 """Reason when the only newer versions are previews."""
-PREFLIGHT: Final = "PreflightBlocks"
-"""Reason when a check before the update has found what must not be."""
 NOT_LOOKED_AT: Final = "NotLookedAt"
 """Reason when the controller has not said yet what there is to say."""
 DELETING: Final = "Deleting"
@@ -98,8 +97,14 @@ def _hard(view: View) -> Explanation | None:
         return None
     many = "a check" if len(blocking) == 1 else f"{len(blocking)} checks"
     words = f"{what(choice)} is not begun, for {many} before the update failed: {blocking[0].message}"
-    because = (*_chain(view, choice), *(Because(f.check, f.message) for f in blocking))
-    return view.explanation(State.BLOCKED, PREFLIGHT, words, because, _begins(view))
+    because = (*_chain(view, choice), *_checked(view), *(Because(f.check, f.message) for f in blocking))
+    return view.explanation(State.BLOCKED, BLOCKED, words, because, _begins(view))
+
+
+def _checked(view: View) -> Iterator[Because]:
+    report = view.update.preflight
+    if report is not None:
+        yield Because("Preflight", f"looked at {moment(report.checked)}, and every few minutes while it is due")
 
 
 def _due(view: View) -> Explanation | None:
@@ -107,6 +112,9 @@ def _due(view: View) -> Explanation | None:
     decision = view.decision
     if decision.target is None or decision.choice is None:
         return None
+    if view.is_about_what_comes and view.update.reason == LOOKED_AT:
+        words = view.update.message or f"{what(decision.choice)} is about to begin"
+        return view.explanation(State.WAITS, LOOKED_AT, words, _chain(view, decision.choice))
     words = f"{what(decision.choice)} is due now, and the controller has not begun it yet ({SILENT})"
     return view.explanation(State.UNKNOWN, NOT_LOOKED_AT, words, _chain(view, decision.choice))
 

@@ -91,7 +91,7 @@ class Situation:
 
     def _update(self) -> Object:
         """What the status tells of an update: anywhere on its way, stopped, held, or none at all."""
-        found: Object = {"version": "v1.36.3", "reason": "OutsideMaintenance"}
+        found: Object = {"version": "v1.36.3", "change": "Patch", "reason": "OutsideMaintenance"}
         if self._rarely():
             found |= {"began": self._time(-20, -1), "target": "v1.36.1"}
             return found

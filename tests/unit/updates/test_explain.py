@@ -24,8 +24,8 @@ from kaas.updates.facts import Aims, Change, Turn
 from kaas.updates.ledger.advance import Ledger, Progress, advance
 from kaas.updates.ledger.seen import Part, Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import Subject
-from kaas.updates.run import Verdict
+from kaas.updates.planner import Subject, moment
+from kaas.updates.run import Finding, Severity, Verdict
 from kaas.updates.standing import running_of
 from tests.unit.updates.office import KEY, World, release
 from tests.unit.updates.subjects import NOW, READY, TUESDAYS, at, raw_release, raw_site, version
@@ -278,30 +278,45 @@ async def test_a_pause_is_the_answer_whatever_the_window(world: World, when: dat
     assert f"kubectl annotate clusters.kaas.internal team -n tenants {annotation}-" in words(found)
 
 
-async def test_checks_before_the_update_block_it(world: World) -> None:
-    await looked_at(world)
-    checks = [
-        {"check": "ImageActive", "severity": "Block", "message": "image ubuntu-v1.36.3 is not there"},
-        {"check": "Webhooks", "severity": "Warn", "message": "a webhook matches leases"},
-        {"check": "DisruptionBudgets", "severity": "Block", "message": "shop/db can never be met"},
-        {"check": "EtcdHealth", "severity": "Block", "message": "one is gone", "override": "known, INC-7"},
-    ]
-    playing(world, preflight={"checked": NOW.isoformat(), "findings": checks})
-    found = why(world)
+FOUND = (
+    Finding("ImageActive", Severity.BLOCK, "image ubuntu-v1.36.3 is not there"),
+    Finding("Webhooks", Severity.WARN, "a webhook matches leases"),
+    Finding("DisruptionBudgets", Severity.BLOCK, "shop/db can never be met"),
+    Finding("EtcdHealth", Severity.BLOCK, "one is gone", "known, INC-7"),
+)
+
+
+@pytest.mark.parametrize("when", [OPEN - timedelta(hours=20), OPEN])
+async def test_checks_before_the_update_block_it(world: World, when: datetime) -> None:
+    world.checks.findings = FOUND
+    found = await looked_at(world, when)
     assert (found.state, found.reason) == (State.BLOCKED, "PreflightBlocks")
     assert "2 checks before the update failed: image ubuntu-v1.36.3 is not there" in found.answer
-    blocking = [b.reason for b in found.because if b.reason in {c["check"] for c in checks}]
+    assert f"looked at {moment(when)}" in words(found)
+    blocking = [b.reason for b in found.because if b.reason in {f.check for f in FOUND}]
     assert blocking == ["ImageActive", "DisruptionBudgets"]
     image, budgets = (w.message for w in found.ways)
     assert image == "ImageActive: remove what it has found; nobody can do without this check"
     assert "spec.updates.preflight.overrides: {check: DisruptionBudgets, reason: <why>}" in budgets
 
 
-async def test_what_blocked_another_version_blocks_no_more(world: World) -> None:
-    await looked_at(world)
-    checks = [{"check": "ImageActive", "severity": "Block", "message": "image ubuntu-v1.36.2 is not there"}]
-    playing(world, version="v1.36.2", preflight={"checked": NOW.isoformat(), "findings": checks})
+async def test_what_blocked_another_update_blocks_no_more(world: World) -> None:
+    world.checks.findings = FOUND
+    await looked_at(world, OPEN - timedelta(hours=20))
+    world.put(release("v1.36.4"))
     assert why(world).reason == "OutsideMaintenance"
+
+
+async def test_warnings_block_nothing(world: World) -> None:
+    world.checks.findings = FOUND[1:2]
+    assert (await looked_at(world, OPEN - timedelta(hours=20))).reason == "OutsideMaintenance"
+
+
+async def test_about_to_begin(world: World) -> None:
+    world.checks.measured = False
+    found = await looked_at(world, OPEN)
+    assert (found.state, found.reason) == (State.WAITS, "Preflight")
+    assert "v1.36.3 is about to begin" in found.answer
 
 
 async def test_deleting(world: World) -> None:
@@ -492,6 +507,8 @@ async def test_stopped_until_a_person_acts(world: World) -> None:
 
 
 async def test_an_update_without_steps_is_under_way_all_the_same(world: World) -> None:
-    found = await looked_at(world, OPEN)
+    await looked_at(world, OPEN)
+    playing(world, steps=[])
+    found = why(world)
     assert (found.state, found.reason) == (State.UNDER_WAY, "UnderWay")
     assert "it was begun 2027-01-05 22:00 UTC" in words(found)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
 from kaas.api.constants import CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP
-from kaas.api.pool_update import Strategy
+from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
 from kaas.kube import resources
@@ -80,6 +80,7 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
         found,
         startup=timedelta(seconds=BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP),
         drain=timedelta(seconds=drain) if drain else None,
+        soak=timedelta(seconds=soak_of(pool.update)) if pool.update.strategy is Strategy.BLUE_GREEN else None,
         manual=pool.update.strategy is Strategy.MANUAL,
     )
 

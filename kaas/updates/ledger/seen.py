@@ -21,8 +21,8 @@ class Part:
     update wants has reached those that make machines; until then the counts mean nothing. moved: when a machine was
     made last. coming: since when the oldest machine that has not joined yet is made. going: since when the one that
     takes longest to go is on its way out. repairs: how many are under repair. startup, drain: how long a machine may
-    take to join, and to be emptied; drain None means for ever. trouble: why machines are not well, in the deepest words
-    there are.
+    take to join, and to be emptied; drain None means for ever. soak: how long all new ones are well together before the
+    first old one goes, None where that is not waited for. trouble: why machines are not well, in the deepest words.
     """
 
     desired: int
@@ -37,6 +37,7 @@ class Part:
     repairs: int = 0
     startup: timedelta = timedelta(minutes=30)
     drain: timedelta | None = timedelta(minutes=10)
+    soak: timedelta | None = None
     manual: bool = False
     trouble: str = ""
 

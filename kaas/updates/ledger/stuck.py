@@ -33,6 +33,8 @@ def _stuck(part: Part, since: datetime, now: datetime) -> Iterator[tuple[str, st
     if part.drain is None:
         return
     leaves = 2 * part.drain + LEAVING  # drained by kaas, with notice, and then by Cluster API
+    if part.soak is not None:
+        leaves += joins + part.soak  # Cluster API asks it to go when the first new one is there
     if part.going is not None and (waited := now - max(part.going, since)) > leaves:
         yield "MachineNotLeaving", f"an old machine has been on its way out for {waited // _MINUTE} minutes"
     moved = max(part.moved or since, since)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from kaas.api.site import SiteMetrics
+from kaas.kube.errors import KubeError
 from kaas.updates.verify.promql import QueryFailed, query
 
 ReadSecret = Callable[[str, str], Awaitable[Mapping[str, bytes] | None]]
@@ -21,9 +22,12 @@ async def _secret(metrics: SiteMetrics, read_secret: ReadSecret) -> tuple[str, s
     """Token and authority; each empty when there is none."""
     if metrics.secret is None:
         return "", ""
-    found = await read_secret(metrics.secret.namespace, metrics.secret.name)
+    called = f"{metrics.secret.namespace}/{metrics.secret.name}"
+    try:
+        found = await read_secret(metrics.secret.namespace, metrics.secret.name)
+    except KubeError as failure:
+        raise QueryFailed(f"Secret {called} of the metrics could not be read: {failure}") from failure
     if found is None:
-        called = f"{metrics.secret.namespace}/{metrics.secret.name}"
         raise QueryFailed(f"there is no Secret {called}: make it, or correct spec.metrics.secret of the Site")
     token, authority = found.get("token", b""), found.get("ca.crt", b"")
     return token.decode(errors="replace").strip(), authority.decode(errors="replace")

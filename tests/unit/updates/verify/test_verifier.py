@@ -11,6 +11,7 @@ import pytest
 from kaas.api.cluster import Cluster
 from kaas.api.constants import LABEL_POOL
 from kaas.api.update_status import Baseline, PoolDevices
+from kaas.kube.errors import Unavailable
 from kaas.kube.objects import Object
 from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
 from kaas.runtime.index import Index
@@ -34,6 +35,7 @@ class Bench:
         self.time = NOW
         self.index = Index()
         self.secrets: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        self.secrets_fail = False
         self.baseline: Object | None = None
         self.checks: list[Object] = []
         self.said: Object = {}
@@ -54,6 +56,8 @@ class Bench:
         return self.time
 
     async def read_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        if self.secrets_fail:
+            raise Unavailable("get Secret", "no answer")
         return self.secrets.get((namespace, name))
 
     def machine(self, name: str, node: str | None, **labels: str) -> None:
@@ -277,6 +281,10 @@ async def test_a_query_has_a_time_of_its_own(bench: Bench, metrics: Metrics) -> 
 
 
 async def test_a_query_that_cannot_be_asked(bench: Bench, metrics: Metrics) -> None:
+    bench.secrets_fail = True
+    assert "rate: Secret kaas-system/metrics of the metrics could not be read" in (await bench.verify()).message
+    bench.secrets_fail = False
+    bench.time += timedelta(seconds=10)
     bench.secrets.clear()
     assert "there is no Secret kaas-system/metrics: make it" in (await bench.verify()).message
     bench.site = {}

@@ -30,6 +30,9 @@ from kaas.repairs.policy import policies
 from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits_of_site
 from kaas.repairs.templates import templates
 from kaas.updates import facts as updates
+from kaas.updates.catalogue import catalogue
+from kaas.updates.kinds import pending
+from kaas.updates.standing import Present
 from kaas.updates.targets import choose
 from kaas.updates.verify.asked import asked
 from kaas.updates.windows import Calendar
@@ -77,6 +80,8 @@ CLUSTER = raw_cluster(
     maintenance=MAINTENANCE,
     updates={"channel": "Regular", "kubernetes": "Patch", "verification": VERIFICATION},
 )
+KINDS = {"nodeImages": {"channel": "Regular"}, "classRevision": {"channel": "Regular"}, "certificates": "Auto"}
+CLUSTER["spec"]["updates"] |= KINDS
 FOLLOWING = {**CLUSTER, "spec": {**CLUSTER["spec"], "version": "1.36"}}
 # A second Cluster with the defaults shows what the Site alone decides.
 PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
@@ -92,7 +97,7 @@ SITE = raw_site(
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
-SITE["spec"]["flavors"][2]["bareMetal"] = False
+SITE["spec"]["flavors"][2] |= {"bareMetal": False, "maxVersion": "1.36"}
 SITE_BY_ID = {**SITE, "spec": {**SITE["spec"], "externalNetwork": {"id": "0001"}}}
 RELEASE = raw_release("v1.36.3")
 RELEASE["spec"] |= {
@@ -262,7 +267,11 @@ CHANGES: dict[str, Change] = {
     **maintenance_fields("Site"),
     "Cluster.spec.updates.channel": Change("updates.channel", "Rapid", FOLLOWING),
     "Cluster.spec.updates.kubernetes": Change("updates.kubernetes", "None", FOLLOWING),
+    "Cluster.spec.updates.nodeImages.channel": Change("updates.nodeImages.channel", "None"),
+    "Cluster.spec.updates.classRevision.channel": Change("updates.classRevision.channel", "Stable"),
+    "Cluster.spec.updates.certificates": Change("updates.certificates", "None"),
     "Site.spec.updates.maxVersion": Change("updates.maxVersion", "1.35"),
+    "Site.spec.flavors[].maxVersion": Change("flavors.2.maxVersion", "1.35"),
     "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
     "Release.spec.version": Change("version", "v1.36.2"),
     "Release.spec.image": Change("image", "another"),
@@ -325,7 +334,7 @@ def maintained(cluster: Object, site: Object) -> list[Any]:
 
 
 def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
-    """Which version one Cluster is brought to in the middle of each month, in its own channel and in all."""
+    """What one Cluster is brought to in the middle of each month, in its own channel and in all."""
     subject, place = Cluster.model_validate(cluster), Site.model_validate(site)
     releases, running = [Release.model_validate(release)], KubernetesVersion.parse("v1.36.1")
     said = subject.spec.updates
@@ -333,7 +342,9 @@ def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
     specs = [subject.spec.model_copy(update={"updates": updates}) for updates in each]
     subjects = [subject.model_copy(update={"spec": spec}) for spec in specs]
     dates = [datetime(2027, month, 15, tzinfo=UTC) for month in range(1, 7)]
-    return [choose(one, running, releases, place, date) for one in subjects for date in dates]
+    has = Present("old", None, "one", "two", datetime(2027, 2, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC))
+    others = [pending(subject, running, has, catalogue(releases), place, date) for date in dates]
+    return [*others, *(choose(one, running, releases, place, date) for one in subjects for date in dates)]
 
 
 def verified(cluster: Object, site: Object) -> Any:
@@ -411,7 +422,9 @@ def test_what_is_said_of_maintenance_changes_nothing_but_the_calendar(field: str
     assert one == two
 
 
-@pytest.mark.parametrize("field", [f for f in CHANGES if re.search(r"updates|channels|deprecated|expires", f)])
+@pytest.mark.parametrize(
+    "field", [f for f in CHANGES if re.search(r"updates|channels|deprecated|expires|maxVersion", f)]
+)
 def test_what_is_said_of_updates_changes_nothing_but_the_version_to_come(field: str) -> None:
     before, after = changed(field, CHANGES[field])
     one, two = (rendered(o["Cluster"], o["Site"], o["Release"]) for o in (before, after))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -154,3 +155,9 @@ def test_a_report_never_forgets_what_blocks(
     plain = {*ALWAYS, *(set(Check) - {*reasons, *severities, *of_site})}
     silent = {Check.QUOTA_FOR_SURGE} if Check.UNREACHABLE_CLOUD in wrong else set()
     assert (wrong - silent) & plain <= must_block
+
+
+def test_every_check_is_documented() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "updates-preflight.md").read_text()
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [str(check) for check in Check]

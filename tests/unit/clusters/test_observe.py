@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from kaas.api.constants import LABEL_CLUSTER, LABEL_REVISION, SYSTEM_NAMESPACE
 from kaas.api.parsed import Parsed
+from kaas.clusters.classes import PROVIDER_LABEL, class_revision
 from kaas.clusters.observe import observe
 from kaas.clusters.snapshot import Snapshot
 from kaas.clusters.watched import interests
@@ -101,7 +103,49 @@ CLASS: Object = {"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "ClusterClass
         (PART, (), [KEY]),
         ({**PART, "metadata": {"name": "m", "namespace": NAMESPACE}}, (), []),
         (CLASS, (raw_cluster(), OTHER, CAPI), [(NAMESPACE, "other")]),
+        (CLASS, (raw_cluster(status={"update": {"classRevision": "c"}}), CAPI), [KEY]),
+        (CLASS, (raw_cluster(status={"update": {"classRevision": "d"}}), CAPI), []),
     ],
 )
 def test_whose_key_an_event_means(obj: Object, known: tuple[Object, ...], meant: list[tuple[str, str]]) -> None:
     assert keys(obj["kind"], obj, *known) == meant
+
+
+def old_class(name: str, provider: str = "openstack") -> Object:
+    """A class revision of another time."""
+    labels = {PROVIDER_LABEL: provider, LABEL_REVISION: name}
+    return {**CLASS, "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": labels}}
+
+
+def on(name: str, revision: str) -> Object:
+    """A Cluster API Cluster of ours on a class revision."""
+    labels = {LABEL_CLUSTER: name}
+    meta = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    return {**CAPI, "metadata": meta, "spec": {"topology": {"classRef": {"name": revision}}}}
+
+
+NEWEST = class_revision("openstack").name
+
+
+@pytest.mark.parametrize(
+    ("objects", "unused"),
+    [
+        ((), ("old",)),
+        ((raw_cluster("other"), on("other", "old")), ()),
+        ((raw_cluster("other", status={"classRevision": "old"}),), ()),
+        ((raw_cluster("other", status={"update": {"classRevision": "old"}}),), ()),
+        ((old_class("older"), old_class("devs", "dev")), ("old", "older")),
+    ],
+)
+def test_class_revisions_that_no_cluster_is_on(objects: tuple[Object, ...], unused: tuple[str, ...]) -> None:
+    theirs = {**CLASS, "metadata": {"name": "theirs", "namespace": SYSTEM_NAMESPACE}}
+    known = (raw_site(), raw_cluster(), on(NAME, NEWEST), old_class(NEWEST), old_class("old"), theirs, *objects)
+    found = seen(*known)
+    assert found is not None
+    assert found.unused_classes == unused
+
+
+def test_a_cluster_keeps_its_own_class_revision() -> None:
+    found = seen(raw_site(), raw_cluster(), on(NAME, "old"), old_class(NEWEST), old_class("old"))
+    assert found is not None
+    assert found.unused_classes == ()

@@ -67,6 +67,12 @@ def test_of_a_machine_is_kept_where_it_runs() -> None:
     assert lean.machine(found) == found
 
 
+def test_of_a_machine_is_kept_when_its_certificates_end() -> None:
+    found = machine("m", condition("Ready"), control_plane=True)
+    found["status"]["certificatesExpiryDate"] = "2027-09-01T00:00:00Z"
+    assert lean.machine(found)["status"]["certificatesExpiryDate"] == "2027-09-01T00:00:00Z"
+
+
 def test_times_are_kept_until_a_machine_has_joined() -> None:
     made = machine("m", {**condition("InfrastructureReady"), **TIMES})
     joined = copy.deepcopy(made)

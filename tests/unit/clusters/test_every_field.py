@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from kaas.api.cluster import Cluster
+from kaas.api.constants import LABEL_POOL
 from kaas.api.crd import crds
 from kaas.api.load import parse
 from kaas.api.node_repair_template import NodeRepairTemplate
+from kaas.api.pool_update import Strategy
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.updates import Channel
@@ -31,7 +33,9 @@ from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits
 from kaas.repairs.templates import templates
 from kaas.updates import facts as updates
 from kaas.updates.catalogue import catalogue
+from kaas.updates.drains.seen import rules_of
 from kaas.updates.kinds import pending
+from kaas.updates.seeing import pools_in_order
 from kaas.updates.standing import Present
 from kaas.updates.targets import choose
 from kaas.updates.verify.asked import asked
@@ -63,6 +67,14 @@ VERIFICATION = {
     ],
 }
 METRICS = {"url": "https://north.example", "secret": {"namespace": "kaas-system", "name": "metrics"}}
+UPDATE = {
+    "strategy": "Surge",
+    "order": 0,
+    "maxSurge": 1,
+    "maxUnavailable": 0,
+    "drainTimeoutSeconds": 600,
+    "notice": False,
+}
 CLUSTER = raw_cluster(
     version="v1.36.1",
     controlPlane={"flavor": "cpu-2", "replicas": 3, "zones": ["az-1"]},
@@ -72,6 +84,7 @@ CLUSTER = raw_cluster(
             taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}],
             zones=["az-1"],
             repair=REPAIR,
+            update=UPDATE,
         ),
         pool("train", flavor="dgx", gpu={"taint": "NoSchedule", "drainTimeoutSeconds": 60}),
     ],
@@ -83,6 +96,7 @@ CLUSTER = raw_cluster(
 KINDS = {"nodeImages": {"channel": "Regular"}, "classRevision": {"channel": "Regular"}, "certificates": "Auto"}
 CLUSTER["spec"]["updates"] |= KINDS
 FOLLOWING = {**CLUSTER, "spec": {**CLUSTER["spec"], "version": "1.36"}}
+SOAKING = raw_cluster(nodePools=[pool(update={"strategy": "BlueGreen", "soakSeconds": 60})])
 # A second Cluster with the defaults shows what the Site alone decides.
 PLAIN = raw_cluster("plain", version="1.36", nodePools=[pool("train", flavor="dgx")])
 SITE = raw_site(
@@ -235,6 +249,13 @@ CHANGES: dict[str, Change] = {
     "Cluster.spec.nodePools[].zones[]": Change("nodePools.0.zones.0", "az-2"),
     "Cluster.spec.nodePools[].gpu.taint": Change("nodePools.1.gpu.taint", "None"),
     "Cluster.spec.nodePools[].gpu.drainTimeoutSeconds": Change("nodePools.1.gpu.drainTimeoutSeconds", 61),
+    "Cluster.spec.nodePools[].update.strategy": Change("nodePools.0.update.strategy", "Manual"),
+    "Cluster.spec.nodePools[].update.order": Change("nodePools.0.update.order", 1),
+    "Cluster.spec.nodePools[].update.maxSurge": Change("nodePools.0.update.maxSurge", "20%"),
+    "Cluster.spec.nodePools[].update.maxUnavailable": Change("nodePools.0.update.maxUnavailable", 1),
+    "Cluster.spec.nodePools[].update.soakSeconds": Change("nodePools.0.update.soakSeconds", 61, SOAKING),
+    "Cluster.spec.nodePools[].update.drainTimeoutSeconds": Change("nodePools.0.update.drainTimeoutSeconds", 601),
+    "Cluster.spec.nodePools[].update.notice": Change("nodePools.0.update.notice", True),
     "Cluster.spec.network.pods": Change("network.pods", "10.65.0.0/16"),
     "Cluster.spec.network.services": Change("network.services", "10.97.0.0/16"),
     "Cluster.spec.network.nodes": Change("network.nodes", "10.8.0.0/24"),
@@ -352,6 +373,15 @@ def verified(cluster: Object, site: Object) -> Any:
     return asked(Cluster.model_validate(cluster), Site.model_validate(site))
 
 
+def replaced(cluster: Object) -> list[Any]:
+    """In which order the pools of one Cluster are updated, by whose hand, and when an old machine of each may go."""
+    subject = Cluster.model_validate(cluster)
+    pools = subject.spec.node_pools
+    machines = [{"metadata": {"labels": {LABEL_POOL: p.name}}} for p in pools]
+    by_hand = [p.name for p in pools if p.update.strategy is Strategy.MANUAL]
+    return [pools_in_order(subject), by_hand, [rules_of(subject, m) for m in machines]]
+
+
 def everything(cluster: Object, site: Object, release: Object, template: Object) -> list[Any]:
     """What is made of the given Cluster and of a plain one: two views of the same API.
 
@@ -365,6 +395,7 @@ def everything(cluster: Object, site: Object, release: Object, template: Object)
             maintained(c, at),
             brought(c, at, release),
             verified(c, at),
+            replaced(c),
         ]
         for c, at in ((cluster, place), (PLAIN, site))
     ]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
 from kaas.api.constants import CONDITION_UPDATES
+from kaas.cli import update_lines
 from kaas.cli.view import ClusterView, ConditionView, GroupView, MachineView, Mark, ServerView
 
-MARKS = {Mark.WELL: ("✔", "green"), Mark.MOVING: ("…", "yellow"), Mark.SICK: ("✘", "red"), Mark.GOING: ("-", "magenta")}
+MARKS = update_lines.SIGNS
 STATUS_MARKS = {"True": Mark.WELL, "False": Mark.SICK, "Unknown": Mark.MOVING}
 
 
@@ -22,7 +21,7 @@ def tree(cluster: ClusterView, *, brief: bool = False) -> RenderableType:
         root.add(_marked(Mark.MOVING, "infrastructure", "bold").append(f"  {cluster.infrastructure_why}", "yellow"))
     for group in cluster.groups:
         _add_group(root, group)
-    rest = [] if brief else [*_plan(cluster), *_maintenance(cluster), *_access(cluster)]
+    rest = [] if brief else [*_plan(cluster), *_updates(cluster), *_access(cluster)]
     return Group(root, *_conditions(cluster, brief=brief), *rest)
 
 
@@ -104,20 +103,8 @@ def _plan(cluster: ClusterView) -> list[Text]:
     return lines
 
 
-def _maintenance(cluster: ClusterView) -> list[Text]:
-    """The next maintenance in a line, and what is to come in it."""
-    said = cluster.update
-    if said is None or said.opens is None or said.closes is None:
-        return []
-    line = Text.assemble(("maintenance", "bold"), f"  {_moment(said.opens)} to {_moment(said.closes)} UTC")
-    if said.version:
-        when = f" {_moment(said.at)} UTC" if said.at and said.at != said.opens else ""
-        line.append(f"  {said.version}{when}", "yellow")
-    return [line]
-
-
-def _moment(time: str) -> str:
-    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}"
+def _updates(cluster: ClusterView) -> list[Text]:
+    return update_lines.lines(cluster.update) if cluster.update else []
 
 
 def _access(cluster: ClusterView) -> list[Text]:

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from kaas.api.constants import LABEL_POOL
-from kaas.api.update_status import UpdateSummary
+from kaas.cli import update_view
+from kaas.cli.update_view import UpdateView
 from kaas.clusters import causes
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.objects import condition, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
-from kaas.kube.times import stamp
 
 CONTROL_PLANE = "control plane"
 NOT_LOOKED_AT = "the controller has not looked at it yet (is `kaas controller` running?)"
@@ -88,17 +88,6 @@ class StepView:
 
 
 @dataclass(frozen=True)
-class UpdateView:
-    """What is to come. version: it is brought there at `at`, or now. opens, closes: of the next maintenance."""
-
-    version: str | None
-    reason: str | None
-    at: str | None
-    opens: str | None
-    closes: str | None
-
-
-@dataclass(frozen=True)
 class ClusterView:
     """One Cluster. `current`: the status is about the generation that is there now."""
 
@@ -157,14 +146,8 @@ def view(snapshot: Snapshot) -> ClusterView:
         pools=tuple(_pools(snapshot)),
         conditions=conditions,
         plan=[StepView(s.id, s.reason, s.waits_for) for s in (status.plan if status else ())],
-        update=_update(status.update) if status and status.update else None,
+        update=update_view.of(status.update) if status and status.update else None,
     )
-
-
-def _update(said: UpdateSummary) -> UpdateView:
-    window = said.next_maintenance
-    opens, closes = (stamp(window.start), stamp(window.end)) if window else (None, None)
-    return UpdateView(said.version, said.reason, stamp(said.next_time), opens, closes)
 
 
 def mark_of_phase(phase: str) -> Mark:

@@ -111,7 +111,7 @@ class Situation:
         reached = self._random.randint(2, len(STEPS))
         states = ["Done"] * reached + [self._random.choice(STATES) for _ in STEPS[reached : reached + 1]]
         states += ["Pending"] * (len(STEPS) - len(states))
-        steps = [{"name": n, "state": s} for n, s in zip(STEPS, states, strict=True)]
+        steps: list[Object] = [{"name": n, "state": s} for n, s in zip(STEPS, states, strict=True)]
         for step in steps:
             if step["state"] == "Held" and self._rarely(0.3):
                 step["reason"] = "WaitsForPerson"

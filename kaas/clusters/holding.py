@@ -1,20 +1,23 @@
 """Pools of which an update may begin no further machine, and how Cluster API is told so. Pure.
 
-A MachineDeployment that has another version than the topology is left as it is (`defer-upgrade`). One that has begun,
-or whose version stays the same, gets the strategy OnDelete: the machine that is on its way out gets its successor, and
-none is taken out after it. Pausing it would not do: a paused MachineDeployment fills up again with machines of the old
-kind (cluster-api v1.14, core/reconcilers/machinedeployment/machinedeployment_sync.go).
+A MachineDeployment that has another version than the topology is left as it is (`defer-upgrade`). One whose version
+stays the same keeps its image until it is its turn, by an override. One that has begun, or would be changed by another
+class revision, gets the strategy OnDelete: the machine that is on its way out gets its successor, and none is taken out
+after it. Pausing it would not do: a paused MachineDeployment fills up again with machines of the old kind (cluster-api
+v1.14, core/reconcilers/machinedeployment/machinedeployment_sync.go). But OnDelete is not for a pool that can do without
+it: a MachineSet that is no longer the newest has no sick machine replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kaas.api.cluster import Cluster
+from kaas.api.update_status import UpdateSummary
 from kaas.clusters.pools import Deployment
 from kaas.clusters.snapshot import Live, Object
-from kaas.clusters.target import Target, version_of
+from kaas.clusters.target import Target, live_images, version_of
 from kaas.kube.lean import ON_DELETE, strategy_of
 from kaas.kube.objects import is_deleting, labels
 from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
@@ -22,10 +25,14 @@ from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """Names of MachineDeployments in the topology. deferred: left at their version. on_delete: begin no machine."""
+    """By names of MachineDeployments in the topology.
+
+    deferred: left at their version. on_delete: begin no machine. images: those that keep the image which they have.
+    """
 
     deferred: frozenset[str] = frozenset()
     on_delete: frozenset[str] = frozenset()
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployment]) -> Holds:
@@ -36,15 +43,34 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     there = {labels(d).get(TOPOLOGY_DEPLOYMENT_LABEL, ""): d for d in live.deployments}
     waiting = [p for p in parts if p.name in there and (update.hold is not None or p.pool in update.waiting)]
     behind = [p for p in waiting if version_of(there[p.name]) != target.version]
-    begun = [p for p in waiting if p not in behind and p.pool in update.waiting]
+    same = [p for p in waiting if p not in behind and p.pool in update.waiting]
+    begun = [p for p in same if update.class_revision is not None or _has_begun(p.pool, update)]
     calm = [p for p in begun if _is_held(p, live) or _is_calm(p, there[p.name], live)]
-    return Holds(frozenset(p.name for p in behind), frozenset(p.name for p in calm))
+    kept = {p.name: image for p in same if not _has_begun(p.pool, update) and (image := _image(p, target, live))}
+    return Holds(frozenset(p.name for p in behind), frozenset(p.name for p in calm), kept)
+
+
+def _has_begun(pool: str, update: UpdateSummary) -> bool:
+    """Whether the update has begun with a pool."""
+    return any(s.name == f"Pool/{pool}" and s.started is not None for s in update.steps)
+
+
+def _image(part: Deployment, target: Target, live: Live) -> str | None:
+    """The image that a MachineDeployment has, if it is to be another one; None when it is not."""
+    overrides = (_in_topology(part, live).get("variables") or {}).get("overrides") or ()
+    own = next((v["value"] for v in overrides if v["name"] == "images"), None)
+    has: str | None = (own if own is not None else live_images(live)).get(target.version)
+    return has if has != target.images.get(target.version) else None
+
+
+def _in_topology(part: Deployment, live: Live) -> Object:
+    pools = (live.topology.get("workers") or {}).get("machineDeployments") or ()
+    return next((p for p in pools if p["name"] == part.name), {})
 
 
 def _is_held(part: Deployment, live: Live) -> bool:
     """Whether that was said before."""
-    pools = (live.topology.get("workers") or {}).get("machineDeployments") or ()
-    return any(p["name"] == part.name and strategy_of(p) == ON_DELETE for p in pools)
+    return strategy_of(_in_topology(part, live)) == ON_DELETE
 
 
 def _is_calm(part: Deployment, deployment: Object, live: Live) -> bool:

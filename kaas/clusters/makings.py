@@ -22,12 +22,15 @@ def _makings(cluster: Object) -> dict[tuple[str, str], str]:
     topology = cluster.get("spec", {}).get("topology") or {}
     variables = _values(topology.get("variables"))
     version = topology.get("version")
-    every = [topology.get("classRef"), version, (variables.get("images") or {}).get(version)]
+    every, images = [topology.get("classRef"), version], variables.get("images") or {}
     renewed = (topology.get("controlPlane") or {}).get("rollout")
-    found = {(CONTROL_PLANE_POOL, ""): _text([*every, variables.get("controlPlaneFlavor"), renewed])}
+    plane = [*every, images.get(version), variables.get("controlPlaneFlavor"), renewed]
+    found = {(CONTROL_PLANE_POOL, ""): _text(plane)}
     for part in (topology.get("workers") or {}).get("machineDeployments") or ():
         labels = (part.get("metadata") or {}).get("labels") or {}
-        own = [part.get("class"), part.get("failureDomain"), _values((part.get("variables") or {}).get("overrides"))]
+        overrides = _values((part.get("variables") or {}).get("overrides"))
+        image = (overrides.pop("images", None) or images).get(version)
+        own = [image, part.get("class"), part.get("failureDomain"), overrides]
         found[labels.get(LABEL_POOL, ""), part["name"]] = _text([*every, *own])
     return found
 

@@ -144,6 +144,8 @@ def _deployment(part: Deployment, target: Target, held: Holds) -> Object:
         "nodeLabels": part.node_labels,
         "nodeTaints": [t.to_json() for t in part.taints],
     }
+    if image := held.images.get(part.name):
+        overrides["images"] = {**target.images, target.version: image}
     return {
         "name": part.name,
         "replicas": part.replicas,

@@ -72,7 +72,7 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
     status, parts = sight.cluster.status, sight.deployments.get(pool.name, ())
     told = next((p for p in (status.node_pools if status else ()) if p.name == pool.name), None)
     runs = _runs(KubernetesVersion.known(told.version if told else None), sight.aims)
-    handed = runs and all(_runs(_version_of(d), sight.aims) for d in parts) and _handed(sight, parts)
+    handed = runs and all(_runs(_version_of(d), sight.aims) for d in parts) and _handed(sight, parts, pool.name)
     found = _part(sight, pool.name, pool.replicas, _counted(parts, told), handed=handed)
     gpus = _has_gpus(sight.site, pool)
     drain = _drain_seconds(pool, gpus=gpus)
@@ -97,9 +97,16 @@ def _version_of(deployment: Object) -> KubernetesVersion | None:
 # --- whether the counts are about what the update wants -----------------------------------------------------------
 
 
-def _handed(sight: Sight, parts: Iterable[Object]) -> bool:
+def _handed(sight: Sight, parts: Iterable[Object], pool: str = CONTROL_PLANE_POOL) -> bool:
     """Whether image and class revision have been handed to Cluster API, and on to what makes machines."""
-    return _is_wanted(sight) and all(_has_seen_itself(p) for p in parts)
+    return _is_wanted(sight) and not _keeps_its_image(sight, pool) and all(_has_seen_itself(p) for p in parts)
+
+
+def _keeps_its_image(sight: Sight, pool: str) -> bool:
+    """Whether a pool is held at the image that it has until it is its turn."""
+    parts = (_topology(sight.topology or {}).get("workers") or {}).get("machineDeployments") or ()
+    of_pool = [p for p in parts if (p.get("metadata") or {}).get("labels", {}).get(LABEL_POOL) == pool]
+    return any(v["name"] == "images" for p in of_pool for v in (p.get("variables") or {}).get("overrides") or ())
 
 
 def _is_wanted(sight: Sight) -> bool:

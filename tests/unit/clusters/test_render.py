@@ -235,8 +235,9 @@ def _pool_of(version: str, available: int, machines: int, *, on_delete: bool = F
 
 
 def _held(live: Live, *, waiting: bool = True, releases: bool = False) -> tuple[bool, str | None]:
-    """Whether the pool is left at its version, and how it replaces its machines."""
-    update = {"target": "v1.36.1"} | ({"waiting": ["cpu"]} if waiting else {})
+    """Whether the pool is left at its version, and how it replaces its machines, of which the first have begun."""
+    step = {"name": "Pool/cpu", "state": "Held", "started": "2027-01-05T22:00:00Z"}
+    update = {"target": "v1.36.1", "steps": [step]} | ({"waiting": ["cpu"]} if waiting else {})
     found = snapshot(cluster(nodePools=[pool("cpu", replicas=3)], status={"update": update}))
     assert found.site is not None
     rendered = render.cluster(found.cluster, found.site, replace(aim(found), releases=releases), live)
@@ -259,3 +260,31 @@ def test_a_pool_that_waits_begins_no_machine(live: Live, expected: tuple[bool, s
     assert _held(live) == expected
     assert _held(live, waiting=False) == (False, None)
     assert _held(live, releases=True) == (False, None)
+
+
+def _image_of_the_pool(update: Object, *overrides: Object) -> tuple[str | None, str | None]:
+    """Image that a pool keeps of an update to another image, and how it replaces its machines."""
+    variables = [{"name": "images", "value": {"v1.36.1": "before"}}]
+    part = {"name": "cpu", "variables": {"overrides": list(overrides)}}
+    topology = {"variables": variables, "workers": {"machineDeployments": [part]}}
+    live = replace(_pool_of("v1.36.1", 3, 3), cluster={"spec": {"topology": topology}})
+    found = snapshot(cluster(nodePools=[pool("cpu", replicas=3)], status={"update": {"target": "v1.36.1", **update}}))
+    assert found.site is not None
+    to = replace(aim(found), images={"v1.36.1": "after"})
+    rendered = render.cluster(found.cluster, found.site, to, live)
+    (found_part,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    values = {v["name"]: v["value"] for v in found_part["variables"]["overrides"]}
+    strategy = found_part.get("rollout", {}).get("strategy", {}).get("type")
+    return values.get("images", {}).get("v1.36.1"), strategy
+
+
+def test_a_pool_keeps_its_image_until_it_is_its_turn() -> None:
+    step = {"name": "Pool/cpu", "state": "Held"}
+    waits: Object = {"waiting": ["cpu"], "steps": [step]}
+    assert _image_of_the_pool(waits) == ("before", None)
+    assert _image_of_the_pool({}) == (None, None)
+    kept = {"name": "images", "value": {"v1.36.1": "long before"}}
+    assert _image_of_the_pool(waits, kept) == ("long before", None)
+    begun = {**waits, "steps": [{**step, "started": "2027-01-05T22:00:00Z"}]}
+    assert _image_of_the_pool(begun, kept) == (None, "OnDelete")
+    assert _image_of_the_pool({**waits, "classRevision": "newer"}) == ("before", "OnDelete")

@@ -14,12 +14,15 @@ from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.site import Site
+from kaas.api.update_status import PreflightFinding
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import layers, told
+from kaas.updates.explain.view import View
+from kaas.updates.explain.why import explain
 from kaas.updates.facts import Change, Event
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import UPDATING, Subject, plan
 from kaas.updates.rollouts.turns import Turns
 from kaas.updates.standing import running_of
 
@@ -96,8 +99,18 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     decision = told.without_maintenance(plan(subject, now), problem)
     events = () if problem else forecast(subject, now, days)
     if not events:
-        return [_nothing(cluster, str(running or cluster.spec.version), decision.message, decision.reason)]
-    return [_of_event(cluster, event) for event in events]
+        words = explain(subject, now, problem).answer if decision.reason == UPDATING else decision.message
+        return [_nothing(cluster, str(running or cluster.spec.version), words, decision.reason)]
+    blocking = View(subject, decision, now).blocking
+    return [_blocked(_of_event(cluster, e), blocking if e is events[0] else ()) for e in events]
+
+
+def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:
+    """The first update of a Cluster, with what its checks have found already that would keep it from being begun."""
+    if row.kind != UPDATE or not blocking:
+        return row
+    words = f"as it stands it will not begin: {'; '.join(f.message for f in blocking)}"
+    return replace(row, reason="; ".join(filter(None, (row.reason, words))))
 
 
 def _of_event(cluster: Cluster, event: Event) -> Row:

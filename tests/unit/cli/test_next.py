@@ -60,6 +60,28 @@ def test_what_holds_an_update_back_is_said() -> None:
     assert (first.at, first.reason) == (OPEN, "not yet begun: the Cluster is not Ready")
 
 
+def test_what_the_checks_have_found_is_said_before_its_time() -> None:
+    found = {
+        "checked": NOW.isoformat(),
+        "findings": [{"check": "Webhooks", "severity": "Block", "message": "w is away"}],
+    }
+    said = {"version": "v1.36.3", "change": "Patch", "preflight": found}
+    first, *others = rows(fleet(cluster(status={"update": said})), NOW, 90)
+    assert first.reason.endswith("; as it stands it will not begin: w is away")
+    assert not any("w is away" in row.reason for row in others)
+
+
+def test_an_update_under_way_says_how_far_it_is() -> None:
+    steps = [
+        {"name": "ControlPlane", "state": "Running", "message": "1 of 3"},
+        {"name": "Finished", "state": "Pending"},
+    ]
+    said = {"version": "v1.36.4", "target": "v1.36.4", "change": "Patch", "steps": steps}
+    (row,) = rows(fleet(cluster(status={"update": said})), at("2027-02-03 00:00"), 5)
+    assert (row.kind, row.reason) == ("Nothing", "Updating")
+    assert row.message == "it is being updated to v1.36.4: step ControlPlane: 1 of 3"
+
+
 def test_maintenance_that_cannot_be_read() -> None:
     (row,) = rows(fleet(tenants=namespace("windows: [")), NOW, 90)
     assert (row.kind, row.reason) == ("Nothing", "MaintenanceInvalid")

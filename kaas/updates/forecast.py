@@ -72,12 +72,12 @@ class _Run:
     def _update(self, decision: Decision, time: datetime, *, first: bool) -> list[Event]:
         """It is through at once; one that is under way already, or was chosen."""
         subject, target = self._subject, decision.target
-        standing = replace(subject.standing, target=target, run=None)
+        began = subject.standing.began if decision.choice is None else time
+        standing = replace(subject.standing, target=target, run=None, began=began)
         present = _after(subject.present, decision.aims, time)
         self._subject = replace(subject, running=target, standing=standing, present=present)
         if decision.choice is None or target is None:
             return []
-        self._subject = replace(self._subject, standing=replace(standing, began=time))
         opening = next_opening(subject.calendar, decision.choice.change, time)
         ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
         held = f"not yet begun: {self._obstacle.message}" if first and self._obstacle else self._why

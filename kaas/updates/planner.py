@@ -104,8 +104,10 @@ def plan(subject: Subject, now: datetime) -> Decision:
     """What is to be done about a Cluster's version now."""
     found = _found(subject, now)
     said = notice_of(subject, found, now)
-    ahead = [t for t in (found.until, said.again if said else None) if t is not None]
-    return replace(found, until=min(ahead, default=None))
+    again = said.again if said else None
+    if again is None or (found.until is not None and found.until <= again):
+        return found
+    return replace(found, until=again)
 
 
 def _found(subject: Subject, now: datetime) -> Decision:

@@ -79,7 +79,7 @@ def _stamp(days: int) -> str:
 
 
 def _releases() -> list[Release]:
-    """A patch a month of each minor, a minor every four months; versions expire after a year."""
+    """A patch a month of each minor, a minor every four months; versions expire after a year, each has two images."""
     found = []
     for minor in MINORS:
         for patch in PATCHES:
@@ -87,8 +87,10 @@ def _releases() -> list[Release]:
             channels = {"rapid": _stamp(day), "regular": _stamp(day + 14), "stable": _stamp(day + 40)}
             version = f"v1.{minor}.{patch}"
             spec = {"version": version, "image": version, "channels": channels, "expires": _stamp(day + 365)}
-            meta = {"name": version}
-            found.append(Release.model_validate({"kind": "Release", "metadata": meta, "spec": spec}))
+            later = {"rapid": _stamp(day + 50), "regular": _stamp(day + 64), "stable": _stamp(day + 90)}
+            again = {**spec, "image": f"{version}-2", "channels": later}
+            for name, made in ((version, spec), (f"{version}-2", again)):
+                found.append(Release.model_validate({"kind": "Release", "metadata": {"name": name}, "spec": made}))
     return found
 
 
@@ -98,7 +100,10 @@ def _site() -> Site:
 
 
 def _cluster(number: int) -> Cluster:
-    """Half of them have a window of their own, in four zones at any hour of the week; a tenth are pinned."""
+    """Half of them have a window of their own, in four zones at any hour of the week; a tenth are pinned.
+
+    Each has an image that there is a newer one of, a third a class revision to come, all certificates that end.
+    """
     minor, patch = MINORS[number % 3], PATCHES[number % len(PATCHES)]
     day = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")[number % 7]
     window = {
@@ -119,4 +124,11 @@ def _cluster(number: int) -> Cluster:
         "maintenance": {"windows": [window] if number % 2 else []},
     }
     meta = {"name": f"c-{number}", "namespace": "team", "uid": f"u-{number}", "labels": {"runs": f"v1.{minor}.{patch}"}}
-    return Cluster.model_validate({"apiVersion": API_VERSION, "kind": "Cluster", "metadata": meta, "spec": spec})
+    status = {
+        "image": f"v1.{minor}.{patch}",
+        "classRevision": f"kaas-dev-{number % 3}",
+        "newestClassRevision": {"name": "kaas-dev-0", "since": _stamp(-(number % 30))},
+        "controlPlane": {"replicas": 3, "ready": 3, "upToDate": 3, "certificatesEnd": _stamp(number % 365)},
+    }
+    found = {"apiVersion": API_VERSION, "kind": "Cluster", "metadata": meta, "spec": spec, "status": status}
+    return Cluster.model_validate(found)

@@ -102,36 +102,32 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
         words = explain(subject, now, problem).answer if decision.reason == UPDATING else decision.message
         return [_nothing(cluster, str(running or cluster.spec.version), words, decision.reason)]
     blocking = View(subject, decision, now).blocking
-    return [_blocked(_of_event(cluster, e), blocking if e is events[0] else ()) for e in events]
+    first = next((e for e in events if e.kind == UPDATE), None)
+    return [_blocked(_of_event(cluster, e), blocking if e is first else ()) for e in events]
 
 
 def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:
-    """The first update of a Cluster, with what its checks have found already that would keep it from being begun."""
-    if row.kind != UPDATE or not blocking:
+    """An update with what its checks have found already that would keep it from being begun."""
+    if not blocking:
         return row
     words = f"as it stands it will not begin: {'; '.join(f.message for f in blocking)}"
     return replace(row, reason="; ".join(filter(None, (row.reason, words))))
 
 
 def _of_event(cluster: Cluster, event: Event) -> Row:
-    row = _row(cluster, event.kind, event.at, event.until, str(event.version), event.message, event.reason)
+    row = _row(cluster, event.kind, (event.at, event.until), str(event.version), event.message, event.reason)
     return replace(row, what=event.what, changes=tuple(map(str, event.changes)))
 
 
 def _nothing(cluster: Cluster, version: str, message: str, reason: str) -> Row:
-    return _row(cluster, NOTHING, None, None, version, message, reason)
+    return _row(cluster, NOTHING, (None, None), version, message, reason)
 
 
-def _row(  # the fields of a row
-    cluster: Cluster,
-    kind: str,
-    at: datetime | None,
-    until: datetime | None,
-    version: str,
-    *words: str,
+def _row(
+    cluster: Cluster, kind: str, times: tuple[datetime | None, datetime | None], version: str, message: str, reason: str
 ) -> Row:
     meta = cluster.metadata
-    return Row(meta.namespace or "", meta.name, meta.uid or "", kind, at, until, version, *words)
+    return Row(meta.namespace or "", meta.name, meta.uid or "", kind, *times, version, message, reason)
 
 
 def table(shown: Sequence[Row], *, namespaces: bool) -> Table:

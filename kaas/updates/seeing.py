@@ -18,6 +18,7 @@ from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.kube.times import at
+from kaas.updates.drains.words import CONDITION
 from kaas.updates.facts import Aims
 from kaas.updates.ledger.seen import Part
 
@@ -231,12 +232,19 @@ def _drain_seconds(pool: NodePool, *, gpus: bool) -> int:
 
 
 def _trouble(sight: Sight, pool: str) -> str:
-    """What the conditions of the Cluster say, which quote the deepest cause; else what a machine says that comes."""
+    """What the conditions of the Cluster say, which quote the deepest cause; else a machine that comes, or goes."""
     status = sight.cluster.status
     kinds = ("ControlPlaneReady" if pool == CONTROL_PLANE_POOL else "WorkersReady",)
     said = (c.message for c in (status.conditions if status else ()) if c.type in kinds and c.status != "True")
     deeper = (words for m in sight.machines.get(pool, ()) if not _has_joined(m) for words in _lacks(m))
-    return " ".join(next((t for t in (*said, *deeper) if t), "").split())[:_LONGEST]
+    held = (words for m in sight.machines.get(pool, ()) if (words := _held_by(m)))
+    return " ".join(next((t for t in (*said, *deeper, *held) if t), "").split())[:_LONGEST]
+
+
+def _held_by(machine: Object) -> str:
+    """What a machine that is to go waits for before it is drained; empty when it does not."""
+    found = (condition(machine, CONDITION) if is_deleting(machine) else None) or {}
+    return f"Machine {machine['metadata']['name']}: {found['message']}" if found.get("status") == "False" else ""
 
 
 def _lacks(machine: Object) -> Iterator[str]:

@@ -147,11 +147,11 @@ async def _nodes(client: KubeClient, budget: Object) -> frozenset[str] | Unknown
 async def _deprecated(client: KubeClient, minor: int) -> tuple[DeprecatedApi, ...]:
     known = deprecated.deprecated_apis(await exposition.lines(client, [deprecated.METRIC]))
     gone = [api for api in known if api.removed <= minor]
-    named = [replace(api, clients=await _clients(client, api)) for api in gone[:LOOKED_UP]]
+    named = [replace(api, clients=await clients_of(client, api)) for api in gone[:LOOKED_UP]]
     return (*named, *(replace(api, clients=Unknown("too many to look up each")) for api in gone[LOOKED_UP:]))
 
 
-async def _clients(client: KubeClient, api: DeprecatedApi) -> tuple[Client, ...] | Unknown:
+async def clients_of(client: KubeClient, api: DeprecatedApi) -> tuple[Client, ...] | Unknown:
     """Who has written with it. It is asked in another version, or the question itself would count as a use of it."""
     try:
         for version in await client.group_versions(api.group):

@@ -53,6 +53,8 @@ def quota_for_surge(facts: PreflightFacts) -> Iterator[Found]:
         why = next(v for v in (cloud.free, cloud.flavors) if isinstance(v, Unknown))
         yield unknown(f"the quota of Site {_site(facts)}", why)
         return
+    if cloud.network is not None:
+        yield unknown(f"the quota of ports of Site {_site(facts)}", cloud.network)
     for need in _together(needs(facts.case)):
         size = cloud.flavors.get(need.flavor)
         if size is None:

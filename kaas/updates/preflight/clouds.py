@@ -85,5 +85,6 @@ def view(facts: CloudFacts, rooms: Mapping[Place, int | Unknown]) -> CloudView:
         flavors=unknown.get("flavors") or {name: (f.vcpus, f.ram_mb) for name, f in facts.flavors.items()},
         free=unknown.get("compute_quotas")
         or {name: quota.limit - quota.used for name, quota in facts.quotas.items() if quota.limit is not None},
+        network=unknown.get("network_quotas"),
         rooms=rooms,
     )

@@ -72,12 +72,14 @@ class CloudView:
     """What the project of the Site sees of its cloud.
 
     images: name to Glance's status. flavors: name to (vcpus, ram in MiB). free: quota left by resource, absent where
-    there is no limit. rooms: by flavor and zone, hosts with room for one more server.
+    there is no limit; without Neutron's where those could not be asked (network). rooms: by flavor and zone, hosts
+    with room for one more server.
     """
 
     images: Mapping[str, str] | Unknown = NOT_ASKED
     flavors: Mapping[str, tuple[int, int]] | Unknown = NOT_ASKED
     free: Mapping[str, int] | Unknown = NOT_ASKED
+    network: Unknown | None = None
     rooms: Mapping[tuple[str, str | None], int | Unknown] = field(default_factory=dict)
 
 

@@ -118,6 +118,8 @@ STORIES = [
     story(Check.QUOTA_FOR_SURGE, "a flavor that is gone", "has no flavor 'cpu-2' any more", "no flavor 'cpu-4'",
           cloud=replace(CLOUD, flavors={})),
     story(Check.QUOTA_FOR_SURGE, "not known", "?quota of Site north could not", cloud=replace(CLOUD, free=AWAY)),
+    story(Check.QUOTA_FOR_SURGE, "that of ports is not known", "?quota of ports of Site north could not",
+          cloud=replace(CLOUD, network=AWAY)),
     # --- room
     story(Check.CAPACITY_FOR_SURGE, "there"),
     story(Check.CAPACITY_FOR_SURGE, "full", "spec.nodePools[cpu].flavor: no host on Site north has room",

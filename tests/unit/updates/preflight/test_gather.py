@@ -22,7 +22,7 @@ from kaas.runtime.index import Index
 from kaas.updates.preflight.facts import PreflightFacts, Unknown
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.run import Case, ClusterKey, Report
-from tests.unit.openstack.fake_cloud import SECRET, FakeCloud, running
+from tests.unit.openstack.fake_cloud import PROJECT, SECRET, FakeCloud, running
 from tests.unit.updates.preflight.cases import FLAVORS, KEY, case, cluster
 from tests.unit.updates.preflight.test_read import certificate, machine
 from tests.unit.updates.subjects import NOW, site
@@ -307,6 +307,17 @@ async def test_a_site_without_its_secret(bench: Bench) -> None:
 async def test_a_management_cluster_that_does_not_answer(bench: Bench) -> None:
     bench.management.away = True
     assert checks(await bench.report()) == ["UnreachableCloud: Block", "Certificates: Warn"]
+
+
+async def test_a_service_of_the_cloud_that_does_not_answer(bench: Bench) -> None:
+    for path in (f"/network/v2.0/quotas/{PROJECT}/details", "/image/v2/images", "/compute/v2.1/limits"):
+        bench.cloud.answers[path] = 403, {"error": {"message": "no"}}
+    report = await bench.report()
+    assert not report.blocking
+    assert [f.check for f in report.findings] == ["ImageActive", "QuotaForSurge", "CapacityForSurge"]
+    found = (await bench.facts()).cloud
+    assert found is not None
+    assert found.network is not None
 
 
 async def test_placement_that_answers(bench: Bench) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter as Count
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from kaas.updates.facts import Decision
+from kaas.updates.planner import STOPPED
 
 Key = tuple[str, str]
 
@@ -17,7 +18,7 @@ class UpdateMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._states = Gauge(
             "kaas_update_clusters",
-            "Clusters by what is done about their version: Current, Waiting, Updating",
+            "Clusters by what is done about their version: Current, Waiting, Updating, Stopped",
             ["state"],
             registry=registry,
         )
@@ -25,6 +26,18 @@ class UpdateMetrics:
             "kaas_update_waiting", "Clusters for which an update waits, by why", ["reason"], registry=registry
         )
         self._begun = Counter("kaas_update_begun", "Updates that were begun", ["change"], registry=registry)
+        self._ended = Counter(
+            "kaas_update_ended", "Updates that ended, by how: Done, CalledOff", ["how"], registry=registry
+        )
+        self._stops = Counter(
+            "kaas_update_stops", "Times that an update stopped, by why", ["reason"], registry=registry
+        )
+        self._gaps = Histogram(
+            "kaas_update_api_gap_seconds",
+            "Longest time between two good answers of an API server during an update",
+            buckets=(0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=registry,
+        )
         self._known: dict[Key, tuple[str, str]] = {}
         self._counts: Count[tuple[str, str]] = Count()
 
@@ -33,6 +46,16 @@ class UpdateMetrics:
         if begun and decision.choice is not None:
             self._begun.labels(str(decision.choice.change)).inc()
         self._set(key, _state_of(decision))
+
+    def ended(self, *, done: bool, gap_milliseconds: int | None) -> None:
+        """An update is through, or was called off. gap_milliseconds: how long its API server did not answer at most."""
+        self._ended.labels("Done" if done else "CalledOff").inc()
+        if gap_milliseconds is not None:
+            self._gaps.observe(gap_milliseconds / 1000)
+
+    def stopped(self, reason: str) -> None:
+        """An update has stopped by itself."""
+        self._stops.labels(reason).inc()
 
     def forget(self, key: Key) -> None:
         """The Cluster is gone."""
@@ -60,5 +83,5 @@ class UpdateMetrics:
 
 def _state_of(decision: Decision) -> tuple[str, str]:
     if decision.target is not None:
-        return "Updating", ""
+        return ("Stopped" if decision.reason == STOPPED else "Updating"), ""
     return ("Waiting", decision.reason) if decision.choice is not None else ("Current", "")

@@ -110,6 +110,7 @@ class UpdateReconciler:
             await self._write(key, status)
         self._said[key] = (cluster.metadata.uid or "", status)
         self._metrics.decided(key, decision, begun=conduct.begun)
+        self._count(before["update"], status["update"])
         for event in told.transitions(subject, decision, said, before["update"], status["update"], now):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._events.emit(raw, event.reason, event.message, event_type=event.type)
@@ -117,6 +118,14 @@ class UpdateReconciler:
         ahead = [t for t in (decision.until, conduct.until, legacy) if t is not None]
         seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, 0.0), LONGEST)
+
+    def _count(self, before: Object, after: Object) -> None:
+        """Figures of updates that have ended or stopped since the last look."""
+        if (state := told.ended(before, after)) is not None:
+            gap = (after.get("availability") or {}).get("longestGapMilliseconds")
+            self._metrics.ended(done=state == "Done", gap_milliseconds=gap)
+        if "stopped" in after and "stopped" not in before:
+            self._metrics.stopped(after["stopped"]["reason"])
 
     def _last(self, key: Key, cluster: Cluster) -> Object | None:
         """What was said last of this Cluster, not of one before it with the same name."""

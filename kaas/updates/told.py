@@ -143,17 +143,22 @@ def transitions(
     yield from _stopped(before, after)
 
 
+def ended(before: Object, after: Object) -> str | None:
+    """How an update has ended since it was told last: Done, or Skipped when it was called off; None if it has not."""
+    was, is_now = (_state_of_step(update, FINISHED) for update in (before, after))
+    return is_now if was not in (None, is_now) and is_now in ("Done", "Skipped") else None
+
+
 def _ended(subject: Subject, before: Object, after: Object) -> Iterator[Told]:
     """That an update is through: by its ledger, or where it has none when the control plane is there."""
-    if before.get("steps"):
-        ends = [_state_of_step(u, FINISHED) for u in (before, after)]
-        if ends[0] != ends[1] == "Done":
-            yield Told("Updated", f"the update to {after.get('target')} is through")
-        elif ends[0] != ends[1] == "Skipped":
-            yield Told("UpdateCalledOff", f"the update to {before.get('target')} is called off: {after.get('message')}")
-        return
-    running, target = subject.running, before.get("target")
-    if target and before.get("version") == target and running and running >= KubernetesVersion.parse(target):
+    state, target = ended(before, after), before.get("target")
+    if state == "Done":
+        yield Told("Updated", f"the update to {target} is through")
+    elif state == "Skipped":
+        yield Told("UpdateCalledOff", f"the update to {target} is called off: {after.get('message')}")
+    running = subject.running
+    is_there = target and running and running >= KubernetesVersion.parse(target)
+    if is_there and before.get("version") == target and not before.get("steps"):
         yield Told("Updated", f"runs {running}")
 
 

@@ -128,6 +128,9 @@ async def test_step_by_step_to_its_end(world: World) -> None:
     assert (world.condition["status"], world.update["reason"]) == ("True", "UpToDate")
     assert world.checks.watched == set()
     assert world.update["availability"]["longestGapMilliseconds"] == 500
+    figures = world.registry.get_sample_value
+    assert figures("kaas_update_ended_total", {"how": "Done"}) == 1.0
+    assert figures("kaas_update_api_gap_seconds_sum") == 0.5
     writes = len(world.writes)
     await world.settle()
     assert len(world.writes) == writes
@@ -148,6 +151,9 @@ async def test_a_verification_that_fails_stops_it_and_a_person_has_it_tried_agai
     world.change(version="v1.36.3")
     await world.settle(3)
     assert world.told() == ["UpdateStopped"]
+    figures = world.registry.get_sample_value
+    assert figures("kaas_update_stops_total", {"reason": "VerificationFailed"}) == 1.0
+    assert figures("kaas_update_clusters", {"state": "Stopped"}) == 1.0
     assert (world.update["stopped"]["step"], world.update["reason"]) == ("ControlPlane", "Stopped")
     assert world.update["waiting"] == ["cpu"]
     world.checks.verdicts.clear()

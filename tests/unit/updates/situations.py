@@ -117,8 +117,8 @@ class Situation:
                 step["reason"] = "WaitsForPerson"
         found: Object = {"steps": steps}
         if "Failed" in states:
-            step, since = STEPS[states.index("Failed")], self._time(-2, 0)
-            found["stopped"] = {"since": since, "step": step, "reason": "Because", "message": "a node is not Ready"}
+            failed, since = STEPS[states.index("Failed")], self._time(-2, 0)
+            found["stopped"] = {"since": since, "step": failed, "reason": "Because", "message": "a node is not Ready"}
         elif "Held" in states and self._rarely(0.5):
             found["hold"] = {"since": self._time(-2, 0), "message": "the window closed", "until": self._time(1, 99)}
         return found

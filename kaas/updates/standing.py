@@ -69,7 +69,7 @@ def present_of(cluster: Cluster) -> Present:
     newest, control_plane, said = status.newest_class_revision, status.control_plane, status.update or NOTHING
     return Present(
         status.image,
-        said.since if said.change == Change.IMAGE else None,
+        said.since if said.change == "Image" else None,
         status.class_revision,
         newest.name if newest else None,
         newest.since if newest else None,

@@ -48,6 +48,9 @@ CONDITION_UPDATES: Final = "VersionUpToDate"
 """Condition of a Cluster that says whether it runs the version that it is to run, and why not. UpToDate is another
 one: whether its machines are as was handed to Cluster API."""
 
+CONDITION_DRAIN: Final = "DrainAllowed"
+"""Condition of a Machine that is to go: whether Cluster API may drain it, and what it waits for."""
+
 # On a Machine; the first on a Node too.
 ANNOTATION_REPAIR: Final = f"{GROUP}/repair"
 """A person asks for a repair. Value: the first step, as HardReboot; empty for the first after a drain that helps."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from kaas.api.constants import LABEL_POOL
+from kaas.api.constants import CONDITION_DRAIN, LABEL_POOL
 from kaas.cli import update_view
 from kaas.cli.update_view import UpdateView
 from kaas.clusters import causes
@@ -245,7 +245,8 @@ def _machine_mark(machine: Object, phase: str) -> Mark:
 def _machine_why(machine: Object, cause: causes.Cause | None, mark: Mark) -> str | None:
     """The deepest cause; of a machine that goes, what its deletion waits for."""
     if mark is Mark.GOING:
-        said = condition(machine, "Deleting") or {}
+        drain = condition(machine, CONDITION_DRAIN) or {}
+        said = drain if drain.get("status") == "False" else condition(machine, "Deleting") or {}
         return " ".join(str(said.get("message") or said.get("reason") or "").split()) or None
     if cause is None or cause.name == machine["metadata"]["name"]:
         return f"{cause.kind}: {' '.join(cause.message.split())}" if cause else None

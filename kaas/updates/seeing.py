@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
-from kaas.api.constants import CONTROL_PLANE_POOL, LABEL_POOL
+from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP
 from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
@@ -18,7 +18,6 @@ from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.kube.times import at
-from kaas.updates.drains.words import CONDITION
 from kaas.updates.facts import Aims
 from kaas.updates.ledger.seen import Part
 
@@ -243,7 +242,7 @@ def _trouble(sight: Sight, pool: str) -> str:
 
 def _held_by(machine: Object) -> str:
     """What a machine that is to go waits for before it is drained; empty when it does not."""
-    found = (condition(machine, CONDITION) if is_deleting(machine) else None) or {}
+    found = (condition(machine, CONDITION_DRAIN) if is_deleting(machine) else None) or {}
     return f"Machine {machine['metadata']['name']}: {found['message']}" if found.get("status") == "False" else ""
 
 

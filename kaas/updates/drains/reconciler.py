@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import ANNOTATION_GPU, UPDATES_MANAGER
+from kaas.api.constants import ANNOTATION_GPU, CONDITION_DRAIN, UPDATES_MANAGER
 from kaas.api.parsed import Parsed
 from kaas.kube import resources
 from kaas.kube.errors import KubeError, NotFound
@@ -28,7 +28,7 @@ from kaas.updates.drains import seen, workload
 from kaas.updates.drains.facts import Departure, Gate, Gpus, Look, Neighbour, NodeSeen, Rules
 from kaas.updates.drains.gate import at_once, decide, is_back
 from kaas.updates.drains.metrics import DrainMetrics
-from kaas.updates.drains.words import CONDITION, NOTICED, WHOLE, Reason
+from kaas.updates.drains.words import NOTICED, WHOLE, Reason
 from kaas.updates.drains.workload import Clients, ClusterKey, Notice
 
 log = logging.getLogger(__name__)
@@ -230,7 +230,7 @@ class DrainReconciler:
 
     async def _tell(self, case: _Case, gate: Gate, now: datetime) -> None:
         """Condition, Event and a line of the log, when something else is to be said than before."""
-        live = condition(case.machine, CONDITION) or {}
+        live = condition(case.machine, CONDITION_DRAIN) or {}
         before = self._said.get(case.key) or (live.get("reason"), live.get("message"))
         said = (str(gate.reason), gate.message[:MAX_MESSAGE])
         if said == before:
@@ -253,7 +253,7 @@ def _status(case: _Case, gate: Gate, now: datetime) -> Object:
     """The Machine's condition; it does not hold since the machine was deleted."""
     meta = metadata(case.machine)
     said = {
-        "type": CONDITION,
+        "type": CONDITION_DRAIN,
         "status": "True" if gate.drains else "False",
         "reason": str(gate.reason),
         "message": gate.message[:MAX_MESSAGE],

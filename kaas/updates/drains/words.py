@@ -31,8 +31,6 @@ WHOLE: Final = f"{GROUP}/gpus"
 
 AHEAD: Final = "DrainAhead"
 """Reason of the Event at a Pod and its owner."""
-CONDITION: Final = "DrainAllowed"
-"""Condition of a Machine that is being deleted."""
 
 
 class Reason(StrEnum):

@@ -210,3 +210,12 @@ def test_the_next_maintenance_in_a_line() -> None:
     lines = shown(tree(view(subject))).splitlines()
     assert "maintenance  2026-03-03 22:00 to 2026-03-04 02:00 UTC  v1.36.3" in lines
     assert "  … VersionUpToDate  OutsideMaintenance  later" in lines
+
+
+@pytest.mark.parametrize(("status", "told"), [("False", "waits for ml/train"), ("True", "* Drain not completed")])
+def test_a_machine_that_is_to_go_says_whom_it_waits_for(status: str, told: str) -> None:
+    deleting = condition("Deleting", "True", "Draining", "* Drain not completed")
+    going = worker("cpu-1", "cpu", condition("DrainAllowed", status, "PodsRunning", "waits for ml/train"), deleting)
+    going["metadata"]["deletionTimestamp"] = SINCE
+    (found,) = (m for g in view(snapshot(live=Live(machines=[going]))).groups for m in g.machines)
+    assert found.why == told

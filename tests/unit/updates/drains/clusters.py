@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from kaas.api.constants import ANNOTATION_GPU, LABEL_POOL
+from kaas.api.constants import ANNOTATION_GPU, CONDITION_DRAIN, LABEL_POOL
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import NotFound, Unavailable
@@ -20,7 +20,6 @@ from kaas.kube.times import stamp
 from kaas.runtime.index import Index
 from kaas.updates.drains.metrics import DrainMetrics
 from kaas.updates.drains.reconciler import DrainReconciler, Office
-from kaas.updates.drains.words import CONDITION
 from tests.unit.clusters.builders import NAME, NAMESPACE, pool, raw_cluster
 from tests.unit.updates.drains.builders import LONG_AGO, NOW
 
@@ -167,7 +166,7 @@ class World:
 
     def said(self, name: str) -> str:
         """Reason of a Machine's condition."""
-        return str((condition(self.machine(name), CONDITION) or {}).get("reason"))
+        return str((condition(self.machine(name), CONDITION_DRAIN) or {}).get("reason"))
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"kaas_update_drains_{name}", labels) or 0.0
@@ -204,7 +203,7 @@ class World:
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
         self._write()
         live = copy.deepcopy(self.machine(obj["metadata"]["name"]))
-        kept = [c for c in live["status"]["conditions"] if c["type"] != CONDITION]
+        kept = [c for c in live["status"]["conditions"] if c["type"] != CONDITION_DRAIN]
         live["status"]["conditions"] = [*kept, *obj["status"]["conditions"]]
         self.put(live)
         return live

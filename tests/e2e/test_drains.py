@@ -1,4 +1,4 @@
-"""A pool of DGX boxes is replaced: jobs are told and waited for, and the next box goes when the first is back."""
+"""Pools are replaced: boxes wait for their jobs and for each other, old servers for all new ones to have soaked."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ from tests.e2e.platform import Platform, until
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME = "trainers"
-POOL = "dgx"
 GPUS = "8"
-MACHINES = f"apis/cluster.x-k8s.io/v1beta2/namespaces/default/machines?labelSelector=kaas.internal/pool={POOL}"
+SOAK = 30
+MACHINES = "apis/cluster.x-k8s.io/v1beta2/namespaces/default/machines?labelSelector=kaas.internal/pool="
+ANEW = {"example.com/anew": "yes"}
+"""Labels of a pool are among what its machines are made of."""
 
 
-def _cluster(**labels: str) -> Object:
-    """The labels of a pool are among what its machines are made of."""
-    pool = {"name": POOL, "flavor": "g1.a100x8", "replicas": 2, "labels": labels}
+def _cluster(dgx: dict[str, str] | None = None, web: dict[str, str] | None = None) -> Object:
+    soaking = {"strategy": "BlueGreen", "soakSeconds": SOAK}
+    pools = [
+        {"name": "dgx", "flavor": "g1.a100x8", "replicas": 2, "labels": dgx or {}},
+        {"name": "web", "flavor": "m1.small", "replicas": 2, "labels": web or {}, "update": soaking},
+    ]
     spec = {
         "version": "v1.36.1",
         "site": "lab",
         "controlPlane": {"replicas": 1, "flavor": "m1.small"},
-        "nodePools": [pool],
+        "nodePools": pools,
     }
     meta = {"name": NAME, "namespace": "default"}
     return {"apiVersion": "kaas.internal/v1alpha1", "kind": "Cluster", "metadata": meta, "spec": spec}
@@ -51,8 +56,9 @@ class School:
 
         return {o["metadata"]["name"]: o for o in asyncio.run(send())}
 
-    def boxes(self) -> dict[str, Object]:
-        return {n: o for n, o in self.ask(resources.NODE).items() if o["metadata"]["labels"].get("kaas.internal/pool")}
+    def nodes(self, pool: str) -> dict[str, Object]:
+        found = self.ask(resources.NODE)
+        return {n: o for n, o in found.items() if o["metadata"]["labels"].get("kaas.internal/pool") == pool}
 
     def train(self, name: str, node: str, **annotations: str) -> None:
         """A job that takes all GPUs of a box."""
@@ -90,28 +96,26 @@ class School:
         pods = self.ask(resources.POD)
         return {n: p["spec"]["nodeName"] for n, p in pods.items() if annotation(p, "kaas.internal/drain-at")}
 
-    def machines(self) -> dict[str, Object]:
-        return {m["metadata"]["name"]: m for m in self.platform.items(MACHINES)}
+    def machines(self, pool: str) -> dict[str, Object]:
+        return {m["metadata"]["name"]: m for m in self.platform.items(MACHINES + pool)}
 
-    def reason(self, machine: str) -> str:
-        """Why a machine that is to go waits, or does not."""
-        found = self.machines().get(machine, {})
-        return str((condition(found, "DrainAllowed") or {}).get("reason"))
-
-    def leaving(self) -> set[str]:
-        return {n for n, m in self.machines().items() if "deletionTimestamp" in m["metadata"]}
+    def reasons(self, pool: str) -> dict[str, str]:
+        """Why machines that are to go wait, or do not."""
+        found = self.machines(pool).items()
+        leaving = {n: condition(m, "DrainAllowed") or {} for n, m in found if "deletionTimestamp" in m["metadata"]}
+        return {n: said.get("reason", "") for n, said in leaving.items()}
 
     def whole(self) -> bool:
         """Two boxes, each with all of its GPUs."""
-        boxes = self.boxes().values()
+        boxes = self.nodes("dgx").values()
         return [b["status"].get("allocatable", {}).get("nvidia.com/gpu") for b in boxes] == [GPUS, GPUS]
 
 
-@pytest.fixture
-def school(openstack: Platform, tmp_path: Path) -> Iterator[School]:
+@pytest.fixture(scope="module")
+def school(openstack: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
     openstack.apply(_cluster())
     until("Ready", lambda: openstack.phase(NAME) == "Ready")
-    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig = tmp_path_factory.mktemp("school") / "kubeconfig"
     kubeconfig.write_text(openstack.kaas("kubeconfig", NAME).stdout)
     made = School(openstack, kubeconfig)
     until("all GPUs are there", made.whole)
@@ -120,18 +124,17 @@ def school(openstack: Platform, tmp_path: Path) -> Iterator[School]:
 
 
 def test_boxes_are_replaced_one_by_one_and_wait_for_their_jobs(school: School) -> None:
-    before = school.machines()
+    before = school.machines("dgx")
     assert all(annotation(m, DRAIN_HOOK) is not None for m in before.values())
-    jobs = {f"job-{n}": node for n, node in enumerate(sorted(school.boxes()))}
+    jobs = {f"job-{n}": node for n, node in enumerate(sorted(school.nodes("dgx")))}
     for job, node in jobs.items():
         school.train(job, node, checkpoint="true")
 
-    school.platform.apply(_cluster(**{"example.com/anew": "yes"}))
+    school.platform.apply(_cluster(dgx=ANEW))
     until("the first job is told", school.told)
     ((first, node),) = school.told().items()
-    until("its machine waits for it", lambda: school.reason(node) == "PodsRunning")
-    assert school.leaving() == {node}
-    assert school.boxes()[node]["spec"]["unschedulable"]
+    until("its machine waits for it", lambda: school.reasons("dgx") == {node: "PodsRunning"})
+    assert school.nodes("dgx")[node]["spec"]["unschedulable"]
     school.platform.stop_controller(hard=True)
     school.platform.start_controller()
     assert school.told() == {first: node}
@@ -139,11 +142,23 @@ def test_boxes_are_replaced_one_by_one_and_wait_for_their_jobs(school: School) -
 
     (second,) = jobs.keys() - {first}
     until("the second job is told", lambda: second in school.told())
-    assert node not in school.machines()
+    assert node not in school.machines("dgx")
     assert school.whole()
-    until("it is waited for", lambda: school.reason(jobs[second]) == "PodsRunning")
+    until("it is waited for", lambda: school.reasons("dgx") == {jobs[second]: "PodsRunning"})
     school.saves(second)
-    until("both boxes are new", lambda: not before.keys() & school.machines().keys())
+    until("both boxes are new", lambda: not before.keys() & school.machines("dgx").keys())
     until("Ready again", lambda: school.platform.phase(NAME) == "Ready")
     assert school.whole()
-    assert school.platform.metrics()['kaas_update_drains_begun_total{reason="PodsDone"}'] >= 2
+    assert school.platform.metrics()['kaas_update_drains_begun_total{reason="PodsDone"}'] >= 1
+
+
+def test_old_servers_go_when_all_new_ones_have_soaked(school: School) -> None:
+    before = school.machines("web").keys()
+    school.platform.apply(_cluster(dgx=ANEW, web=ANEW))
+    until("all wait for the soak", lambda: school.reasons("web") == dict.fromkeys(before, "Soaking"))
+    nodes = school.nodes("web")
+    assert len(nodes) == 4
+    assert not any(node["spec"].get("unschedulable") for node in nodes.values())
+    until("the old ones are gone", lambda: not before & school.machines("web").keys())
+    until("Ready again", lambda: school.platform.phase(NAME) == "Ready")
+    assert len(school.machines("web")) == 2

@@ -22,7 +22,7 @@ apiserver_request_total{code="0",component="apiserver",resource="pods",subresour
 apiserver_request_total{code="503",component="apiserver",resource="pods",subresource="",verb="LIST",version="v1"} 2
 apiserver_request_total{code="500",component="apiserver",resource="pods",subresource="exec",verb="CONNECT"} 70
 apiserver_request_total{code="504",component="apiserver",resource="pods",subresource="log",verb="GET"} 70
-apiserver_request_total{code="422",component="apiserver",resource="a\\"} 9",subresource="",verb="POST"} 1e+00
+apiserver_request_total{code="422",resource="a,verb=\\"WATCH\\"} 9",subresource="",verb="POST"} 1e+00
 apiserver_request_duration_seconds_bucket{resource="pods",subresource="",verb="GET",le="0.1"} 10
 apiserver_request_duration_seconds_bucket{resource="pods",subresource="",verb="GET",le="+Inf"} 12
 apiserver_request_duration_seconds_bucket{resource="pods",subresource="",verb="LIST",le="0.1"} 1
@@ -61,6 +61,7 @@ def test_the_last_line_may_lack_its_end() -> None:
         (TEXT.replace("process_start", "no_start"), "do not count requests"),
         (TEXT.replace("apiserver_request_total", "no_total"), "do not count requests"),
         (re.sub(r"\} 12\n", "} twelve\n", TEXT), "not a line of metrics"),
+        (re.sub(r',le="0.1"\}', "}", TEXT), "has no bound"),
         ("x" * 70_000, "a line without end"),
     ],
 )

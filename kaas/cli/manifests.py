@@ -24,7 +24,7 @@ STDIN = Path("-")
 SUFFIXES = (".yaml", ".yml", ".json")
 # What may stand beside our own kinds, in the order in which all of them can be applied.
 OTHERS = {("v1", "Namespace"): 0, ("v1", "Secret"): 1}
-_OURS = ("Site", "Release", "NodeRepairTemplate", "Cluster")
+_OURS = ("Site", "Release", "NodeRepairTemplate", "Rollout", "Cluster")
 ORDER = {**OTHERS, **{(API_VERSION, kind): place for place, kind in enumerate(_OURS, start=len(OTHERS))}}
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kaas.api.cluster import Cluster
+from kaas.api.shares import rounded_down
 from kaas.api.update_status import UpdateSummary
 from kaas.clusters.pools import Deployment
 from kaas.clusters.snapshot import Live, Object
@@ -81,4 +82,9 @@ def _is_calm(part: Deployment, deployment: Object, live: Live) -> bool:
     machines = [m for m in live.machines if labels(m).get(TOPOLOGY_DEPLOYMENT_LABEL) == part.name]
     surplus = max(sum(not is_deleting(m) for m in machines) - part.replicas, 0)
     available: int = (deployment.get("status") or {}).get("availableReplicas") or 0
-    return surplus == 0 or available - surplus >= part.replicas
+    return surplus == 0 or available - surplus >= part.replicas - _missing(part)
+
+
+def _missing(part: Deployment) -> int:
+    """Machines that may be missing while others are replaced; Cluster API rounds percentages down."""
+    return rounded_down(part.rollout.max_unavailable, part.replicas, least=0) if part.rollout else 0

@@ -288,3 +288,15 @@ def test_a_pool_keeps_its_image_until_it_is_its_turn() -> None:
     begun = {**waits, "steps": [{**step, "started": "2027-01-05T22:00:00Z"}]}
     assert _image_of_the_pool(begun, kept) == (None, "OnDelete")
     assert _image_of_the_pool({**waits, "classRevision": "newer"}) == ("before", "OnDelete")
+
+
+def test_a_pool_of_which_some_may_be_missing_is_held_when_no_more_are() -> None:
+    live = _pool_of("v1.36.1", 3, 4)
+    step = {"name": "Pool/cpu", "state": "Held", "started": "2027-01-05T22:00:00Z"}
+    update = {"target": "v1.36.1", "steps": [step], "waiting": ["cpu"]}
+    leaning = pool("cpu", replicas=3, update={"strategy": "Surge", "maxUnavailable": 1})
+    found = snapshot(cluster(nodePools=[leaning], status={"update": update}))
+    assert found.site is not None
+    rendered = render.cluster(found.cluster, found.site, aim(found), live)
+    (part,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
+    assert part["rollout"]["strategy"]["type"] == "OnDelete"

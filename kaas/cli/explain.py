@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli import explain_view
 from kaas.cli.delete import no_such
 from kaas.cli.explain_view import Asked
-from kaas.cli.next import namespaces
+from kaas.cli.next import namespaces, rollouts
 from kaas.cli.output import console, emit
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
@@ -36,10 +35,10 @@ async def _explain(settings: Settings, name: str) -> None:
 
 
 async def _look(settings: Settings, connected: Session, name: str) -> Asked:
-    cluster, releases, rollouts, said = await asyncio.gather(
+    cluster, releases, waves, said = await asyncio.gather(
         _cluster(connected, name),
         connected.list(resources.RELEASE),
-        connected.list(resources.ROLLOUT),
+        rollouts(settings, connected),
         namespaces(settings, connected, everywhere=False),
     )
     site = await connected.client.get(Ref(resources.SITE.api_version, "Site", None, cluster["spec"]["site"]))
@@ -48,7 +47,7 @@ async def _look(settings: Settings, connected: Session, name: str) -> Asked:
         Site.model_validate(site) if site else None,
         said.get(connected.namespace),
         [Release.model_validate(r) for r in releases],
-        [Rollout.model_validate(r) for r in rollouts],
+        waves,
     )
 
 

@@ -31,7 +31,8 @@ def ways(view: View, found: Explanation) -> Iterator[Way]:
     """What can be done now; none where there is nothing to be done, or it goes on by itself."""
     yield from _BY_REASON.get(found.reason, _nothing)(view)
     choice = view.decision.choice
-    if found.state is State.WAITS and choice is not None and choice.change in (Change.PATCH, Change.MINOR):
+    by_hand = found.state is State.WAITS or found.reason == ROLLOUT_PENDING
+    if by_hand and choice is not None and choice.change in (Change.PATCH, Change.MINOR):
         yield _at_once(choice.version)
 
 
@@ -158,7 +159,11 @@ def _rollout(view: View) -> Iterator[Way]:
     turn = view.subject.turn
     if turn is not None:
         yield Way(f"see how far Rollout {turn.rollout} is", f"kaas rollout status {turn.rollout}")
-        yield _at_once(turn.version)
+        if turn.reason == "RolloutPaused":
+            yield Way("have it go on", f"kaas rollout resume {turn.rollout}")
+        if turn.reason == "RolloutSkipped":
+            words = "have the Cluster taken in again"
+            yield Way(words, f"kaas rollout retry {turn.rollout} {_key(view)} --reason '<reason>'")
 
 
 def _rollout_done(view: View) -> Iterator[Way]:

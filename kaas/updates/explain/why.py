@@ -37,7 +37,7 @@ _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
 _HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
 """Reasons for which what is to come is held back until a person acts."""
-_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel", ROLLOUT_PENDING})
+_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel"})
 """Reasons for which there is nothing yet."""
 _MOST_AHEAD: Final = 3
 
@@ -135,11 +135,20 @@ def _preview(view: View) -> Explanation | None:
 def _decided(view: View) -> Explanation:
     decision = view.decision
     reason, words = decision.reason, decision.message
+    if reason == ROLLOUT_PENDING:
+        return _not_its_turn(view)
     if decision.choice is None:
-        ahead = _turns(view) if reason == ROLLOUT_PENDING else _ahead(view)
-        return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), ahead)
+        return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
     because = _chain(view, decision.choice)
     return view.explanation(_state_of(reason, State.WAITS), reason, words, because, _begins(view))
+
+
+def _not_its_turn(view: View) -> Explanation:
+    """A Rollout that is only not so far goes on by itself; one that is held, or has left the Cluster out, does not."""
+    turn, decision = view.subject.turn, view.decision
+    state = State.WAITS if turn is None or turn.reason == ROLLOUT_PENDING else State.BLOCKED
+    chain = _chain(view, decision.choice) if decision.choice else _beyond(view)
+    return view.explanation(state, decision.reason, decision.message, chain, _turns(view))
 
 
 def _state_of(reason: str, otherwise: State) -> State:

@@ -343,6 +343,21 @@ async def test_a_rollout_says_that_it_is_not_its_turn(world: World) -> None:
     assert "set spec.version to v1.36.3" in words(found)
 
 
+@pytest.mark.parametrize(
+    ("reason", "way"),
+    [
+        ("RolloutPaused", "kaas rollout resume fleet"),
+        ("RolloutSkipped", "kaas rollout retry fleet tenants/team --reason '<reason>'"),
+        ("RolloutTooManyFailures", "kaas rollout status fleet"),
+    ],
+)
+async def test_a_rollout_that_is_held_waits_for_a_person(world: World, reason: str, way: str) -> None:
+    await looked_at(world)
+    found = why(world, replace(LATER, reason=reason, until=None))
+    assert (found.state, found.reason, found.decided) == (State.BLOCKED, "RolloutPending", "RolloutPending")
+    assert way in [w.command for w in found.ways]
+
+
 async def test_its_turn_has_come_and_its_window_has_not(world: World) -> None:
     await looked_at(world)
     found = why(world, replace(LATER, allowed=True))

@@ -44,9 +44,12 @@ def _of_machine(machine: MachineFacts, facts: Facts, before: Mapping[str, tuple[
         return "has no node yet"
     if not node.ready:
         return f"has node {node.name}, which is not Ready"
-    if node.version != facts.version:
-        return f"has node {node.name} at {node.version or 'no version'} instead of {facts.version}"
-    return _of_devices(node, machine.gpus, before.get(machine.pool)) if machine.pool != CONTROL_PLANE_POOL else ""
+    version = node.version or machine.version
+    if version != facts.version:
+        return f"has node {node.name} at {version or 'no version'} instead of {facts.version}"
+    if machine.pool == CONTROL_PLANE_POOL or not node.version:  # a simulated node, which says nothing of itself
+        return ""
+    return _of_devices(node, machine.gpus, before.get(machine.pool))
 
 
 def _of_devices(node: NodeFacts, gpus: int, before: tuple[int, str] | None) -> str:
@@ -82,7 +85,7 @@ def _was(pods: int) -> str:
 def api_server_errors(facts: Facts) -> Outcome:
     """The share of requests that end in a status from 500 on is not much more than it was."""
     if (measured := facts.measured) is None:
-        return _measuring(BuiltIn.API_SERVER_ERRORS)
+        return _measuring(BuiltIn.API_SERVER_ERRORS, facts)
     requests, errors = measured.traffic.requests, measured.traffic.errors
     was = facts.before.errors / facts.before.requests if facts.before and facts.before.requests else 0.0
     share, allowed = errors / requests if requests else 0.0, max(was * ERRORS_TIMES, ERRORS_FLOOR)
@@ -105,7 +108,7 @@ def api_server_latency(facts: Facts) -> Outcome:
     """99 % of requests, watches aside, take not much longer than they did."""
     measured = facts.measured
     if measured is None or not measured.complete:
-        return _measuring(BuiltIn.API_SERVER_LATENCY)
+        return _measuring(BuiltIn.API_SERVER_LATENCY, facts)
     found = quantile(0.99, measured.traffic.buckets)
     if found is None or measured.traffic.timed < ENOUGH:
         words = (
@@ -122,7 +125,9 @@ def api_server_latency(facts: Facts) -> Outcome:
     return Outcome(BuiltIn.API_SERVER_LATENCY, True, words)
 
 
-def _measuring(check: BuiltIn) -> Outcome:
+def _measuring(check: BuiltIn, facts: Facts) -> Outcome:
+    if not facts.metered:
+        return Outcome(check, True, "the API server has no metrics")
     return Outcome(check, False, "it is measured how the API server answers")
 
 

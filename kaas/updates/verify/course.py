@@ -29,7 +29,8 @@ class Course:
     """Looks at one Cluster after one step.
 
     run: which step of which update. since: when its machines were through. first: when it was looked at first.
-    seen: when a look last succeeded. held: what was found once all held but for Jobs, which are not looked at before.
+    seen: when a look last succeeded. metered: whether its API servers have metrics. held: what was found once all held
+    but for Jobs, which are not looked at before.
     """
 
     key: ClusterKey
@@ -42,6 +43,7 @@ class Course:
     held: list[Outcome] | None = None
     facts: Facts | None = None
     measuring: Measuring = field(default_factory=Measuring)
+    metered: bool = True
     task: asyncio.Task[None] | None = None
 
     async def look(self, examine: Callable[[], Awaitable[list[Outcome]]], now: datetime, patience: float) -> None:

@@ -26,12 +26,16 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """A Machine of the step. pool: "" for the control plane. gpus: that its flavor has. node: None before it joined."""
+    """A Machine of the step. pool: "" for the control plane. gpus: that its flavor has. node: None before it joined.
+
+    version: what it was made with, in Cluster API's words.
+    """
 
     name: str
     pool: str
     gpus: int
     node: str | None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Facts:
     """A Cluster after a step. version: what its machines are to run. before: None when that is not known.
 
     unwell: Pods in kube-system that do not work, by workload. measured: None until there is something to say.
+    metered: whether its API servers count their requests; those of a simulation do not.
     """
 
     version: str
@@ -56,6 +61,7 @@ class Facts:
     add_ons: tuple[AddOnFacts, ...]
     measured: Measured | None
     before: Baseline | None
+    metered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

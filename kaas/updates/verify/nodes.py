@@ -73,7 +73,8 @@ def machine_facts(machine: Object, gpus: Mapping[str, int]) -> MachineFacts:
     """What counts of a Machine. gpus: that a machine of a pool has, by the pool's name."""
     pool = pool_of(machine) or CONTROL_PLANE_POOL
     node = ((machine.get("status") or {}).get("nodeRef") or {}).get("name")
-    return MachineFacts(machine["metadata"]["name"], pool, gpus.get(pool, 0), node)
+    version = str((machine.get("spec") or {}).get("version") or "")
+    return MachineFacts(machine["metadata"]["name"], pool, gpus.get(pool, 0), node, version)
 
 
 def gpus_of_pools(cluster: Cluster, site: Site) -> dict[str, int]:

@@ -25,7 +25,8 @@ class ClusterServer:
     """Objects by path of their collection; every list comes in small pages.
 
     stalled: nothing is answered. fault: answers instead. requests, errors: what /metrics counts; `slow` of 100 requests
-    take longer than a second. processes: behind this address, each connection to the next of them.
+    take longer than a second. simulated: it has objects only. processes: behind this address, each connection to the
+    next of them.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class ClusterServer:
         self.errors = 0
         self.slow = 0
         self.processes = 1
+        self.simulated = False
         self.scraped = 0
         self.created: list[Object] = []
         self.readiness: list[web.Request] = []
@@ -83,6 +85,8 @@ class ClusterServer:
         await self._going.wait()
         if self.fault:
             return self.fault(request)
+        if self.simulated and request.path in ("/metrics", "/readyz"):
+            return web.Response(text="404: Page Not Found", status=404)
         if request.path == "/metrics":
             return web.Response(text=self._metrics())
         if request.path == "/readyz":

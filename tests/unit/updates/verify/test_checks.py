@@ -102,6 +102,14 @@ LAID_OUT: dict[str, Any] = {"layout": "all-1g.5gb", "layout_state": "success"}
         (DGX, {"n": node(devices=SLICES, layout="all-1g.5gb", layout_state="pending")}, None, "not laid out as all-1g"),
         (DGX, {"n": node(devices=SLICES, layout="all-1g.5gb")}, None, r"not laid out as all-1g.5gb yet \(new\)"),
         (MASTER, {"n": node()}, None, ""),
+        ((MachineFacts("m", "dgx", 8, "n", VERSION),), {"n": node(version="")}, None, ""),  # a simulated one
+        (
+            (MachineFacts("m", "cpu", 0, "n", "v1.36.1"),),
+            {"n": node(version="")},
+            None,
+            "at v1.36.1 instead of v1.36.3",
+        ),
+        (CPU, {"n": node(version="")}, None, "at no version instead of"),
     ],
 )
 def test_nodes_ready(
@@ -286,3 +294,9 @@ def test_a_baseline() -> None:
     assert baseline_of(facts(measured=measured(requests=20)), NOW).latency_milliseconds is None
     many = baseline_of(facts(unwell={f"Pod/{'x' * 200}{n}": 1 for n in range(200)}), NOW)
     assert len(many.unwell) == 50
+
+
+def test_a_simulated_api_server_has_no_metrics() -> None:
+    found = examined(facts(measured=None, metered=False), {})
+    assert all(o.holds for o in found)
+    assert [o.message for o in found].count("the API server has no metrics") == 2

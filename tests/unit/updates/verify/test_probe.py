@@ -62,6 +62,13 @@ async def test_good_answers_are_counted_each_on_its_own_connection(server: Clust
     assert len(set(peers)) == len(peers)
 
 
+async def test_a_simulated_server_is_there(server: ClusterServer, probe: Probe) -> None:
+    server.simulated = True
+    probe.watch(KEY)
+    await until("asked", lambda: told(probe).probes >= 1)
+    assert told(probe).failed == 0
+
+
 @pytest.mark.parametrize("fault", [unready, reset, moved])
 async def test_what_is_no_good_answer(
     server: ClusterServer, probe: Probe, fault: Callable[[web.Request], web.Response]

@@ -19,11 +19,12 @@ from kaas.updates.facts import Aims, Change
 from kaas.updates.run import Case, Verdict
 from kaas.updates.verify.course import CLUSTER
 from kaas.updates.verify.verifier import Verifier
-from tests.unit.updates.subjects import NOW, raw_cluster, site, version
+from tests.unit.updates.subjects import NOW, READY, raw_cluster, site, version
 from tests.unit.updates.verify.cluster_server import KEY, ClusterServer, Ways, refusal
 from tests.unit.updates.verify.test_promql import Metrics, answering, vector
 
 STEP = "Pool/cpu"
+VERSION = "v1.36.3"
 SINCE = NOW - timedelta(seconds=30)
 
 
@@ -64,7 +65,9 @@ class Bench:
         meta = {"name": name, "namespace": KEY[0], "labels": {CLUSTER_NAME_LABEL: KEY[1], **labels}, "uid": name}
         status = {"nodeRef": {"name": node}} if node else {}
         api = "cluster.x-k8s.io/v1beta2"
-        self.index.put({"apiVersion": api, "kind": "Machine", "metadata": meta, "spec": {}, "status": status})
+        self.index.put(
+            {"apiVersion": api, "kind": "Machine", "metadata": meta, "spec": {"version": VERSION}, "status": status}
+        )
 
     def case(self) -> Case:
         step = {"name": STEP, "state": "Running", "reason": "Verifying", "since": self.since.isoformat()}
@@ -233,6 +236,17 @@ async def test_what_cannot_be_read_is_told(bench: Bench) -> None:
 async def test_metrics_that_may_not_be_read(bench: Bench) -> None:
     bench.server.fault = lambda r: refusal(403, "Forbidden")
     assert "the Cluster cannot be looked at" in (await bench.verify()).message
+
+
+async def test_a_simulated_cluster(bench: Bench) -> None:
+    """Its nodes say only that they are Ready, and its API server has neither metrics nor a word on its readiness."""
+    bench.server.simulated = True
+    bench.server.put("/api/v1/nodes", {"metadata": {"name": "n"}, "status": {"conditions": [READY]}})
+    bench.machine("m", node="n", **{LABEL_POOL: "cpu"})
+    assert await bench.verifier.baseline(bench.case(), bench.time) == Baseline(taken=NOW)
+    found = await bench.verify()
+    assert found.passed
+    assert "the API server has no metrics" in found.message
 
 
 async def test_it_is_not_looked_at_more_often_than_every_five_seconds(bench: Bench) -> None:

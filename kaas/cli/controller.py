@@ -16,6 +16,7 @@ from kaas.cli.connections import Connections
 from kaas.cli.draining import drains
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.repairing import repairs
+from kaas.cli.rolling import rollouts
 from kaas.cli.session import run
 from kaas.cli.settings import Settings
 from kaas.cli.updating import updates
@@ -82,6 +83,7 @@ async def _controller(settings: Settings, options: Options) -> None:
                 clusters(clouds, options.workers, parsed),
                 repairs(clouds, options.repairs, parsed, ending, connections),
                 updates(clouds, connections, parsed, ending),
+                rollouts(parsed),
                 drains(parsed, ending),
             ]
             await run_controller(_settings(settings, options), features)

@@ -47,12 +47,15 @@ class Turns:
 
     def of(self, cluster: Cluster, now: datetime) -> Turn | None:
         """What Rollouts say of a Cluster; None when none has a say."""
-        member = Member.of(cluster)
+        return self.of_member(Member.of(cluster), now)
+
+    def of_member(self, member: Member, now: datetime) -> Turn | None:
+        """The same of what a Rollout sees of a Cluster."""
         return next((t for s in self._standings if (t := s.turn(member, now)) is not None), None)
 
     def owner(self, member: Member, now: datetime) -> str | None:
         """Name of the Rollout that decides about a Cluster; None when none does."""
-        found = next((t for s in self._standings if (t := s.turn(member, now)) is not None), None)
+        found = self.of_member(member, now)
         return found.rollout if found else None
 
 

@@ -129,9 +129,10 @@ def _pool(step: UpdateStep, pool: str, seen: Seen, now: datetime) -> UpdateStep:
     part = seen.pools.get(pool)
     if part is None:
         return told(step, "Skipped", "PoolGone", f"the spec has no pool {pool} any more", now)
-    if not part.through and (held := _held(step, pool, part, seen)) is not None:
+    begun = step.started is not None  # until then it keeps what it has, and counts are about that
+    if not (begun and part.through) and (held := _held(step, pool, part, seen)) is not None:
         return told(step, "Held", *held, now)
-    return _machines(step, part, seen, now)
+    return _machines(step, part, seen, now) if begun else told(step, "Running", REPLACING, _counted(part), now)
 
 
 def _held(step: UpdateStep, pool: str, part: Part, seen: Seen) -> tuple[str, str] | None:

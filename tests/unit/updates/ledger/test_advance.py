@@ -115,6 +115,16 @@ def test_a_pool_whose_machines_are_all_new_is_verified_in_no_window(course: Cour
     assert (course.states["Pool/cpu"], course.states["Pool/dgx"]) == ("Done", "Held")
 
 
+def test_a_pool_that_has_not_been_let_go_yet_is_not_through(course: Course) -> None:
+    course.pool("cpu", new())  # of another image its counts know nothing before that is handed on
+    course.window(is_open=False)
+    at_pools(course)
+    assert course.states["Pool/cpu"] == "Held"
+    course.window(is_open=True)
+    found = course.look()
+    assert (course.reason("Pool/cpu"), found.waiting) == ("Replacing", ("dgx",))
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [

@@ -18,7 +18,7 @@ from kaas.api.shares import rounded_down
 from kaas.api.update_status import UpdateSummary
 from kaas.clusters.pools import Deployment
 from kaas.clusters.snapshot import Live, Object
-from kaas.clusters.target import Target, live_images, version_of
+from kaas.clusters.target import Target, live_class_name, live_images, version_of
 from kaas.kube.lean import ON_DELETE, strategy_of
 from kaas.kube.objects import is_deleting, labels
 from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
@@ -46,6 +46,8 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     behind = [p for p in waiting if version_of(there[p.name]) != target.version]
     same = [p for p in waiting if p not in behind and p.pool in update.waiting]
     begun = [p for p in same if update.class_revision is not None or _has_begun(p.pool, update)]
+    moves = live_class_name(live.cluster) not in (None, target.class_name)  # only their version is left as it is
+    begun += [p for p in behind if p.pool in update.waiting and (moves or _is_held(p, live))]
     calm = [p for p in begun if _is_held(p, live) or _is_calm(p, there[p.name], live)]
     kept = {p.name: image for p in same if not _has_begun(p.pool, update) and (image := _image(p, target, live))}
     return Holds(frozenset(p.name for p in behind), frozenset(p.name for p in calm), kept)

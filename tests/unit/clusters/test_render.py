@@ -300,3 +300,12 @@ def test_a_pool_of_which_some_may_be_missing_is_held_when_no_more_are() -> None:
     rendered = render.cluster(found.cluster, found.site, aim(found), live)
     (part,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
     assert part["rollout"]["strategy"]["type"] == "OnDelete"
+
+
+def test_a_pool_that_waits_is_not_replaced_for_another_class_that_comes_with_the_version() -> None:
+    live = _pool_of("v1.35.6", 3, 3)
+    other = {"spec": {"topology": {**live.topology, "classRef": {"name": "kaas-dev-of-before"}}}}
+    moving = replace(live, cluster=other)
+    assert _held(moving) == (True, "OnDelete")
+    assert _held(moving, waiting=False) == (False, None)
+    assert _held(_pool_of("v1.35.6", 3, 3, on_delete=True)) == (True, "OnDelete")  # when the class is there

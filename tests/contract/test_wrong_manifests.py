@@ -127,9 +127,9 @@ def test_defaults_of_the_server_are_those_of_the_models(server: ApiServer) -> No
         "version": "1.36",
         "site": "lab",
         "controlPlane": {"flavor": "a"},
-        "nodePools": [{"name": "cpu", "flavor": "a", "gpu": {}, "repair": {}}],
+        "nodePools": [{"name": "cpu", "flavor": "a", "gpu": {}, "repair": {}, "update": {}}],
         "repair": {},
-        "updates": {},
+        "updates": {"verification": {}},
     }
     _, stored = server.create(manifest, dryRun="All")
     ours = parse(manifest).to_json()["spec"]

@@ -102,13 +102,18 @@ def _moved_on(steps: Steps, seen: Seen, now: datetime) -> Steps:
         if step.state in THROUGH or (pool_of(step) is None and not _reached(found[:place])):
             continue
         found[place] = new = _next(step, seen, now)
-        if new.state not in THROUGH and new.reason != BY_HAND:
+        if new.state not in THROUGH and not _keeps_nobody(new):
             break
     return tuple(found)
 
 
+def _keeps_nobody(step: UpdateStep) -> bool:
+    """Whether others go on meanwhile: it waits for a person, and Cluster API has nothing to do with it yet."""
+    return step.reason == BY_HAND and step.started is None
+
+
 def _reached(before: Sequence[UpdateStep]) -> bool:
-    """Whether everything before a step is through: what a pool waits for by hand does not keep others waiting."""
+    """Whether everything before a step is through."""
     return all(s.state in THROUGH for s in before)
 
 

@@ -161,6 +161,18 @@ def test_a_pool_that_waits_for_a_person_keeps_no_other_waiting_and_holds_the_end
     assert course.settle().finished
 
 
+def test_a_pool_that_a_person_takes_back_in_the_middle_keeps_the_next_waiting(course: Course) -> None:
+    course.pool("cpu", replace(old(), manual=True))
+    course.seen = replace(course.seen, released=frozenset({"cpu"}))
+    at_pools(course)
+    assert course.states["Pool/cpu"] == "Running"
+    course.pool("cpu", replace(Part(3, 4, 1, 1, 4), manual=True))
+    course.seen = replace(course.seen, released=frozenset())
+    found = course.settle()
+    assert course.reason("Pool/cpu") == "WaitsForPerson"
+    assert found.waiting == ("cpu", "dgx")
+
+
 def test_a_pool_that_leaves_the_spec_is_skipped(course: Course) -> None:
     at_pools(course)
     course.seen = replace(course.seen, pools={"dgx": new()})

@@ -18,6 +18,7 @@ from tests.bench.reconcile import run as reconcile
 from tests.bench.repairs_lab import run as repairs_lab
 from tests.bench.repairs_planning import run as repairs_planning
 from tests.bench.rest import run as rest
+from tests.bench.rollouts import run as rollouts
 from tests.bench.scale import run as scale
 from tests.bench.storm import run as storm
 from tests.bench.updates_planning import run as updates_planning
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
     "repairs-planning": repairs_planning,
     "updates-planning": updates_planning,
+    "rollouts": rollouts,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,
     "lab": lab_starts,

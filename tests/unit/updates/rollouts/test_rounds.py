@@ -1,0 +1,559 @@
+"""Rounds of a Rollout: stages, limits, soaks, gates, failures, and what people say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kaas.api.rollout import (
+    ANNOTATION_ROLLOUT_ABORT,
+    ANNOTATION_ROLLOUT_APPROVED,
+    ANNOTATION_ROLLOUT_RETRY,
+    ANNOTATION_ROLLOUT_SKIP,
+)
+from kaas.api.rollout_acts import Act, abort_text
+from kaas.api.rollout_status import State
+from kaas.api.updates import Updates
+from kaas.api.versions import KubernetesVersion
+from kaas.kube.times import stamp
+from kaas.updates.rollouts.scene import Answer, Ask
+from kaas.updates.standing import Obstacle
+from tests.unit.updates.rollouts.fleet import NEW, NOW, OLD, FakeCluster, Fleet, clusters, names, rollout, stage
+
+HOUR = timedelta(hours=1)
+
+
+def two_stages(**more: Any) -> Fleet:
+    spec = rollout(stage("canary", **more), stage("prod", maxConcurrency=2))
+    return Fleet(spec, [*clusters("canary", 1), *clusters("prod", 3)])
+
+
+# --- stages -------------------------------------------------------------------------------------------------------
+
+
+def test_a_later_stage_begins_when_the_one_before_it_is_through() -> None:
+    fleet = two_stages(soakSeconds=7200)
+    fleet.settle()
+    assert fleet.states() == {"canary-0": "Running"}
+    assert fleet.status.state is State.RUNNING
+    fleet.go(HOUR)
+    assert fleet.states() == {"canary-0": "Completed"}
+    assert (fleet.status.state, fleet.status.reason) == (State.PENDING, "Soaking")
+    assert fleet.status.next_time == NOW + 3 * HOUR
+    fleet.go(HOUR)
+    assert fleet.stage("prod").started is None
+    fleet.go(HOUR)
+    assert sorted(names(fleet.busy())) == ["prod-0", "prod-1"]
+    fleet.until_state(State.COMPLETED)
+    assert fleet.status.progress == "4 of 4"
+    assert fleet.events[0] == "RolloutStarted"
+    assert fleet.events[-1] == "RolloutCompleted"
+    assert fleet.look().until is None
+
+
+def test_the_list_is_fixed_when_the_stage_starts() -> None:
+    fleet = two_stages()
+    fleet.settle()
+    late = FakeCluster("late", {"stage": "canary"})
+    fleet.clusters += [late, FakeCluster("prod-9", {"stage": "prod"})]
+    fleet.settle()
+    turn = fleet.turn("late")
+    assert turn is not None
+    assert not turn.allowed
+    assert "came after its stage had started" in turn.message
+    fleet.until_state(State.COMPLETED)
+    assert "late" not in fleet.states()
+    assert fleet.states()["prod-9"] == "Completed"
+    assert late.running == OLD
+
+
+def test_a_cluster_belongs_to_the_first_stage_that_selects_it() -> None:
+    fleet = Fleet(rollout(stage("canary"), {"name": "rest"}), [*clusters("canary", 1), *clusters("prod", 1)])
+    fleet.until_state(State.COMPLETED)
+    assert names(fleet.stage("canary").members) == ["canary-0"]
+    assert names(fleet.stage("rest").members) == ["prod-0"]
+
+
+def test_a_stage_without_clusters_is_through_without_soak() -> None:
+    fleet = Fleet(rollout(stage("none", soakSeconds=86400), stage("prod")), clusters("prod", 1))
+    fleet.settle()
+    assert fleet.stage("none").state is State.COMPLETED
+    assert fleet.states() == {"prod-0": "Running"}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"asked": "v1.36.1"}, "Pinned"),
+        ({"updates": Updates.model_validate({"channel": "None"})}, "ChannelNone"),
+        ({"updates": Updates.model_validate({"kubernetes": "None"})}, "KubernetesNone"),
+        ({"running": KubernetesVersion(35, 9), "asked": "1.35"}, "PatchOnly"),
+        (
+            {
+                "running": KubernetesVersion(34, 9),
+                "asked": "1.34",
+                "updates": Updates.model_validate({"kubernetes": "Minor"}),
+            },
+            "TooFarBehind",
+        ),
+        ({"running": KubernetesVersion(36, 7)}, "RunsNewer"),
+        ({"running": None}, "NotRunning"),
+    ],
+)
+def test_who_cannot_be_brought_there_is_left_out(more: dict[str, Any], reason: str) -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, **more))
+    fleet.settle()
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.SKIPPED, reason)
+    assert fleet.status.state is State.COMPLETED
+    assert fleet.status.message == f"0 of 1 Clusters run {NEW}, 1 left out"
+
+
+def test_who_runs_it_already_is_through() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, running=NEW, ready=False))
+    fleet.settle()
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.COMPLETED, "RunsAlready")
+
+
+def test_a_stage_with_too_many_clusters_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaas.updates.rollouts.stages.MAX_MEMBERS", 2)
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 3))
+    fleet.settle()
+    assert (fleet.status.state, fleet.status.reason) == (State.STOPPED, "TooManyMembers")
+    fleet.change(stages=[{"name": "prod", "selector": {"names": ["team/prod-0"]}}])
+    fleet.settle()
+    assert fleet.status.state is State.RUNNING
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of_stage", "of_all", "number"),
+    [
+        ({"maxConcurrency": 3}, {}, 3),
+        ({"maxConcurrency": "35%"}, {}, 3),
+        ({"maxConcurrency": "5%"}, {}, 1),
+        ({"maxConcurrency": "100%"}, {"maxConcurrency": 4}, 4),
+        ({"maxConcurrency": "100%"}, {"maxConcurrency": "20%"}, 2),
+        ({"maxConcurrency": "100%", "perSite": 2}, {}, 4),
+        ({"maxConcurrency": "100%"}, {"perSite": "20%"}, 2),
+        ({"maxConcurrency": "100%", "perZone": 1}, {}, 4),
+        ({"maxConcurrency": "100%"}, {"perZone": "50%"}, 4),
+    ],
+)
+def test_how_many_at_once(of_stage: dict[str, Any], of_all: dict[str, Any], number: int) -> None:
+    some = clusters("prod", 10)
+    for index, cluster in enumerate(some):
+        cluster.site, cluster.zones = ("north", "south")[index % 2], (f"az-{index // 2 % 2}",)
+    fleet = Fleet(rollout(stage("prod", **of_stage), **of_all), some)
+    fleet.settle()
+    assert len(fleet.busy()) == number
+
+
+def test_who_is_open_goes_first_and_who_closes_first_before_others() -> None:
+    some = [
+        FakeCluster("closed", {"stage": "prod"}, opens=20, open_for=3),
+        FakeCluster("long", {"stage": "prod"}, opens=10, open_for=10),
+        FakeCluster("short", {"stage": "prod"}, opens=10, open_for=4),
+        FakeCluster("soon", {"stage": "prod"}, opens=14, open_for=4),
+    ]
+    fleet = Fleet(rollout(stage("prod")), some)
+    fleet.settle()
+    assert names(fleet.stage("prod").members) == ["short", "long", "soon", "closed"]
+    assert fleet.states() == {"short": "Running", "long": "NotStarted", "soon": "Pending", "closed": "Pending"}
+    assert fleet.member("soon").message == "its next maintenance window opens 2027-01-04 14:00 UTC"
+    turn = fleet.turn("soon")
+    assert turn is not None
+    assert turn.message.startswith("Rollout fleet, stage prod: 1 of its stage go before it")
+
+
+def test_who_has_not_begun_when_its_window_closes_waits_for_the_next() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, opens=12, open_for=2, asleep=True))
+    fleet.settle()
+    assert fleet.member("prod-0").released == NOW
+    fleet.go(2 * HOUR)
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").released) == (State.PENDING, None)
+    assert (fleet.status.state, fleet.status.reason) == (State.PENDING, "OutsideMaintenance")
+    assert fleet.status.next_time == NOW + 24 * HOUR
+
+
+def test_who_does_not_begin_gives_its_turn_to_another() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 2))
+    fleet.cluster("prod-0").asleep = True
+    fleet.settle()
+    assert names(fleet.busy()) == ["prod-0"]
+    fleet.go(timedelta(minutes=31))
+    assert names(fleet.busy()) == ["prod-1"]
+    fleet.cluster("prod-0").asleep = False
+    fleet.until_state(State.COMPLETED)
+
+
+def test_who_is_not_well_is_not_given_a_turn() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 2))
+    fleet.cluster("prod-0").obstacle = Obstacle("RepairInFlight", "a repair is under way in pool gpu; it goes first")
+    fleet.settle()
+    assert names(fleet.busy()) == ["prod-1"]
+    assert fleet.member("prod-0").reason == "RepairInFlight"
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+def failing(max_failures: int | str = 0, number: int = 3) -> Fleet:
+    fleet = Fleet(rollout(stage("prod", maxFailures=max_failures), stage("last")), clusters("prod", number))
+    fleet.clusters += clusters("last", 1)
+    fleet.cluster("prod-0").fails = True
+    return fleet
+
+
+def test_more_failures_than_may_stop_it_until_a_person_acts() -> None:
+    fleet = failing()
+    fleet.until_state(State.STOPPED)
+    assert fleet.member("prod-0").message == "its update has stopped: pool gpu: a machine never joined"
+    assert fleet.stage("prod").state is State.FAILED
+    assert fleet.status.halt is not None
+    assert "kaas rollout retry" in fleet.status.halt.message
+    fleet.go(times=10)
+    assert fleet.states()["prod-1"] == "NotStarted"
+    turn = fleet.turn("prod-1")
+    assert turn is not None
+    assert turn.reason == "RolloutTooManyFailures"
+    fleet.say(ANNOTATION_ROLLOUT_SKIP, "team/prod-0", reason="it is to go anyway")
+    fleet.until_state(State.COMPLETED)
+    assert fleet.member("prod-0").message == "left out by anna (it is to go anyway)"
+    assert fleet.events.count("RolloutStopped") == 1
+    assert "RolloutResumed" in fleet.events
+
+
+def test_what_has_begun_is_finished_when_it_stops() -> None:
+    fleet = Fleet(rollout(stage("prod", maxConcurrency=2)), clusters("prod", 3))
+    fleet.cluster("prod-0").fails = True
+    fleet.cluster("prod-1").takes = 3 * HOUR
+    fleet.go(HOUR, times=2)
+    assert fleet.status.state is State.STOPPING
+    assert fleet.states() == {"prod-0": "Failed", "prod-1": "Running", "prod-2": "NotStarted"}
+    fleet.until_state(State.STOPPED)
+    assert fleet.states()["prod-1"] == "Completed"
+
+
+@pytest.mark.parametrize(("most", "state"), [(1, State.COMPLETED), ("10%", State.COMPLETED), ("0%", State.STOPPED)])
+def test_as_many_failures_as_may(most: int | str, state: State) -> None:
+    fleet = failing(most)
+    fleet.until_state(state)
+
+
+def test_a_raised_limit_goes_on() -> None:
+    fleet = failing()
+    fleet.until_state(State.STOPPED)
+    stages = fleet.rollout.spec.to_json()["stages"]
+    stages[0]["maxFailures"] = 1
+    fleet.change(stages=stages)
+    fleet.until_state(State.COMPLETED)
+    assert fleet.status.message == f"3 of 4 Clusters run {NEW}, 1 failed"
+
+
+def test_one_that_heals_by_itself_does_not_make_it_go_on() -> None:
+    fleet = failing()
+    fleet.until_state(State.STOPPED)
+    healed = fleet.cluster("prod-0")
+    healed.stopped, healed.running = None, NEW
+    fleet.go(times=3)
+    assert fleet.states()["prod-0"] == "Completed"
+    assert fleet.status.state is State.STOPPED
+
+
+def test_a_member_is_tried_again_once() -> None:
+    fleet = failing()
+    fleet.until_state(State.STOPPED)
+    fleet.say(ANNOTATION_ROLLOUT_RETRY, "team/prod-0")
+    fleet.cluster("prod-0").stopped = None  # its owner has its update tried again, too
+    fleet.settle()
+    assert fleet.states()["prod-0"] == "Running"
+    assert fleet.status.state is State.RUNNING
+    fleet.until_state(State.STOPPED)
+    assert fleet.events.count("MemberFailed") == 2
+    fleet.go(times=10)
+    assert fleet.states()["prod-0"] == "Failed"
+
+
+def test_an_update_that_stays_stopped_after_it_was_to_be_tried_again_fails_again() -> None:
+    fleet = failing()
+    fleet.until_state(State.STOPPED)
+    fleet.go()
+    fleet.say(ANNOTATION_ROLLOUT_RETRY, "team/prod-0")
+    fleet.settle()
+    assert fleet.states()["prod-0"] == "Running"
+    fleet.go(HOUR, times=2)
+    assert fleet.states()["prod-0"] == "Failed"
+
+
+def test_a_member_that_is_not_ready_for_long_has_failed() -> None:
+    fleet = Fleet(rollout(stage("prod"), notReadySeconds=1800), clusters("prod", 2, takes=5 * HOUR))
+    fleet.settle()
+    fleet.cluster("prod-0").ready = False
+    fleet.go(timedelta(minutes=10))
+    assert fleet.states()["prod-0"] == "Running"
+    assert fleet.last is not None
+    assert fleet.last.until == NOW + timedelta(minutes=40)
+    fleet.cluster("prod-0").ready = True
+    fleet.go(timedelta(minutes=60))
+    fleet.cluster("prod-0").ready = None  # unknown is not unhealthy
+    fleet.go(timedelta(minutes=60))
+    assert fleet.states()["prod-0"] == "Running"
+    fleet.cluster("prod-0").ready = False
+    fleet.go(timedelta(minutes=10), times=4)
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.FAILED, "NotReady")
+
+
+# --- changed by hand ----------------------------------------------------------------------------------------------
+
+
+def test_a_member_whose_version_is_changed_by_hand_is_left_out() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 3))
+    fleet.settle()
+    fleet.cluster("prod-1").asked = "1.37"
+    fleet.cluster("prod-2").running = KubernetesVersion(36, 2)
+    fleet.settle()
+    assert fleet.member("prod-1").message == "its spec.version was 1.36 when the stage started, and is 1.37"
+    assert fleet.member("prod-2").message == "ran v1.36.1 when the stage started, and runs v1.36.2"
+    assert fleet.events.count("MemberSkipped") == 2
+    fleet.say(ANNOTATION_ROLLOUT_RETRY, "team/prod-2")
+    fleet.until_state(State.COMPLETED)
+    assert fleet.states() == {"prod-0": "Completed", "prod-1": "Skipped", "prod-2": "Completed"}
+
+
+@pytest.mark.parametrize("how", ["gone", "another"])
+def test_a_member_that_is_gone_is_left_out(how: str) -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 2))
+    fleet.settle()
+    if how == "gone":
+        del fleet.clusters[0]
+    else:
+        fleet.clusters[0].uid = "another"
+    fleet.settle()
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.SKIPPED, "Gone")
+
+
+def test_a_status_that_says_no_version_for_a_moment_changes_nothing() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 2))
+    fleet.settle()
+    fleet.cluster("prod-1").running = None
+    fleet.settle()
+    assert fleet.states()["prod-1"] == "NotStarted"
+
+
+# --- gates --------------------------------------------------------------------------------------------------------
+
+
+def gated(*gates: dict[str, Any], where: str = "afterGates") -> Fleet:
+    fleet = Fleet(rollout(stage("canary", **{where: list(gates)}), stage("prod")), clusters("canary", 1))
+    fleet.clusters += clusters("prod", 1)
+    return fleet
+
+
+def test_an_approval_opens_one_gate() -> None:
+    gate = {"name": "seen", "type": "Approval"}
+    fleet = Fleet(rollout(stage("canary", beforeGates=[gate], afterGates=[gate])), clusters("canary", 1))
+    fleet.go(times=3)
+    assert fleet.status.stage == "canary"
+    assert fleet.stage("canary").started is None
+    assert "kaas rollout approve" in (fleet.status.message or "")
+    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary")
+    fleet.go(times=4)
+    assert fleet.states() == {"canary-0": "Completed"}
+    assert fleet.status.state is State.PENDING
+    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary/seen", by="ben")
+    fleet.settle()
+    assert fleet.status.state is State.COMPLETED
+    assert fleet.stage("canary").after_gates[0].message == "approved by ben"
+
+
+def test_a_time_to_wait_for() -> None:
+    time = NOW + 6 * HOUR
+    fleet = gated({"name": "monday", "type": "StartAt", "startAt": {"time": stamp(time)}}, where="beforeGates")
+    fleet.settle()
+    assert fleet.status.next_time == time
+    fleet.go(5 * HOUR)
+    assert not fleet.members
+    fleet.go(HOUR)
+    assert fleet.states() == {"canary-0": "Running"}
+
+
+def test_health_of_all_members() -> None:
+    fleet = gated({"name": "well", "type": "Healthy", "sustainedSeconds": 3600})
+    fleet.go(HOUR, times=2)
+    fleet.cluster("canary-0").ready = False
+    fleet.go(HOUR, times=2)
+    assert "canary-0" in (fleet.status.message or "")
+    assert fleet.stage("prod").started is None
+    fleet.cluster("canary-0").ready = True
+    fleet.go(HOUR)
+    assert fleet.status.next_time == fleet.now + HOUR
+    fleet.go(HOUR)
+    assert fleet.stage("prod").started is not None
+
+
+def promql(**more: Any) -> dict[str, Any]:
+    return {"name": "errors", "type": "PromQL", "promQL": {"query": "errors", "atMost": 0.01}, **more}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "Site north is asked"),
+        (Answer(None, "no answer in time"), "could not be asked: no answer in time"),
+        (Answer(None), "has no data"),
+        (Answer(0.5), "is not at most 0.01: it was 0.5, 2027-01-04 13:00 UTC"),
+        (Answer(float("nan")), "is not at most 0.01"),
+    ],
+)
+def test_metrics_that_are_not_good_keep_a_gate_closed(answer: Answer | None, words: str) -> None:
+    fleet = gated(promql())
+    ask = Ask("north", "errors")
+    if answer is not None:
+        fleet.answers[ask] = answer
+    fleet.settle()
+    fleet.go(HOUR)
+    assert words in (fleet.status.message or "")
+    assert fleet.look().asks == (ask,)
+    assert fleet.look().until == fleet.now + timedelta(seconds=60)
+
+
+def test_metrics_that_are_good_for_long_enough_open_it() -> None:
+    fleet = gated(promql(sustainedSeconds=1800))
+    fleet.answers[Ask("north", "errors")] = Answer(0.001)
+    fleet.settle()
+    fleet.go(HOUR)
+    assert fleet.stage("canary").after_gates[0].holds == fleet.now
+    fleet.answers[Ask("north", "errors")] = Answer(0.1)
+    fleet.go(timedelta(minutes=20))
+    assert fleet.stage("canary").after_gates[0].holds is None
+    fleet.answers[Ask("north", "errors")] = Answer(0.001)
+    fleet.go(timedelta(minutes=20), times=2)
+    assert fleet.stage("prod").started is None
+    fleet.go(timedelta(minutes=20))
+    assert fleet.stage("prod").started is not None
+    assert fleet.look().asks == ()
+
+
+def test_numbers_that_change_are_not_retold() -> None:
+    fleet = gated(promql())
+    fleet.answers[Ask("north", "errors")] = Answer(0.5)
+    fleet.go(HOUR, times=2)
+    before = fleet.status
+    fleet.answers[Ask("north", "errors")] = Answer(0.6)
+    fleet.go(timedelta(seconds=60))
+    assert fleet.status == before
+
+
+# --- what people say ----------------------------------------------------------------------------------------------
+
+
+def test_paused_nothing_begins_and_what_has_begun_is_finished() -> None:
+    fleet = two_stages()
+    fleet.settle()
+    fleet.change(paused=True)
+    fleet.settle()
+    assert fleet.status.state is State.STOPPING
+    fleet.go(HOUR, times=5)
+    assert (fleet.status.state, fleet.status.reason) == (State.STOPPED, "Paused")
+    assert fleet.states() == {"canary-0": "Completed"}
+    fleet.change(paused=False)
+    fleet.until_state(State.COMPLETED)
+    assert [e for e in fleet.events if e.startswith("Rollout")] == [
+        "RolloutStarted",
+        "RolloutPaused",
+        "RolloutResumed",
+        "RolloutCompleted",
+    ]
+
+
+def test_paused_a_turn_that_was_not_taken_is_given_back() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, asleep=True))
+    fleet.settle()
+    fleet.change(paused=True)
+    fleet.settle()
+    fleet.cluster("prod-0").asleep = False
+    fleet.go(times=4)
+    assert fleet.cluster("prod-0").running == OLD
+    assert fleet.status.state is State.STOPPED
+
+
+def test_aborted_it_ends_and_holds_its_members() -> None:
+    fleet = two_stages()
+    fleet.settle()
+    fleet.now += timedelta(minutes=1)
+    fleet.annotate({ANNOTATION_ROLLOUT_ABORT: abort_text(Act(at=fleet.now, by="anna", reason="bad image"))})
+    fleet.settle()
+    assert fleet.status.state is State.STOPPING
+    fleet.go(HOUR, times=3)
+    assert (fleet.status.state, fleet.status.reason) == (State.STOPPED, "Aborted")
+    assert fleet.status.finished is not None
+    assert "aborted by anna (bad image); delete the Rollout" in (fleet.status.message or "")
+    turn = fleet.turn("prod-0")
+    assert turn is not None
+    assert (turn.allowed, turn.reason) == (False, "RolloutAborted")
+
+
+def test_what_cannot_be_read_is_told_and_counts_as_not_there() -> None:
+    fleet = two_stages()
+    fleet.annotate({ANNOTATION_ROLLOUT_SKIP: "team/canary-0"})
+    fleet.until_state(State.COMPLETED)
+    assert fleet.events.count("AnnotationUnreadable") == 1
+    assert next(c for c in fleet.status.conditions if c.type == "AnnotationsRead").status == "False"
+
+
+def test_what_was_said_to_an_earlier_run_does_not_count() -> None:
+    fleet = two_stages()
+    fleet.say(ANNOTATION_ROLLOUT_SKIP, "team/canary-0")
+    fleet.now += timedelta(days=1)
+    fleet.until_state(State.COMPLETED)
+    assert fleet.states()["canary-0"] == "Completed"
+
+
+# --- channels -----------------------------------------------------------------------------------------------------
+
+
+def test_every_newest_version_of_a_channel_one_run_after_the_other() -> None:
+    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 1))
+    fleet.settle()
+    assert (fleet.status.state, fleet.status.reason) == (State.NOT_STARTED, "NoRelease")
+    turn = fleet.turn("prod-0")
+    assert turn is not None
+    assert not turn.allowed
+    fleet.newest = NEW
+    fleet.settle()
+    assert (fleet.status.run, fleet.status.version) == (1, str(NEW))
+    fleet.newest = KubernetesVersion(36, 4)
+    fleet.settle()
+    assert fleet.status.run == 1
+    fleet.until_state(State.COMPLETED)
+    fleet.go()
+    assert (fleet.status.run, fleet.status.version) == (2, "v1.36.4")
+    assert [(r.run, r.state) for r in fleet.status.history] == [(1, State.COMPLETED)]
+    fleet.until_state(State.COMPLETED)
+    assert str(fleet.cluster("prod-0").running) == "v1.36.4"
+
+
+def test_an_aborted_version_is_left_for_the_next_one() -> None:
+    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 2), newest=NEW)
+    fleet.settle()
+    fleet.go(timedelta(minutes=5))
+    fleet.annotate({ANNOTATION_ROLLOUT_ABORT: abort_text(Act(at=fleet.now))})
+    fleet.go(HOUR, times=2)
+    assert fleet.states() == {"prod-0": "Completed", "prod-1": "Stopped"}
+    fleet.newest = KubernetesVersion(36, 4)
+    fleet.until_state(State.COMPLETED)
+    assert {str(c.running) for c in fleet.clusters} == {"v1.36.4"}
+    assert [(r.version, r.state) for r in fleet.status.history] == [(str(NEW), State.STOPPED)]
+
+
+def test_who_came_late_follows_when_the_run_is_through() -> None:
+    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 1), newest=NEW)
+    fleet.settle()
+    fleet.clusters.append(FakeCluster("late", {"stage": "prod"}))
+    fleet.until_state(State.COMPLETED)
+    fleet.go(HOUR, times=2)
+    assert fleet.cluster("late").running == NEW

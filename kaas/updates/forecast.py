@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.updates.expiry import Notice, announcement
-from kaas.updates.facts import Aims, Decision, Event
+from kaas.updates.facts import Aims, Change, Decision, Event
 from kaas.updates.kinds import what
 from kaas.updates.planner import STOPPED, Subject, next_opening, notice_of, plan
 from kaas.updates.standing import Obstacle, Present
@@ -30,14 +30,18 @@ def forecast(subject: Subject, now: datetime, days: int = DAYS) -> tuple[Event, 
 
 
 def _after(present: Present, aims: Aims | None, time: datetime) -> Present:
-    """What the machines are made of when an update is through: those of the control plane have new certificates."""
+    """What the machines are made of when an update is through.
+
+    Those of the control plane have new certificates, but for another class revision, which need not change them.
+    """
     if aims is None:
         return present
+    renews = set(aims.changes) != {Change.CLASS_REVISION}
     return replace(
         present,
         image=aims.image or present.image,
         class_revision=aims.class_revision or present.class_revision,
-        certificates_end=time + _VALID if present.certificates_end else None,
+        certificates_end=time + _VALID if renews and present.certificates_end else present.certificates_end,
     )
 
 

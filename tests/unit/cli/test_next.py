@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from icalendar import Calendar
 from rich.console import Console
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import ANNOTATION_MAINTENANCE
+from kaas.api.constants import ANNOTATION_MAINTENANCE, API_VERSION
+from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.cli.next_calendar import calendar
 from kaas.cli.next_view import Fleet, Row, rows, table
 from kaas.kube.objects import Object
@@ -112,6 +115,58 @@ def test_two_formats_at_once_are_refused() -> None:
     result = kaas("next", "--ical", "-o", "json")
     assert result.exit_code == 2
     assert "--ical and --output exclude each other" in result.stderr
+
+
+# --- what is not a version ----------------------------------------------------------------------------------------
+
+
+def made_of(**status: Any) -> Fleet:
+    """A Cluster with a newer image to come, a class revision and certificates that end."""
+    newest = {"name": "kaas-dev-2", "since": "2026-12-01T00:00:00Z"}
+    control_plane = {"replicas": 1, "ready": 1, "upToDate": 1, "certificatesEnd": "2027-03-18T00:00:00Z"}
+    said = {"image": "ubuntu-v1.36.3", "classRevision": "kaas-dev-1", "newestClassRevision": newest}
+    raw = raw_release("v1.36.3", "2027-01-19")
+    newer = {**raw, "metadata": {"name": "v1.36.3-2"}, "spec": {**raw["spec"], "image": "newer"}}
+    releases = [release("v1.36.3"), Release.model_validate(newer)]
+    of = cluster(status={"version": "v1.36.3", "controlPlane": control_plane, **said, **status})
+    return Fleet([of], {"north": site()}, releases, {})
+
+
+def test_every_kind_of_update_in_words() -> None:
+    shown = rows(made_of(), NOW, 90)
+    assert [(r.what, r.changes, r.at) for r in shown] == [
+        ("ClusterClass kaas-dev-2", ("ClassRevision",), OPEN),
+        ("node image newer", ("Image", "Certificates"), at("2027-01-19 22:00")),
+    ]
+    lines = text(shown)
+    assert "team Class revision v1.36.3 ClusterClass kaas-dev-2 is begun 2027-01-05 22:00 UTC" in lines[1]
+    assert "team Node image, certificates v1.36.3" in lines[2]
+    assert shown[1].to_json()["changes"] == ["Image", "Certificates"]
+
+
+def test_every_kind_of_update_has_its_place_in_a_calendar() -> None:
+    events = read(calendar(rows(made_of(), NOW, 90), NOW))
+    assert [str(e["summary"]) for e in events] == [
+        "tenants/team: update: ClusterClass kaas-dev-2",
+        "tenants/team: update: node image newer",
+    ]
+    assert len({str(e["uid"]) for e in events}) == 2
+
+
+def test_a_turn_that_has_not_come_is_told() -> None:
+    stages = [{"name": "all", "selector": {"namespaces": ["tenants"]}}]
+    meta = {"name": "spring", "creationTimestamp": "2027-01-01T00:00:00Z"}
+    rollout = Rollout.model_validate(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Rollout",
+            "metadata": meta,
+            "spec": {"version": "v1.36.3", "stages": stages},
+        }
+    )
+    (row,) = rows(replace(fleet(), rollouts=[rollout]), NOW, 90)
+    assert (row.kind, row.reason) == ("Nothing", "RolloutPending")
+    assert row.message.startswith("Rollout spring, stage all: ")
 
 
 # --- iCalendar ----------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ async def _show_all(settings: Settings, *, watch: bool) -> None:
             every = [Rollout.model_validate(r) for r in await _every(connected)]
             return rollout_show.table(every) if every else "no Rollout: every Cluster follows its own channel"
 
-        await _print(settings, look, watch=watch)
+        await draw(settings, look, watch=watch)
 
 
 async def _every(connected: Session) -> Objects:
@@ -59,10 +59,11 @@ async def _show(settings: Settings, name: str, *, watch: bool) -> None:
         async def look() -> RenderableType:
             return rollout_show.story(Rollout.model_validate(await found(connected, name)), datetime.now(UTC))
 
-        await _print(settings, look, watch=watch)
+        await draw(settings, look, watch=watch)
 
 
-async def _print(settings: Settings, look: Look, *, watch: bool) -> None:
+async def draw(settings: Settings, look: Look, *, watch: bool) -> None:
+    """Print what there is to see; with `watch`, again and again in its place."""
     if not watch:
         console(settings).print(await look(), markup=False)
         return

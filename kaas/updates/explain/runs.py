@@ -72,7 +72,8 @@ def _at(view: View, step: UpdateStep) -> Explanation:
         return view.explanation(state, step.reason or HELD, words, _steps(view), _following(view))
     since = f" since {moment(step.started)}" if step.started else ""
     words = f"it is being updated to {target}: step {step.name}{since}{told}"
-    return view.explanation(State.UNDER_WAY, UNDER_WAY, words, _steps(view), _following(view))
+    because = (*_steps(view), *unmet(view))
+    return view.explanation(State.UNDER_WAY, UNDER_WAY, words, because, _following(view))
 
 
 def _stopped(view: View) -> Explanation:

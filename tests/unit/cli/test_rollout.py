@@ -15,9 +15,10 @@ from kaas.api.constants import API_VERSION
 from kaas.api.rollout import ANNOTATION_ROLLOUT_ABORT, ANNOTATION_ROLLOUT_APPROVED, ANNOTATION_ROLLOUT_SKIP, Rollout
 from kaas.api.rollout_acts import Act, abort_text, with_act
 from kaas.api.rollout_status import State
-from kaas.cli import rollout_choice, rollout_show
+from kaas.cli import rollout_choice, rollout_show, rollout_status
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.explain_view import Asked, explained
+from kaas.cli.settings import Settings
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.planner import decide
 from tests.unit.cli.running import kaas
@@ -265,6 +266,21 @@ def test_what_people_wrote_wrong_is_told() -> None:
 def test_a_change_that_was_not_looked_at_is_told(waiting: Rollout) -> None:
     newer = waiting.model_copy(update={"metadata": waiting.metadata.model_copy(update={"generation": 2})})
     assert "(a change has not been looked at yet)" in text(rollout_show.story(newer, NOW))
+
+
+async def test_watched_it_is_drawn_anew(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(rollout_status, "WATCH_SECONDS", 0.0)
+    drawn = iter(["1 of 3", "2 of 3"])
+
+    async def look() -> RenderableType:
+        word = next(drawn, None)
+        if word is None:
+            raise KeyboardInterrupt
+        return word
+
+    with pytest.raises(KeyboardInterrupt):
+        await rollout_status.draw(Settings(no_color=True), look, watch=True)
+    assert "2 of 3" in capsys.readouterr().out
 
 
 # --- kaas explain -------------------------------------------------------------------------------------------------

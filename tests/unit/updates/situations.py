@@ -87,7 +87,18 @@ class Situation:
             status["repair"] = {"unhealthy": 1, "inFlight": 1, "quarantined": 0, "pools": pools}
         if not self._rarely(0.05):
             status["update"] = self._update()
-        return status
+        return status | self._machines()
+
+    def _machines(self) -> Object:
+        """What they are made of, and what they could be made of."""
+        found: Object = {"controlPlane": {"replicas": 3, "ready": 3, "upToDate": 3}}
+        if self._rarely():
+            found["controlPlane"]["certificatesEnd"] = self._time(-24, 24 * 90)
+        if self._rarely():
+            found |= {"classRevision": "old", "newestClassRevision": {"name": "new", "since": self._time(-900, -1)}}
+        if self._rarely():
+            found["image"] = "ubuntu-older"
+        return found
 
     def _update(self) -> Object:
         """What the status tells of an update: anywhere on its way, stopped, held, or none at all."""

@@ -42,6 +42,7 @@ def check(it: Situation, decision: Decision, found: Explanation) -> None:
     assert found.answer
     assert "\n" not in found.answer
     assert found.reason == decision.reason or found.reason in OF_A_RUN | OWN
+    assert found.ways or found.state is not State.BLOCKED, "who has to act is told how"
     times = [c.at for c in found.coming if c.at is not None]
     assert times == sorted(times)
     assert all(time >= it.now for time in times)

@@ -96,9 +96,6 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
     elif changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
         yield Step("cluster", what, apply=(with_applied_hash(desired),))
-    elif snapshot.unused_classes:
-        gone = tuple(ref_of(snapshot.classes[name]) for name in snapshot.unused_classes)
-        yield Step("classes-unused", "no Cluster is on these class revisions any more", delete=gone)
 
 
 def _name_taken(cluster: Cluster) -> Gate:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from kaas.api.constants import FINALIZER
@@ -20,7 +21,7 @@ from kaas.clusters.snapshot import Cloud, Object, Snapshot
 from kaas.clusters.status import settles_in, status
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
-from kaas.kube.objects import Ref, metadata
+from kaas.kube.objects import Ref, metadata, ref_of
 from kaas.kube.ports import Announcer, EventType, Source, Times
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Clouds(Nova, Protocol):
         """What the cloud has, or the problem; never raises for a cloud that is wrong or away."""
 
 
+KEPT_FOR = timedelta(hours=1)  # until it is asked again whether a class revision may go
 TROUBLE = frozenset({"Blocked", "Degraded"})
 WATCHED_KINDS = frozenset({"Cluster", "ClusterClass", "OpenStackClusterIdentity"})
 
@@ -94,6 +96,7 @@ class ClusterReconciler:
         self._events = events
         self._parsed = parsed or Parsed()
         self._faults = Faults(clouds)
+        self._kept_classes: dict[str, datetime] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Do what is to be done now; returns the seconds after which to look again, None when the Cluster is gone.
@@ -109,6 +112,8 @@ class ClusterReconciler:
                 self._faults.forget(key)
                 return None
             steps = plan(snapshot)
+            if not steps:
+                await self._collect(snapshot)
             if refused or not steps or steps[0].gates:
                 reported = await self._report(snapshot, steps, refused)
                 return min(look_again(snapshot, steps, refused), settles_in(reported) or RESYNC_SECONDS)
@@ -147,6 +152,18 @@ class ClusterReconciler:
         except (Invalid, Forbidden) as error:
             return str(error)
         return None
+
+    async def _collect(self, snapshot: Snapshot) -> None:
+        """Class revisions that no Cluster is on go. Cluster API refuses it for those of Clusters that we do not watch."""
+        now = self._clock.now()
+        for name in snapshot.unused_classes:
+            if name in self._kept_classes and now < self._kept_classes[name] + KEPT_FOR:
+                continue
+            try:
+                await self._delete(ref_of(snapshot.classes[name]))
+            except (Invalid, Forbidden) as error:
+                self._kept_classes[name] = now
+                log.info("ClusterClass %s stays: %s", name, error)
 
     async def _delete(self, ref: Ref) -> None:
         """Ask for deletion, and look at once at what became of it: finalizers may hold the object."""

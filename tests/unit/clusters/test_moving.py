@@ -8,13 +8,30 @@ from typing import Any
 
 import pytest
 
-from kaas.api.constants import FINALIZER, LABEL_REVISION
+from kaas.api.constants import API_VERSION, FINALIZER, LABEL_REVISION
 from kaas.clusters.classes import PROVIDER_LABEL, ClassRevision, class_revision
 from kaas.clusters.makings import replaced_pools
 from kaas.clusters.plan import plan
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.clusters.status import status
-from tests.unit.clusters.builders import aim, applied, cluster, ids, ready_class, release, settled, site, snapshot
+from kaas.kube.errors import Forbidden
+from kaas.kube.objects import Ref
+from tests.unit.clusters.builders import (
+    aim,
+    applied,
+    cluster,
+    ids,
+    raw_cluster,
+    raw_release,
+    raw_site,
+    ready_class,
+    release,
+    settled,
+    site,
+    snapshot,
+)
+from tests.unit.clusters.fake_api import FakeApi
+from tests.unit.clusters.fake_world import World
 
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
 META = {"finalizers": [FINALIZER]}
@@ -134,10 +151,49 @@ def test_everything_is_one_change() -> None:
     assert topology["controlPlane"]["rollout"]["after"] == "2027-01-05T22:00:00Z"
 
 
-def test_revisions_that_nobody_uses_go_when_all_else_is_done() -> None:
-    assert ids(plan(told({}, classes=READY, unused_classes=("newest",)))) == ["classes-unused"]
-    busy = told({"image": "newer"}, unused_classes=("newest",))
-    assert ids(plan(busy)) == ["cluster"]
+# --- revisions that nobody is on any more -------------------------------------------------------------------------
+
+
+class Keeping(FakeApi):
+    """Cluster API knows of a Cluster in a namespace that is not watched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def delete(self, ref: Ref) -> bool:
+        self.asked.append(ref.name)
+        raise Forbidden("delete", "it is used by Cluster(s): [elsewhere/team]")
+
+
+def with_old_class(api: FakeApi | None = None) -> World:
+    meta = {"name": "old", "namespace": "kaas-system", "labels": {PROVIDER_LABEL: "openstack", LABEL_REVISION: "old"}}
+    world = World(raw_site(), raw_release(RUNS), raw_cluster())
+    if api is not None:
+        world.api = api
+        for obj in (raw_site(), raw_release(RUNS), raw_cluster()):
+            api.put(obj)
+        world.start()
+    world.api.put({**OLD.cluster_class, "metadata": meta, "spec": {}})
+    return world
+
+
+async def test_revisions_that_nobody_uses_go() -> None:
+    world = with_old_class()
+    await world.settle()
+    assert [o["metadata"]["name"] for o in world.api.objects.values() if o["kind"] == "ClusterClass"] == [OLD.name]
+
+
+async def test_one_that_is_used_elsewhere_stays_and_is_asked_for_once_an_hour() -> None:
+    api = Keeping()
+    world = with_old_class(api)
+    await world.settle()
+    assert api.asked == ["old"]
+    (found,) = (o for o in api.objects.values() if o["apiVersion"] == API_VERSION and o["kind"] == "Cluster")
+    assert found["status"]["phase"] == "Ready"
+    await world.clock.advance(3601)
+    await world.turn()
+    assert api.asked == ["old", "old"]
 
 
 # --- what the status says of it -----------------------------------------------------------------------------------

@@ -108,3 +108,11 @@ def unmet(view: View) -> Iterator[Because]:
     for condition in status.conditions if status else ():
         if condition.type not in ("Ready", "VersionUpToDate") and condition.status == "False" and condition.message:
             yield Because(condition.reason, f"{condition.type}: {condition.message}")
+
+
+def unready(view: View) -> Iterator[Because]:
+    """Why the Cluster is not Ready, in the deepest words that there are."""
+    status = view.cluster.status
+    for condition in status.conditions if status else ():
+        if condition.type == "Ready" and condition.status != "True" and condition.message:
+            yield Because(condition.reason, condition.message)

@@ -213,6 +213,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "RepairInFlight": _repairs,
         "NotReady": _look,
         "NotRunning": _look,
+        "VersionChanged": _look,
         "MachinesNotReady": _look,
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,

@@ -17,7 +17,7 @@ from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.runs import of_run
 from kaas.updates.explain.untaken import better, previews
-from kaas.updates.explain.view import SILENT, View, opening, unmet
+from kaas.updates.explain.view import SILENT, View, opening, unmet, unready
 from kaas.updates.explain.ways import ways
 from kaas.updates.facts import Choice
 from kaas.updates.forecast import forecast
@@ -37,8 +37,8 @@ _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
 _HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
 """Reasons for which what is to come is held back until a person acts."""
-_PASSING: Final = frozenset({"NotRunning", "VersionChanged", "NotInChannel"})
-"""Reasons for which there is nothing yet."""
+_BY_CLUSTERS: Final = frozenset({"NotRunning", "VersionChanged"})
+"""Reasons for which updates wait for what is done at once, and not by them."""
 _MOST_AHEAD: Final = 3
 
 
@@ -137,6 +137,8 @@ def _decided(view: View) -> Explanation:
     reason, words = decision.reason, decision.message
     if reason == ROLLOUT_PENDING:
         return _not_its_turn(view)
+    if reason in _BY_CLUSTERS:
+        return _at_once(view)
     if decision.choice is None:
         return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
     because = _chain(view, decision.choice)
@@ -151,10 +153,19 @@ def _not_its_turn(view: View) -> Explanation:
     return view.explanation(state, decision.reason, decision.message, chain, _turns(view))
 
 
+def _at_once(view: View) -> Explanation:
+    """What is done in no window, by those who make Clusters: it goes on, or waits for what their plan says."""
+    status, decision = view.cluster.status, view.decision
+    waiting = next((s for s in (status.plan if status else ()) if s.waits_for), None)
+    words = f"{decision.message}; it waits for this: {waiting.waits_for}" if waiting else decision.message
+    state = State.BLOCKED if waiting else State.WAITS
+    return view.explanation(state, decision.reason, words, (*unready(view), *unmet(view)), _ahead(view))
+
+
 def _state_of(reason: str, otherwise: State) -> State:
     if reason in _LEFT | _UNFIT | _HELD:
         return State.BLOCKED
-    return State.WAITS if reason in _PASSING else otherwise
+    return State.WAITS if reason == "NotInChannel" else otherwise
 
 
 def _chain(view: View, choice: Choice) -> Iterator[Because]:

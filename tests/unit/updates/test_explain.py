@@ -169,6 +169,22 @@ async def test_a_person_has_asked_for_something_newer(world: World) -> None:
     assert "done at once" in found.answer
 
 
+async def test_what_a_person_asked_for_waits_for_the_cloud(world: World) -> None:
+    world.spec(version="v1.36.3")
+    step = {
+        "id": "cluster",
+        "reason": "change the version",
+        "waitsFor": "there is no image 'ubuntu-v1.36.3'; upload it",
+    }
+    cause = {**NOT_READY, "message": "Accepted: there is no image 'ubuntu-v1.36.3'"}
+    world.change(plan=[step], conditions=[cause])
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "VersionChanged")
+    assert "it waits for this: there is no image 'ubuntu-v1.36.3'; upload it" in found.answer
+    assert "Accepted: there is no image" in words(found)
+    assert "kaas status team -n tenants" in words(found)
+
+
 async def test_no_control_plane_runs(world: World) -> None:
     world.change(version=None)
     found = await looked_at(world)

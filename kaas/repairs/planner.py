@@ -7,6 +7,7 @@ The rules, in the order in which they count, are told in docs/repairs.md; each h
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from kaas.repairs.actions import DISRUPTIVE, NEEDS_CLOUD
 from kaas.repairs.budget import Ledger, replacements
 from kaas.repairs.cases import Case, Register
 from kaas.repairs.climbing import Rung, climb
-from kaas.repairs.decisions import Act, Decision, Finish, Hold, Plan, Wait, Watch
+from kaas.repairs.decisions import Act, Breaker, Decision, Finish, Hold, Plan, Wait, Watch
 from kaas.repairs.facts import Fleet, Patient, Progress
 from kaas.repairs.flight import FIRST, LOOK_AGAIN, Next, call_off, judge
 from kaas.repairs.gates import Gates, away
@@ -23,6 +24,8 @@ from kaas.repairs.incidents import incidents
 from kaas.repairs.quorum import Objection
 from kaas.repairs.reasons import Reason
 
+AT_ONCE: Final = 100
+"""Patients between two pauses of `planning`: some 50 microseconds each, with all that it shares with nobody."""
 LOOK_AT_PEOPLE: Final = timedelta(minutes=10)
 """The same for what waits for a person."""
 
@@ -35,28 +38,58 @@ def plan(fleet: Fleet, now: datetime) -> Plan:
     In flight first, then what a person asks for, then what is due longest; masters before workers. A patient for which
     nothing has begun has no decision when nothing is wrong with it, or its mode is Off.
     """
+    work = planning(fleet, now)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            found: Plan = done.value
+            return found
+
+
+def planning(fleet: Fleet, now: datetime) -> Generator[None, None, Plan]:
+    """The same plan, made a few patients at a time: others may go on in between, but the fleet must stay as it is."""
     round_ = _Round(fleet, now)
-    decisions = tuple(d for c in round_.cases if (d := round_.decide(c)) is not None) + round_.unplaced
+    yield from round_.register()
+    decisions: list[Decision] = []
+    for number, case in enumerate(round_.cases):
+        if (decision := round_.decide(case)) is not None:
+            decisions.append(decision)
+        if number % AT_ONCE == 0:
+            yield
+    decisions += round_.unplaced
     again = min((d.until for d in decisions if not isinstance(d, Act | Finish)), default=None)
-    return Plan(decisions, round_.breakers, again)
+    return Plan(tuple(decisions), round_.breakers, again)
 
 
 class _Round:
     """One run of the planner. What is begun counts for those that come later."""
 
     def __init__(self, fleet: Fleet, now: datetime) -> None:
-        self._now = now
-        ledger = Ledger(fleet)
-        register = Register(fleet, ledger, now)
-        made = [(patient, register.case(patient)) for patient in fleet.patients.values()]
-        self.cases = sorted((c for _, c in made if c is not None), key=_urgency)
-        self.unplaced = tuple(_unplaced(p, now) for p, c in made if c is None)
+        self._fleet, self._now = fleet, now
+        self._ledger = Ledger(fleet)
         hopeless = dict(replacements(fleet))
-        self.breakers = (*ledger.breakers(), *(hopeless[k] for k in sorted(hopeless)))
+        self._hopeless = tuple(hopeless[k] for k in sorted(hopeless))
         self._gates = Gates(fleet, incidents(fleet.patients.values(), fleet.sites), hopeless, now)
+        self.cases: list[Case] = []
+        self.unplaced: list[Decision] = []
+        self.breakers: tuple[Breaker, ...] = ()
+
+    def register(self) -> Generator[None, None, None]:
+        """Make the cases of all patients, the most urgent first: all are counted before any is decided."""
+        register = Register(self._fleet, self._ledger, self._now)
+        for number, patient in enumerate(self._fleet.patients.values()):
+            if (case := register.case(patient)) is not None:
+                self.cases.append(case)
+            else:
+                self.unplaced.append(_unplaced(patient, self._now))
+            if number % AT_ONCE == 0:
+                yield
+        self.cases.sort(key=_urgency)
         for case in self.cases:
             if case.in_flight:
                 self._gates.count(case)
+        self.breakers = (*self._ledger.breakers(), *self._hopeless)
 
     def decide(self, case: Case) -> Decision | None:
         """What is done about one patient."""

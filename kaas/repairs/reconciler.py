@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -32,7 +32,7 @@ from kaas.repairs.decisions import Act, Decision, Finish, Plan
 from kaas.repairs.facts import ClusterKey, NodeKey, NodeView, ServerView, Sight
 from kaas.repairs.metrics import RepairMetrics
 from kaas.repairs.observe import Observed, Seen, has_failed, observe, pause_of
-from kaas.repairs.planner import plan
+from kaas.repairs.planner import planning
 from kaas.repairs.policy import missing_templates, policies, switched_off, template_of
 from kaas.repairs.report import Report
 from kaas.repairs.upkeep import Upkeep, Writer
@@ -307,7 +307,7 @@ class RepairReconciler:
         wait = self._planned + self._pause - now
         if timedelta() < wait <= self._pause:
             return wait.total_seconds()
-        found = self._plan_for_all(now)
+        found = await self._plan_for_all(now)
         self._planned = self._clock.now()
         self._pause = min(LONGEST_PAUSE, 10 * (self._planned - now))
         await asyncio.sleep(0)
@@ -317,12 +317,16 @@ class RepairReconciler:
             return AGAIN_SECONDS if self._ward.patients else None
         return min(AGAIN_SECONDS, max(0.0, (found.look_again - now).total_seconds()))
 
-    def _plan_for_all(self, now: datetime) -> Plan:
-        """Plan for everything, and begin what is to begin."""
+    async def _plan_for_all(self, now: datetime) -> Plan:
+        """Plan for everything, and begin what is to begin. What has changed meanwhile is planned for again."""
         sites = {metadata(s)["name"]: self._parsed(Site.model_validate, s) for s in self._store.list(resources.SITE)}
-        found = plan(self._ward.fleet(sites, now), now)
+        fleet = self._ward.fleet(sites, now)
+        found = await _in_slices(planning(fleet, now))
         for decision in found.decisions:
-            self._take(decision, now)
+            if self._ward.is_as_in(fleet, decision.node):
+                self._take(decision, now)
+            else:
+                self._add(FLEET)
         self._ward.planned(found, now)
         return found
 
@@ -356,3 +360,14 @@ class RepairReconciler:
                 self._add(("cluster", *outcome.cluster))
             self._add(FLEET)
         return outcome.again
+
+
+async def _in_slices(work: Generator[None, None, Plan]) -> Plan:
+    """What comes of a work that pauses now and then, so that the event loop goes on."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            found: Plan = done.value
+            return found
+        await asyncio.sleep(0)

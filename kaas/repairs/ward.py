@@ -177,7 +177,7 @@ class Ward:
         return {node: treatment.progress for node, treatment in self.treatments.items() if treatment.cluster == key}
 
     def fleet(self, sites: Mapping[str, Site], now: datetime) -> Fleet:
-        """Everything at this moment. sites: by name; what is on a Site that is not among them waits."""
+        """Everything at this moment, which stays as it is. sites: by name; what is on another Site waits."""
         facts = {name: self._site(site, now) for name, site in sites.items()}
         going_on = incidents(self._patients.values(), facts)
         for name in facts:
@@ -185,10 +185,10 @@ class Ward:
             self._ended[name] = remember(self._ended.get(name, {}), self._going_on.get(name, frozenset()), names, now)
             self._going_on[name] = names
         return Fleet(
-            pools=self._pools,
-            clusters=self._clusters,
+            pools=dict(self._pools),
+            clusters=dict(self._clusters),
             sites={name: replace(site, ended=self._ended[name]) for name, site in facts.items()},
-            patients=self._patients,
+            patients=dict(self._patients),
             limits=self.settings.limits,
             mode=self.settings.mode,
         )
@@ -212,6 +212,19 @@ class Ward:
             confirmed=confirmed(told.get(ANNOTATION_CONFIRMED)),
             paused=paused(told.get(ANNOTATION_PAUSED), now),
             mode=site.spec.repair.mode,
+        )
+
+    def is_as_in(self, fleet: Fleet, node: NodeKey) -> bool:
+        """Whether what a node's decision was made from still holds: the node, its pool, its Cluster and its Site."""
+        patient = self._patients.get(node)
+        if patient is None or patient != fleet.patients.get(node):
+            return False
+        machine = patient.machine
+        site = fleet.sites.get(machine.site)
+        return (
+            self._pools.get(machine.pool) == fleet.pools.get(machine.pool)
+            and self._clusters.get(machine.cluster) == fleet.clusters.get(machine.cluster)
+            and (site is None or self.site_sights.get(machine.site, site.sight) == site.sight)
         )
 
     def planned(self, found: Plan, now: datetime) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from kaas.repairs.decisions import Plan
@@ -79,3 +81,21 @@ async def test_planning_takes_a_tenth_of_the_time_at_most(monkeypatch: pytest.Mo
     fleet.clock.step(1.0)
     await fleet.reconciler.reconcile(FLEET)
     assert len(planned) == 2
+
+
+@pytest.mark.parametrize(("becomes", "begun"), [("Unknown", True), ("False", False), ("True", False)])
+async def test_a_node_that_changes_while_it_is_planned_for_is_planned_for_again(becomes: str, *, begun: bool) -> None:
+    fleet = Fleet()
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(60)
+    fleet.clock.step(900)
+    assert not fleet.ward.treatments
+
+    async def meanwhile() -> None:
+        if becomes != "Unknown":
+            fleet.kubelet("m-1", becomes)
+        await fleet.reconciler.reconcile(("cluster", *KEY))
+
+    await asyncio.gather(fleet.reconciler.reconcile(FLEET), meanwhile())
+    assert bool(fleet.ward.treatments) is begun
+    assert begun or FLEET in fleet.due

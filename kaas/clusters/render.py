@@ -25,7 +25,7 @@ from kaas.clusters.holding import Holds, holds
 from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target
-from kaas.kube.resources import DRAIN_HOOK
+from kaas.kube.resources import DEFER_UPGRADE, DRAIN_HOOK
 
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
@@ -36,9 +36,6 @@ SERVER_SECONDS = (SERVER_STARTUP, 300, 600)
 BOX_SECONDS = (BOX_STARTUP, 900, 1800)
 
 BOX_DELETION_SECONDS = {"nodeVolumeDetachTimeoutSeconds": 300, "nodeDeletionTimeoutSeconds": 60}
-
-DEFER_UPGRADE = "topology.cluster.x-k8s.io/defer-upgrade"
-"""Annotation of a MachineDeployment in the topology: Cluster API leaves it at the version that it has."""
 
 # Immutable in CAPO's OpenStackCluster: a Cluster keeps what it was made with, whatever becomes of the Site.
 PINNED_VARIABLES = ("externalNetwork", "nodesCIDR", "loadBalancerProvider", "ownerTag")

@@ -18,6 +18,8 @@ from kaas.clusters.classes import ClassRevision, variable_names
 from kaas.clusters.following import certificates_to, class_to, image_to, is_under_way, updates_of
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.lean import ON_DELETE, strategy_of
+from kaas.kube.objects import annotation
+from kaas.kube.resources import DEFER_UPGRADE
 
 
 class ReleaseMissingError(LookupError):
@@ -52,8 +54,8 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     live = snapshot.live
     current = live.topology.get("version")
     version = choose_version(snapshot.cluster, snapshot.releases, current, snapshot.now)
-    releases = current not in (None, version) and any(strategy_of(d) == ON_DELETE for d in live.deployments)
-    if current is not None and releases:  # Cluster API leaves such a pool, and all of the upgrade, as it is for ever
+    releases = current not in (None, version) and _holds_pools(live)
+    if current is not None and releases:  # while pools are held, Cluster API takes no other version
         version = current
     cluster = snapshot.cluster
     name = class_to(cluster, version, live_class_name(live.cluster), snapshot.classes, revision.name)
@@ -62,6 +64,13 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     if image := image_to(cluster, version, live_images(live).get(version), _images(version, snapshot.releases, site)):
         found[version] = image
     return Target(version, found, name, variable_names(cluster_class), releases, certificates_to(cluster, live))
+
+
+def _holds_pools(live: Live) -> bool:
+    """Whether pools are kept from going on, as far as Cluster API knows by now."""
+    parts = (live.topology.get("workers") or {}).get("machineDeployments") or ()
+    deferred = any(annotation(p, DEFER_UPGRADE) is not None for p in parts)
+    return deferred or any(strategy_of(d) == ON_DELETE for d in live.deployments)
 
 
 def choose_version(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Live
 from kaas.clusters.target import ReleaseMissingError, choose_version, class_of, images, target
+from kaas.kube.resources import DEFER_UPGRADE
 from tests.unit.clusters.builders import RELEASES, capi_object, cluster, release, site, snapshot
 
 PATCHES = st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True)
@@ -68,15 +69,24 @@ def test_class_is_the_one_in_use_then_the_one_that_was_then_the_newest() -> None
     assert class_of(cluster(), Live(), None) is None
 
 
-@pytest.mark.parametrize(("strategy", "version"), [("OnDelete", "v1.36.1"), ("RollingUpdate", "v1.36.3")])
-def test_pools_that_are_held_are_let_go_before_another_version_is_wanted(strategy: str, version: str) -> None:
-    """Cluster API changes nothing of a pool that waits for its turn: held then, it would stay so for ever."""
-    spec = {"rollout": {"strategy": {"type": strategy}}}
-    live = Live(
-        {"spec": {"topology": {"version": "v1.36.1"}}}, None, [capi_object("MachineDeployment", "cpu", spec=spec)]
-    )
+@pytest.mark.parametrize(
+    ("strategy", "annotations", "version"),
+    [
+        ("OnDelete", {}, "v1.36.1"),
+        ("RollingUpdate", {DEFER_UPGRADE: ""}, "v1.36.1"),
+        ("RollingUpdate", {}, "v1.36.3"),
+    ],
+)
+def test_pools_that_are_held_are_let_go_before_another_version_is_wanted(
+    strategy: str, annotations: dict[str, str], version: str
+) -> None:
+    """Cluster API takes no other version before all pools have the last, and changes nothing of one that waits."""
+    deployment = capi_object("MachineDeployment", "cpu", spec={"rollout": {"strategy": {"type": strategy}}})
+    workers = {"machineDeployments": [{"name": "cpu", "metadata": {"annotations": annotations}}]}
+    topology = {"version": "v1.36.1", "workers": workers}
+    live = Live({"spec": {"topology": topology}}, None, [deployment])
     found = replace(snapshot(cluster(version="v1.36.3")), live=live)
     assert found.site is not None
     assert found.revision is not None
     aim = target(found, found.site, found.revision)
-    assert (aim.version, aim.releases) == (version, strategy == "OnDelete")
+    assert (aim.version, aim.releases) == (version, version == "v1.36.1")

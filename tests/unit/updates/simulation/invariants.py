@@ -53,13 +53,12 @@ class Invariants:
             return
         if not self._inside(member, begun) and not self._is_emergency(member, begun):
             yield "begun outside of every maintenance window"
-        stopped = member.stopped
+        stopped = None if _goes_on(begun) or "stopped" not in member.update else member.stopped
         if stopped is not None and begun.at > stopped + REACTION and (member.acted or stopped) <= stopped:
             yield f"begun although the update stopped at {stopped:%m-%d %H:%M}"
 
     def _inside(self, member: Member, begun: Begun) -> bool:
-        """A control plane that has begun is brought to its end: it is not left half way."""
-        if not begun.group and begun.number > 1:
+        if _goes_on(begun):
             return True
         earlier = (begun.at, begun.at - REACTION)
         return any(member.calendar.open_at(change_of(begun), at) is not None for at in earlier)
@@ -93,10 +92,13 @@ class Invariants:
         is_ahead = plane.is_through(now) and plane.oldest(now) >= begun.new.version
         if begun.new.version > begun.old.version and not is_ahead:
             yield "begun before the control plane was through"
+        waits = member.waits.get(group.name) if group.name in (member.update.get("waiting") or ()) else None
+        by_hand = member.is_by_hand(begun.old.version, begun.new.version)
+        if waits is not None and waits + REACTION < now and not by_hand:
+            yield f"begun although the pool waits since {waits:%m-%d %H:%M}"
         down = [m.name for m in group.unready(now) if m.name != begun.machine]
         flying = member.trouble.repairs.get(group.name, 0)
         since = member.trouble.repairs_since.get(group.name)
-        by_hand = member.is_by_hand(begun.old.version, begun.new.version)
         if down or (flying and since is not None and since + REACTION < now and not by_hand):
             yield f"beyond the budget of one: {', '.join(down) or 'a repair is in flight'}"
 
@@ -107,6 +109,8 @@ class Invariants:
         update, now = member.update, self.world.clock.time
         problems = [*self._says_why(update, again), *self._rests(member)]
         self.broken += [f"{now:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)}: {words}" for words in problems]
+        waiting: list[str] = update.get("waiting") or []
+        member.waits = {name: member.waits.get(name, now) for name in waiting}
         stopped = update.get("stopped")
         if stopped is None:
             member.stopped = None
@@ -128,6 +132,11 @@ class Invariants:
         since = self.unwell.setdefault(member.key, self.world.clock.time)
         if since + REACTION < self.world.clock.time:
             yield f"nothing is under way, and yet {left}"
+
+
+def _goes_on(begun: Begun) -> bool:
+    """Whether a control plane goes on that has begun: Cluster API brings it to its end, it is not left half way."""
+    return not begun.group and begun.number > 1
 
 
 def change_of(begun: Begun) -> Change:

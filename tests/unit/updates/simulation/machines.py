@@ -52,6 +52,8 @@ class Group:
     on_delete: bool = False
     deferred: bool = False
     made_after: datetime | None = None
+    generation: int = 1
+    observed: int = 1
 
     def outdated(self) -> list[Machine]:
         return [m for m in self.machines if not self._suits(m)]
@@ -86,17 +88,23 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What the topology of a Cluster says. images: by version. made_after: older control planes are replaced."""
+    """What the topology of a Cluster says.
+
+    images: by version. kept: images that pools have of their own for its version. made_after: older machines of the
+    control plane are replaced.
+    """
 
     version: KubernetesVersion
     images: Mapping[str, str]
     revision: str
     deferred: frozenset[str] = frozenset()
     on_delete: frozenset[str] = frozenset()
+    kept: Mapping[str, str] = field(default_factory=dict)
     made_after: datetime | None = None
 
-    def makings(self, version: KubernetesVersion) -> Makings:
-        return Makings(version, self.images.get(str(version), ""), self.revision)
+    def makings(self, version: KubernetesVersion, pool: str = "") -> Makings:
+        own = self.kept.get(pool) if version == self.version else None
+        return Makings(version, own or self.images.get(str(version), ""), self.revision)
 
 
 TakesTime = Callable[[str, Makings], timedelta | None]
@@ -113,6 +121,8 @@ class Machines:
     topology: Topology
     on_begin: Callable[[Begun], None]
     made: int = 0
+    generation: int = 1
+    observed: int = 1
     _rolled: dict[str, int] = field(default_factory=dict)
 
     def groups(self) -> Iterator[Group]:
@@ -121,24 +131,30 @@ class Machines:
 
     def want(self, topology: Topology) -> None:
         """The topology is written."""
-        self.topology = topology
-        self.control_plane.made_after = topology.made_after
-        for name, pool in self.pools.items():
-            pool.deferred, pool.on_delete = name in topology.deferred, name in topology.on_delete
+        self.topology, self.generation = topology, self.generation + 1
 
-    def roll(self, now: datetime) -> None:
-        """One pass of the controllers."""
-        self._reach(now)
+    def roll(self, now: datetime) -> bool:
+        """One pass of the controllers, each after the other: whether there is more to do at once."""
         for group in self.groups():
+            group.observed = group.generation
             if not group.paused and not group.on_delete:
                 self._replace_one(group, now)
+        self.observed = self.generation
+        self._reach(now)
+        return any(g.observed < g.generation for g in self.groups())
 
     def _reach(self, now: datetime) -> None:
         """What is wanted reaches the control plane and the pools."""
         plane, version = self.control_plane, self.topology.version
+        for pool in self.pools.values():
+            pool.deferred, held = pool.name in self.topology.deferred, pool.name in self.topology.on_delete
+            pool.generation += held != pool.on_delete
+            pool.on_delete = held
         rolling = [p for p in self.pools.values() if p.outdated() and p.wanted.version == plane.wanted.version]
         may_go = plane.wanted.version == version or (plane.is_through(now) and not rolling)
         self._set(plane, version if may_go else plane.wanted.version)
+        if plane.made_after != self.topology.made_after:
+            plane.made_after, plane.generation = self.topology.made_after, plane.generation + 1
         for pool in self.pools.values():
             self._set(pool, version if self._may_reach(pool, now) else pool.wanted.version)
 
@@ -150,9 +166,9 @@ class Machines:
         return not any(p.wanted.version == version and not p.is_through(now) for p in self.pools.values())
 
     def _set(self, group: Group, version: KubernetesVersion) -> None:
-        wanted = self.topology.makings(version)
+        wanted = self.topology.makings(version, group.name)
         if group.wanted != wanted:
-            group.wanted = wanted
+            group.wanted, group.generation = wanted, group.generation + 1
             self._rolled[group.name] = 0
 
     def _replace_one(self, group: Group, now: datetime) -> None:

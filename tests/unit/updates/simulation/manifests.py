@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from kaas.api.constants import LABEL_POOL
-from kaas.kube import resources
+from kaas.kube import lean, resources
 from kaas.kube.lean import ON_DELETE
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
-from tests.unit.updates.simulation.machines import Group, Machine, Machines
+from tests.unit.updates.simulation.machines import Group, Machine, Machines, Topology
 
 DEFER_UPGRADE = "topology.cluster.x-k8s.io/defer-upgrade"
+NEVER = "cloud-init failed: the kubelet does not start"
 CERTIFICATES_LAST = timedelta(days=365)
 Key = tuple[str, str]
 
@@ -68,7 +71,7 @@ def _ready(machines: Machines, ill: str, now: datetime) -> tuple[bool, str, str]
         return False, "Ill", ill
     groups = list(machines.groups())
     if never := [m.name for g in groups for m in g.machines if m.ready_at is None]:
-        return False, "MachinesNotReady", f"UpToDate: {never[0]}: cloud-init failed: the kubelet does not start"
+        return False, "MachinesNotReady", f"UpToDate: {never[0]}: {NEVER}"
     if waiting := [g.name for g in groups if g.wanted.version != machines.topology.version]:
         return False, "MachineDeploymentsUpgradePending", f"UpToDate: {', '.join(waiting) or 'control plane'} waits"
     if moving := [g.name or "control plane" for g in groups if not g.is_through(now)]:
@@ -110,7 +113,7 @@ def deployment(key: Key, group: Group, now: datetime) -> Object:
         "readyReplicas": counts["ready"],
         "upToDateReplicas": counts["upToDate"],
         "availableReplicas": counts["available"],
-        "observedGeneration": 1,
+        "observedGeneration": group.observed,
     }
     meta = {
         "name": f"{key[1]}-{group.name}",
@@ -118,7 +121,7 @@ def deployment(key: Key, group: Group, now: datetime) -> Object:
         "uid": f"md-{key[1]}-{group.name}",
         "labels": labels,
         "annotations": {DEFER_UPGRADE: ""} if group.deferred else {},
-        "generation": 1,
+        "generation": group.generation,
     }
     return _object(resources.MACHINE_DEPLOYMENT, meta, spec, status)
 
@@ -146,7 +149,12 @@ def machine(key: Key, group: Group, made: Machine, now: datetime) -> Object:
     }
     ready = made.is_ready(now)
     condition = {"type": "Ready", "status": "True" if ready else "False", "reason": "Because", "message": ""}
+    condition = {**condition, "lastTransitionTime": stamp(made.made)}
     status: Object = {"phase": "Running" if ready else "Provisioning", "conditions": [condition]}
+    if ready:
+        status["nodeRef"] = {"name": made.name}
+    elif made.ready_at is None:
+        status["conditions"].append({**condition, "type": "NodeReady", "message": NEVER})
     if not group.name:
         status["certificatesExpiryDate"] = stamp(made.made + CERTIFICATES_LAST)
     spec = {"clusterName": key[1], "version": str(made.made_of.version)}
@@ -156,20 +164,28 @@ def machine(key: Key, group: Group, made: Machine, now: datetime) -> Object:
 def capi_cluster(key: Key, machines: Machines) -> Object:
     """The Cluster API Cluster with its topology."""
     said = machines.topology
-    pools = [_in_topology(p) for p in machines.pools.values()]
-    topology = {
+    pools = [_in_topology(p, said) for p in machines.pools.values()]
+    topology: Object = {
         "version": str(said.version),
         "classRef": {"name": said.revision},
         "variables": [{"name": "images", "value": dict(said.images)}],
         "workers": {"machineDeployments": pools},
     }
-    meta = {"name": key[1], "namespace": key[0], "uid": f"capi-{key[1]}", "generation": 1}
-    return _object(resources.CAPI_CLUSTER, meta, {"topology": topology}, {})
+    if said.made_after is not None:
+        topology["controlPlane"] = {"rollout": {"after": stamp(said.made_after)}}
+    meta = {"name": key[1], "namespace": key[0], "uid": f"capi-{key[1]}", "generation": machines.generation}
+    reconciled = {"type": "TopologyReconciled", "status": "True", "reason": "ReconcileSucceeded", "message": ""}
+    conditions = [{**reconciled, "observedGeneration": machines.observed}]
+    status = {"observedGeneration": machines.observed, "conditions": conditions}
+    return _object(resources.CAPI_CLUSTER, meta, {"topology": topology}, status)
 
 
-def _in_topology(pool: Group) -> Object:
-    found: Object = {"name": pool.name}
-    return found | ({"rollout": {"strategy": {"type": ON_DELETE}}} if pool.on_delete else {})
+def _in_topology(pool: Group, said: Topology) -> Object:
+    found: Object = {"name": pool.name, "metadata": {"labels": {LABEL_POOL: pool.name}}}
+    if image := said.kept.get(pool.name):
+        images = {**said.images, str(said.version): image}
+        found["variables"] = {"overrides": [{"name": "images", "value": images}]}
+    return found | ({"rollout": {"strategy": {"type": ON_DELETE}}} if pool.name in said.on_delete else {})
 
 
 def control_plane(key: Key, group: Group, now: datetime) -> Object:
@@ -180,13 +196,14 @@ def control_plane(key: Key, group: Group, now: datetime) -> Object:
         "namespace": key[0],
         "uid": f"kcp-{key[1]}",
         "labels": {resources.CLUSTER_NAME_LABEL: key[1]},
-        "generation": 1,
+        "generation": group.generation,
     }
     status = {
         "replicas": counts["replicas"],
         "readyReplicas": counts["ready"],
         "upToDateReplicas": counts["upToDate"],
         "version": str(group.oldest(now)),
+        "observedGeneration": group.observed,
     }
     spec = {"replicas": len(group.machines), "version": str(group.wanted.version)}
     return _object(resources.KUBEADM_CONTROL_PLANE, meta, spec, status)
@@ -194,3 +211,32 @@ def control_plane(key: Key, group: Group, now: datetime) -> Object:
 
 def _object(kind: resources.Resource, meta: Object, spec: Object, status: Object) -> Object:
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec, "status": status}
+
+
+Part = tuple[str, object, Callable[[], Object]]
+
+
+def parts(key: Key, machines: Machines, now: datetime) -> Iterator[Part]:
+    """Everything that Cluster API has of a Cluster: name, what it depends on, and how the watch keeps it."""
+    seen = (machines.topology, machines.generation, machines.observed)
+    yield "cluster", seen, lambda: lean.cluster(capi_cluster(key, machines))
+    for group in machines.groups():
+        yield from _of_group(key, group, now)
+
+
+def _of_group(key: Key, group: Group, now: datetime) -> Iterator[Part]:
+    unready, outdated = len(group.unready(now)), len(group.outdated())
+    made = (group.wanted, group.paused, group.on_delete, group.deferred, group.generation, group.observed)
+    seen = (*made, len(group.machines), unready, outdated, group.oldest(now))
+    make = deployment if group.name else control_plane
+    yield f"group {group.name}", seen, lambda: lean.part(make(key, group, now))
+    for one in group.machines:
+        yield (
+            f"machine {one.name}",
+            (one.is_ready(now), one.ready_at is None),
+            partial(_lean_machine, key, group, one, now),
+        )
+
+
+def _lean_machine(key: Key, group: Group, one: Machine, now: datetime) -> Object:
+    return lean.machine(machine(key, group, one, now))

@@ -10,7 +10,7 @@ from typing import Any
 from kaas.api.cluster import Cluster
 from kaas.api.constants import CONDITION_UPDATES
 from kaas.api.update_status import EXPIRED
-from kaas.api.versions import KubernetesVersion
+from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.objects import Object
 from kaas.updates.run import Finding
 from kaas.updates.windows import Calendar
@@ -51,6 +51,7 @@ class Member:
     by_hand: set[str] = field(default_factory=set)
     acted: datetime | None = None
     stopped: datetime | None = None
+    waits: dict[str, datetime] = field(default_factory=dict)
     rendered: object = None
     settles: dict[str, datetime] = field(default_factory=dict)
     begun: list[Begun] = field(default_factory=list)
@@ -82,8 +83,12 @@ class Member:
         return next((s for s in self.update.get("steps") or () if s["name"] == name), None)
 
     def is_by_hand(self, old: KubernetesVersion, new: KubernetesVersion) -> bool:
-        """Whether a person has asked for this step, which is done at once."""
-        return str(new) in self.by_hand or (old.minor < new.minor and f"1.{new.minor}" in self.by_hand)
+        """Whether a person has asked for this step, which is done at once, or for one for which it is in the way."""
+        newer = (new, self.machines.topology.version)
+        if any(str(v) in self.by_hand or (old.minor < v.minor and f"1.{v.minor}" in self.by_hand) for v in newer):
+            return True
+        asked: str = self.spec["version"]
+        return KubernetesVersion.parse(asked) > old if asked.startswith("v") else minor_of(asked) > old.minor
 
     @property
     def is_forced(self) -> bool:
@@ -113,16 +118,18 @@ def merged(one: Object, other: Mapping[str, Any]) -> Object:
     return found
 
 
-def machines_of(spec: Object, topology: Topology, made: datetime) -> Machines:
+def machines_of(spec: Object, topology: Topology, born: datetime) -> Machines:
     """All machines that a spec asks for, Ready, and made of the same."""
     makings = topology.makings(topology.version)
 
     def group(name: str, count: int) -> Group:
-        return Group(name, makings, [Machine(f"{name or 'cp'}-{n}", makings, made, made) for n in range(count)])
+        numbers = range(1, count + 1)
+        return Group(name, makings, [Machine(f"{name or 'cp'}-{n}", makings, born, born) for n in numbers])
 
     plane = group("", spec["controlPlane"].get("replicas", 3))
     pools = {p["name"]: group(p["name"], p.get("replicas", 1)) for p in spec.get("nodePools", ())}
-    return Machines(plane, pools, lambda _name, _made: timedelta(minutes=6), topology, lambda _begun: None)
+    made = max(len(g.machines) for g in (plane, *pools.values()))
+    return Machines(plane, pools, lambda _name, _made: timedelta(minutes=6), topology, lambda _begun: None, made)
 
 
 def model(raw: Object) -> Cluster:

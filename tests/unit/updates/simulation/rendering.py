@@ -15,6 +15,7 @@ from kaas.clusters.pools import Deployment, deployments
 from kaas.clusters.snapshot import Live, Snapshot
 from kaas.clusters.target import target
 from kaas.kube.objects import Object
+from kaas.kube.times import at
 from tests.unit.updates.simulation import manifests
 from tests.unit.updates.simulation.machines import Machines, Topology
 from tests.unit.updates.simulation.member import Key, Member
@@ -35,14 +36,14 @@ def rendered(
     snapshot = Snapshot(cluster, site, releases, newest, classes=classes, live=live, now=now)
     found = target(snapshot, site, newest)
     held = holds(cluster, found, live, _parts(cluster.spec.node_pools, site))
-    update = cluster.status.update if cluster.status else None
     return Topology(
         version=KubernetesVersion.parse(found.version),
         images=found.images,
         revision=found.class_name,
         deferred=held.deferred,
         on_delete=held.on_delete,
-        made_after=update.certificates if update else None,
+        kept=held.images,
+        made_after=at(found.certificates) if found.certificates else None,
     )
 
 

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from kaas.api.constants import ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
+from kaas.api.release_state import ReleaseState, state_of
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.run import Finding, Severity
+from tests.unit.updates.simulation.machines import Begun
 from tests.unit.updates.simulation.member import Member
 from tests.unit.updates.simulation.world import LOOK, ROLL, TELL, World
 
 QUIET: Final = timedelta(days=300)
 """After so many days of a year nothing befalls anyone any more."""
+AMBUSHES: Final = 0.15
 Trouble = Callable[[], None]
 
 
@@ -30,11 +33,18 @@ class Fate:
         for _ in range(many):
             at = self.start + self._some(QUIET)
             self.world.call(at, self.random.choice(self._kinds()))
+        self.world.on_begin.append(self._ambush if many else _nothing)
         self.world.call(self.start + QUIET + timedelta(days=1), self.mend_all)
         self.world.call(self.start + QUIET + timedelta(days=10), self.mend_all)
 
+    def _ambush(self, member: Member, begun: Begun) -> None:
+        """Now and then something befalls it in the middle of an update."""
+        if member is not self.member or begun.at > self.start + QUIET or self.random.random() > AMBUSHES:
+            return
+        self.world.call(begun.at + self._some(timedelta(minutes=40)), self.random.choice(self._kinds()))
+
     def _kinds(self) -> tuple[Trouble, ...]:
-        people = (self.pause, self.asks, self.excludes, self.wishes)
+        people = (self.pause, self.asks, self.excludes, self.wishes, self.let_go)
         return (self.ill, self.repair, self.away, self.blocked, *people, *(self.image, self.checks) * 2)
 
     def _some(self, most: timedelta) -> timedelta:
@@ -130,6 +140,11 @@ class Fate:
         self._note("a person says: go on")
         self.annotate(ANNOTATION_UPDATE_RETRY, f"mended {self.world.clock.time:%m-%d %H:%M}")
 
+    def let_go(self) -> None:
+        """A person lets pools begin whose strategy is Manual."""
+        self.annotate(ANNOTATION_UPDATE_POOLS, "*")
+        self._for(timedelta(days=30), lambda: self.annotate(ANNOTATION_UPDATE_POOLS, None))
+
     def annotate(self, name: str, value: str | None) -> None:
         self.member.acted = self.world.clock.time
         self.member.annotations.pop(name, None)
@@ -152,7 +167,9 @@ class Fate:
         oldest = min(g.oldest(self.world.clock.time) for g in member.machines.groups())
         if oldest.minor != plane.minor:
             return
-        known = {KubernetesVersion.parse(r.spec.version) for r in self.world.releases()}
+        now = self.world.clock.time
+        out = [r for r in self.world.releases() if state_of(r, now) is not ReleaseState.PREVIEW]
+        known = {KubernetesVersion.parse(r.spec.version) for r in out}
         ahead = [v for v in known if plane < v and v.minor <= plane.minor + 1]
         if not ahead:
             return
@@ -197,10 +214,15 @@ class Fate:
             repaired.clear()
         self.member.machines.mend(self.world.clock.time)
         self.annotate(ANNOTATION_UPDATES_PAUSED, None)
+        self.annotate(ANNOTATION_UPDATE_POOLS, "*")
         self._tell()
         self.world.soon(self.member.key, ROLL)
         self.world.soon(self.member.key, LOOK)
         self.retry()
+
+
+def _nothing(_member: Member, _begun: Begun) -> None:
+    """A quiet life."""
 
 
 def until_quiet(start: datetime) -> datetime:

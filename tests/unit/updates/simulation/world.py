@@ -30,8 +30,10 @@ from kaas.runtime.index import Index
 from kaas.updates import layers, reconciler
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.reconciler import Office, UpdateReconciler
+from kaas.updates.run import FINISHED
 from kaas.updates.watched import concern
 from tests.unit.updates.simulation import manifests
+from tests.unit.updates.simulation.doctor import Doctor
 from tests.unit.updates.simulation.machines import Begun, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
 from tests.unit.updates.simulation.rendering import CLASS, cluster_class, rendered
@@ -39,6 +41,7 @@ from tests.unit.updates.subjects import NOW
 
 FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
 LOOK, TELL, RENDER, ROLL = "look", "tell", "render", "roll"
+UNTOLD: Final = frozenset({"Announced", "Checked", "Verifying", "NothingToDo", FINISHED})
 RESTART: Final = timedelta(seconds=15)
 CLUSTER_KIND: Final = {"apiVersion": API_VERSION, "kind": "Cluster"}
 Watcher = Callable[[Member, Begun], None]
@@ -70,6 +73,7 @@ class World:
     on_begin: list[Watcher] = field(default_factory=list)
     on_look: list[Callable[[Member, float | None], None]] = field(default_factory=list)
     kills: Callable[[str], bool] = lambda _write: False
+    settles: timedelta = timedelta(seconds=10)
     writes: int = 0
     looks: int = 0
     killed: int = 0
@@ -84,7 +88,7 @@ class World:
         self.classes = {CLASS: cluster_class(CLASS)}
         self.newest = manifests.Newest(CLASS, self.clock.time - timedelta(days=100))
         self._releases: list[Release] = []
-        self._parts: dict[tuple[Key, str], Any] = {}
+        self._parts: dict[Key, dict[str, tuple[Any, Object]]] = {}
         self.put(self.site)
         self.start()
 
@@ -93,7 +97,9 @@ class World:
     def start(self) -> None:
         """A new controller, which remembers nothing."""
         metrics = UpdateMetrics(CollectorRegistry())
-        self.reconciler = UpdateReconciler(Office(self.index, self, self.clock, self, metrics, self.parsed))
+        self.doctor = Doctor(self.members, self.clock, self.settles)
+        office = Office(self.index, self, self.clock, self, metrics, self.parsed, examiner=self.doctor)
+        self.reconciler = UpdateReconciler(office)
 
     def _maybe_die(self, write: str) -> None:
         if self.kills(write):
@@ -183,22 +189,23 @@ class World:
             self.soon(member.key, LOOK)
 
     def _show_parts(self, member: Member) -> None:
-        now = self.clock.time
-        for name, pool in member.machines.pools.items():
-            ready = len(pool.unready(now))
-            seen = (
-                pool.wanted,
-                pool.paused,
-                pool.on_delete,
-                pool.deferred,
-                len(pool.machines),
-                len(pool.outdated()),
-                ready,
-            )
-            if self._parts.get((member.key, name)) != seen:
-                self._parts[(member.key, name)] = seen
-                self.put(manifests.deployment(member.key, pool, now))
-                self.soon(member.key, LOOK)
+        """What Cluster API has, as far as it has changed; the watch keeps little of it."""
+        known = self._parts.setdefault(member.key, {})
+        now, machines = self.clock.time, member.machines
+        there: dict[str, tuple[Any, Callable[[], Object]]] = {}
+        for name, seen, make in manifests.parts(member.key, machines, now):
+            there[name] = (seen, make)
+        for name in known.keys() - there.keys():
+            self.index.remove(known.pop(name)[1])
+        changed = [name for name, (seen, _) in there.items() if name not in known or known[name][0] != seen]
+        for name in changed:
+            seen, make = there[name]
+            obj = make()
+            known[name] = (seen, obj)
+            self.put(obj)
+        if changed:
+            self.soon(member.key, LOOK)
+            self.soon(member.key, RENDER)
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -267,7 +274,10 @@ class World:
 
     def _render(self, member: Member) -> None:
         """The clusters feature writes the topology; the same again when nothing has changed that it is made of."""
-        made_of = (id(member.spec), [member.update.get(f) for f in FOLLOWED], member.machines.topology)
+        machines = member.machines
+        pools = [(p.on_delete, p.wanted.version) for p in machines.pools.values()]
+        said = [member.update.get(f) for f in FOLLOWED], [s["started"] for s in _steps(member) if "started" in s]
+        made_of = (id(member.spec), said, machines.topology, pools)
         if made_of == member.rendered:
             return
         member.rendered = made_of
@@ -290,7 +300,8 @@ class World:
     def _roll(self, member: Member) -> None:
         """Cluster API's controllers."""
         now = self.clock.time
-        member.machines.roll(now)
+        if member.machines.roll(now):
+            self.soon(member.key, ROLL)
         ready = member.machines.next_ready(now)
         if ready is not None:
             self.at(ready, member.key, ROLL)
@@ -315,11 +326,17 @@ class World:
         member.log.append(f"{self.clock.time:%a %m-%d %H:%M:%S} {words}")
 
     def _note_steps(self, member: Member, before: Object) -> None:
-        known = {s["name"]: s["state"] for s in before.get("steps") or ()}
+        known = {s["name"]: (s["state"], s.get("reason")) for s in before.get("steps") or ()}
         for step in member.update.get("steps") or ():
-            if known.get(step["name"]) != step["state"] and (known or step["state"] != "Pending"):
-                why = f": {step['message']}" if step.get("message") and step["state"] in ("Held", "Failed") else ""
-                self.note(member, f"  step {step['name']} {step['state']}{why}")
+            state, reason = step["state"], step.get("reason")
+            if known.get(step["name"]) != (state, reason) and state != "Pending" and reason not in UNTOLD:
+                told = f": {step['message']}" if step.get("message") and state in ("Held", "Failed") else ""
+                self.note(member, f"  step {step['name']} {state}, {reason}{told}")
+
+
+def _steps(member: Member) -> list[Object]:
+    found: list[Object] = member.update.get("steps") or []
+    return found
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

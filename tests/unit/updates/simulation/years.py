@@ -97,9 +97,16 @@ def _cluster(random: Random, number: int, running: KubernetesVersion) -> Object:
     raw["metadata"]["uid"] = f"{random.getrandbits(64):016x}"
     raw["spec"]["controlPlane"]["replicas"] = random.choice((1, 3))
     pools = random.sample(("cpu", "big", "dgx"), random.randint(0, 3))
-    raw["spec"]["nodePools"] = [{"name": p, "flavor": "cpu-4", "replicas": random.randint(0, 4)} for p in pools]
+    raw["spec"]["nodePools"] = [_pool(random, name) for name in pools]
     raw["status"] = None
     return raw
+
+
+def _pool(random: Random, name: str) -> Object:
+    update: Object = {"order": random.randint(0, 2)}
+    if random.random() < 0.2:
+        update["strategy"] = "Manual"
+    return {"name": name, "flavor": "cpu-4", "replicas": random.randint(0, 4), "update": update}
 
 
 def text(time: datetime) -> str:

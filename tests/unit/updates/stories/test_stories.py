@@ -1,0 +1,134 @@
+"""Ten stories of updates in virtual time: what is done, what is not, and why, line by line in golden files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.golden_files import check_text
+from tests.unit.updates.simulation.invariants import leftovers
+from tests.unit.updates.stories.plot import Plot, excluded, v
+from tests.unit.updates.subjects import TUESDAYS
+
+NEWER = (v("v1.36.1"), v("v1.36.2", "2027-01-04"))
+
+
+def a_patch_in_its_window() -> Plot:
+    """The window opens: control plane, then the pool, machine by machine, looked at after each."""
+    plot = Plot()
+    team = plot.cluster()
+    plot.until("2027-01-06 12:00")
+    assert team.machines.control_plane.oldest(plot.world.clock.time).patch == 2
+    return plot
+
+
+def the_window_closes_in_the_middle() -> Plot:
+    """A window of 45 minutes: no machine is begun in its last minutes or after it; the rest goes in the next one."""
+    plot = Plot()
+    plot.cluster(pools={"cpu": 6}, minutes=45)
+    plot.until("2027-01-13 12:00")
+    return plot
+
+
+def a_minor_after_the_patch() -> Plot:
+    """Both are in the channel: the patch first, the minor a window later, one minor at a time."""
+    plot = Plot(*NEWER, v("v1.37.0", "2027-01-04"), v("v1.38.0", "2027-01-04"))
+    plot.cluster(updates={"kubernetes": "Minor"}, pools={"cpu": 1})
+    plot.until("2027-01-20 12:00")
+    return plot
+
+
+def a_bad_image() -> Plot:
+    """A new machine of a pool never joins: the update stops and holds the rest, until a person has mended it."""
+    plot = Plot()
+    team = plot.cluster(pools={"cpu": 2, "more": 1})
+    plot.bad_image(team, "cpu")
+    plot.at("2027-01-07 09:00", lambda: plot.good_image(team, "cpu"))
+    plot.at("2027-01-12 22:00", lambda: plot.retry(team, "the image is mended"))
+    plot.until("2027-01-14 12:00")
+    return plot
+
+
+def a_step_is_not_well() -> Plot:
+    """After the control plane the Cluster is not well: no pool begins; a person mends it, and the update goes on."""
+    plot = Plot()
+    team = plot.cluster(pools={"cpu": 1})
+    plot.fails(team, "ControlPlane")
+    plot.at("2027-01-12 22:30", lambda: plot.well(team, "ControlPlane"))
+    plot.at("2027-01-12 22:40", lambda: plot.retry(team, "the webhook is gone"))
+    plot.until("2027-01-13 12:00")
+    return plot
+
+
+def an_expired_version() -> Plot:
+    """It is pinned, and what runs expires: announced 30, 7 and 1 days before, moved in the next window."""
+    plot = Plot(v("v1.36.1", expires="2027-03-01"), NEWER[1])
+    plot.cluster(asked="v1.36.1", pools={"cpu": 1})
+    plot.until("2027-03-10 12:00")
+    return plot
+
+
+def killed_at_every_write() -> Plot:
+    """The controller dies before and after everything that it writes: the update is the same, once."""
+    plot = Plot()
+    plot.cluster(pools={"cpu": 2})
+    seen: set[str] = set()
+    count = 0
+
+    def dies(write: str) -> bool:
+        nonlocal count
+        count += 1
+        name = f"{write}: {plot.world.writes}"
+        dead = name not in seen
+        seen.add(name)
+        return dead
+
+    plot.world.kills = dies
+    plot.until("2027-01-06 12:00")
+    assert plot.world.killed > 10
+    return plot
+
+
+def an_exclusion_over_new_year() -> Plot:
+    """What is due waits until the exclusion ends, and the status says so."""
+    plot = Plot(v("v1.36.1"), v("v1.36.2", "2027-01-05"))
+    exclusion = excluded("2026-12-20", "2027-01-15", "New Year")
+    plot.cluster(maintenance={"windows": [TUESDAYS], "exclusions": [exclusion]}, pools={"cpu": 1})
+    plot.until("2027-01-20 12:00")
+    return plot
+
+
+def an_image_and_a_class_go_with_a_patch() -> Plot:
+    """All three are due in the same window: machines are replaced once. A newer image alone comes later."""
+    plot = Plot(*NEWER, v("v1.36.2", "2027-01-10", image="ubuntu-v1.36.2-b"))
+    plot.cluster(updates={"channel": "Rapid"}, pools={"cpu": 1})
+    plot.world.revise("class-2")
+    plot.until("2027-01-20 12:00")
+    return plot
+
+
+STORIES: dict[str, Callable[[], Plot]] = {
+    s.__name__: s
+    for s in (
+        a_patch_in_its_window,
+        the_window_closes_in_the_middle,
+        a_minor_after_the_patch,
+        a_bad_image,
+        a_step_is_not_well,
+        an_expired_version,
+        killed_at_every_write,
+        an_exclusion_over_new_year,
+        an_image_and_a_class_go_with_a_patch,
+    )
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_story(name: str) -> None:
+    story = STORIES[name]
+    plot = story()
+    told = [f"# {story.__doc__}", *plot.told()]
+    for member in plot.world.members.values():
+        assert not leftovers(member)
+    check_text(f"updates/{name}.txt", "\n".join(told) + "\n")

@@ -1,0 +1,61 @@
+"""Years of Clusters with everything that may befall them, in virtual time: the real reconciler, and what must hold."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.updates.simulation.invariants import Invariants, is_finished, leftovers
+from tests.unit.updates.simulation.member import Member
+from tests.unit.updates.simulation.troubles import Fate, until_quiet
+from tests.unit.updates.simulation.world import World
+from tests.unit.updates.simulation.years import a_fleet
+
+SEEDS = (*range(6), 25, 43, 55, 56, 60, 62, 79, 84, 108)
+SETTLED = frozenset(
+    {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "AheadOfVersion"}
+)
+DATED = frozenset({"OutsideMaintenance", "TooSoon", "Excluded", "NoMaintenanceWindow", "Expired"})
+
+
+def lived(seed: int) -> tuple[World, Invariants]:
+    random = Random(seed)  # noqa: S311 - the same again for the same seed
+    world = a_fleet(random, clusters=2)
+    watched = Invariants(world)
+    for member in world.members.values():
+        Fate(world, member, random).befall(random.choice((0, 4, 15)))
+    kills = random.choice((0.0, 0.0, 0.05))
+    world.kills = lambda _write: random.random() < kills
+    world.run(until_quiet(world.clock.time))
+    return world, watched
+
+
+def check(world: World, watched: Invariants) -> None:
+    watched.holds()
+    for member in world.members.values():
+        ends_well(member)
+
+
+def ends_well(member: Member) -> None:
+    """It has come to rest, or says why not, and when that changes."""
+    story = "\n".join(member.log[-40:])
+    assert is_finished(member), story
+    assert not leftovers(member), f"{leftovers(member)}\n{story}"
+    assert member.update["message"]
+    assert member.reason in SETTLED | DATED | {"ExpiredWithoutNext"}, f"{member.reason}\n{story}"
+    now = member.machines
+    assert len({m.made_of for g in now.groups() for m in g.machines}) == 1, f"machines differ\n{story}"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_years_of_fixed_seeds(seed: int) -> None:
+    check(*lived(seed))
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(min_value=1000))
+def test_years_of_random_seeds(seed: int) -> None:
+    check(*lived(seed))

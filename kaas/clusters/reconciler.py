@@ -154,7 +154,7 @@ class ClusterReconciler:
         return None
 
     async def _collect(self, snapshot: Snapshot) -> None:
-        """Class revisions that no Cluster is on go. Cluster API refuses it for those of Clusters that we do not watch."""
+        """Class revisions that no Cluster is on go. Cluster API keeps those of Clusters that we do not watch."""
         now = self._clock.now()
         for name in snapshot.unused_classes:
             if name in self._kept_classes and now < self._kept_classes[name] + KEPT_FOR:

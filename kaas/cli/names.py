@@ -1,9 +1,10 @@
-"""Names of Clusters, asked for quickly."""
+"""Names of Clusters and Rollouts, asked for quickly."""
 
 from __future__ import annotations
 
 from kaas.cli.session import run, session
 from kaas.cli.settings import Settings
+from kaas.kube import resources
 from kaas.kube.client import Limits
 
 SECONDS = 2.0  # nobody waits longer for a Tab
@@ -17,3 +18,13 @@ def of_clusters(settings: Settings) -> list[str]:
 async def _names(settings: Settings) -> list[str]:
     async with session(settings, Limits(connect=SECONDS, request=SECONDS, attempts=1)) as connected:
         return sorted(c["metadata"]["name"] for c in await connected.clusters())
+
+
+def of_rollouts(settings: Settings) -> list[str]:
+    """Names of all Rollouts. Raises KubeError."""
+    return run(_rollouts(settings))
+
+
+async def _rollouts(settings: Settings) -> list[str]:
+    async with session(settings, Limits(connect=SECONDS, request=SECONDS, attempts=1)) as connected:
+        return sorted(r["metadata"]["name"] for r in await connected.list(resources.ROLLOUT))

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from kaas.cli.command import command
+from kaas.cli.completion import rollout_names
 from kaas.cli.options import Watch
 from kaas.cli.settings import Settings
 
-Name = Annotated[str, typer.Argument(help="Name of the Rollout.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of the Rollout.", autocompletion=rollout_names, show_default=False)]
 Gate = Annotated[
     str | None,
     typer.Argument(metavar="[STAGE[/GATE]]", help="What is approved.", show_default="the only one that waits"),

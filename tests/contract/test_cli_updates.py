@@ -18,6 +18,7 @@ from kaas.api.constants import ANNOTATION_UPDATE_RETRY, API_VERSION
 from kaas.api.rollout import Rollout
 from kaas.api.rollout_acts import Acts
 from kaas.cli import rollout_ask
+from kaas.cli.names import of_rollouts
 from kaas.cli.settings import Settings
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.planner import decide
@@ -248,6 +249,10 @@ def test_no_such_rollout(run: Kaas, words: tuple[str, ...]) -> None:
     result = run("rollout", words[0], "none", *words[1:])
     assert result.exit_code == 3
     assert "there is no Rollout 'none'" in result.stderr
+
+
+def test_names_for_the_shell(management: Management, name: str) -> None:
+    assert name in of_rollouts(Settings(kubeconfig=management.kubeconfig))
 
 
 def test_for_programs(run: Kaas, name: str) -> None:

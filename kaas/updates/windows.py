@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kaas.api.cluster import Cluster
+from kaas.api.cluster import Cluster, NodePool
 from kaas.api.maintenance import MAX_MINUTES, WEEKDAYS, Exclusion, Maintenance, Window, zone
 from kaas.api.site import Site
 from kaas.updates.facts import Change, Opening
@@ -33,6 +33,7 @@ SOME_YEAR: Final = 2025
 _CYCLE: Final = 28
 """In so many years every date, the leap day too, falls on every day of the week."""
 _SECOND: Final = timedelta(seconds=1)
+_OWN_DRAIN: Final = "update.drainTimeoutSeconds"
 _SCOPES: Final = {
     Change.PATCH: frozenset({"All", "Nodes"}),
     Change.MINOR: frozenset({"All", "Nodes", "Minor"}),
@@ -228,32 +229,43 @@ class Calendar:
 def too_short(cluster: Cluster, site: Site, calendar: Calendar) -> str:
     """Why the Cluster never has time for one node of its slowest pool, with the arithmetic; empty when it has.
 
-    Only nodes with GPUs may need more than the shortest window that there can be. A pool whose drain has no time-out is
-    not judged: no window is long enough for ever.
+    Only nodes with GPUs, and those of pools that set a time-out, may need more than the shortest window that there can
+    be. A pool whose drain has no time-out is not judged: no window is long enough for ever.
     """
     with_gpus = {flavor.name for flavor in site.spec.flavors if flavor.gpu}
-    pools = [pool for pool in cluster.spec.node_pools if pool.flavor in with_gpus]
-    slowest = max(pools, key=lambda pool: pool.gpu.drain_timeout_seconds, default=None)
+    pools = [pool for pool in cluster.spec.node_pools if pool.flavor in with_gpus or _has_own_drain(pool)]
+    slowest = max(pools, key=lambda pool: _drain(pool)[0], default=None)
     if slowest is None:
         return ""
-    drain = timedelta(seconds=slowest.gpu.drain_timeout_seconds)
+    seconds, said = _drain(slowest)
+    drain = timedelta(seconds=seconds)
     longest = calendar.longest()
     if drain + NODE_RETURN <= longest:
         return ""
     return (
         f"maintenance: no window is ever long enough for one node of pool {slowest.name}: its drain takes up to "
-        f"{_minutes(drain)} min (gpu.drainTimeoutSeconds {slowest.gpu.drain_timeout_seconds}) and its return "
+        f"{_minutes(drain)} min ({said} {seconds}) and its return "
         f"{_minutes(NODE_RETURN)} min, together {_minutes(drain + NODE_RETURN)} min, but the longest opening is "
-        f"{_minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest)}"
+        f"{_minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest, said)}"
     )
 
 
-def _ways_out(needed: timedelta, longest: timedelta) -> str:
+def _has_own_drain(pool: NodePool) -> bool:
+    return pool.update.drain_timeout_seconds is not None
+
+
+def _drain(pool: NodePool) -> tuple[int, str]:
+    """How long a node of a pool with GPUs may drain, in seconds, and the field that says so."""
+    own = pool.update.drain_timeout_seconds
+    return (pool.gpu.drain_timeout_seconds, "gpu.drainTimeoutSeconds") if own is None else (own, _OWN_DRAIN)
+
+
+def _ways_out(needed: timedelta, longest: timedelta, said: str) -> str:
     ways = []
     if _minutes(needed) <= MAX_MINUTES:
         ways.append(f"set durationMinutes of a window to {_minutes(needed)} or more")
     if longest > NODE_RETURN:
-        ways.append(f"set gpu.drainTimeoutSeconds of the pool to {(longest - NODE_RETURN) // _SECOND} or less")
+        ways.append(f"set {said} of the pool to {(longest - NODE_RETURN) // _SECOND} or less")
     return ", or ".join(ways)
 
 

@@ -293,6 +293,15 @@ def test_windows_that_are_too_short_for_a_gpu_node_are_refused_with_the_arithmet
     assert "durationMinutes" not in judged(10080, drainTimeoutSeconds=604800)
 
 
+@pytest.mark.parametrize("flavor", ["cpu-4", "dgx"])
+def test_a_time_out_that_a_pool_sets_for_updates_counts(flavor: str) -> None:
+    cluster = raw_cluster(nodePools=[pool("slow", flavor=flavor, update={"drainTimeoutSeconds": 7200})])
+    calendar = Calendar([Maintenance(windows=(weekly(durationMinutes=60),))], "uid")
+    said = too_short(Cluster.model_validate(cluster), Site.model_validate(raw_site()), calendar)
+    assert "its drain takes up to 120 min (update.drainTimeoutSeconds 7200)" in said
+    assert "set update.drainTimeoutSeconds of the pool to 2700" in said
+
+
 def test_a_cluster_without_gpus_always_has_time() -> None:
     (workers,) = yaml.safe_load(CLASS.read_text())["workers"]["machineDeployments"]
     drain = timedelta(seconds=workers["deletion"]["nodeDrainTimeoutSeconds"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from kaas.api.cluster import Cluster
@@ -94,9 +96,10 @@ def shown(cluster: Cluster, found: Explanation) -> RenderableType:
     """The answer in one line, the chain of reasons, what happens next, and what a person can do."""
     return Group(
         _title(cluster, found),
+        _answer(found),
         *_section("why", map(_because, found.because)),
         *_section("next", map(_coming, found.coming)),
-        *_section("you can", _ways(found.ways)),
+        *_section("you can", map(_way, found.ways)),
     )
 
 
@@ -106,25 +109,35 @@ def _title(cluster: Cluster, found: Explanation) -> Text:
     title.append(f"  {found.running or 'nothing runs'}", "dim")
     title.append(f" → {found.version}" if found.version and found.version != found.running else "", "dim")
     title.append(f"  {_WORDS[found.state]}", color)
-    return title.append(f"\n  {found.reason}: {found.answer}", color)
+    return title
 
 
-def _section(name: str, lines: Iterable[Text]) -> list[Text]:
-    found = list(lines)
-    return [Text(name, "bold"), *found] if found else []
+def _answer(found: Explanation) -> Padding:
+    return Padding(Text(f"{found.reason}: {found.answer}", MARKS[_MARK_OF[found.state]][1]), (0, 0, 0, 2))
 
 
-def _because(link: Because) -> Text:
-    return Text.assemble("  ", (link.reason, "yellow"), f"  {link.message}")
+def _section(name: str, rows: Iterable[tuple[Text, ...]]) -> list[RenderableType]:
+    """A heading and what stands below it, in columns that stay apart when a line is too long for the terminal."""
+    cells = list(rows)
+    if not cells:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for number in range(len(cells[0]) + 1):
+        grid.add_column(no_wrap=number < len(cells[0]), overflow="fold")
+    for row in cells:
+        grid.add_row(Text(), *row)
+    return [Text(name, "bold"), grid]
 
 
-def _coming(event: Coming) -> Text:
+def _because(link: Because) -> tuple[Text, ...]:
+    return Text(link.reason, "yellow"), Text(link.message)
+
+
+def _coming(event: Coming) -> tuple[Text, ...]:
     when = f"{event.at:%Y-%m-%d %H:%M} UTC" if event.at else "time not known"
-    return Text.assemble("  ", (when, "cyan" if event.at else "dim"), f"  {event.message}")
+    return Text(when, "cyan" if event.at else "dim"), Text(event.message)
 
 
-def _ways(ways: Iterable[Way]) -> Iterator[Text]:
-    for way in ways:
-        yield Text(f"  {way.message}")
-        if way.command:
-            yield Text(f"      {way.command}", "green")
+def _way(way: Way) -> tuple[Text, ...]:
+    """A command stands on a line of its own, to be copied."""
+    return (Text(way.message).append(f"\n  {way.command}" if way.command else "", "green"),)

@@ -195,9 +195,13 @@ def _beyond(view: View) -> Iterator[Because]:
 
 def _begins(view: View) -> Iterator[Coming]:
     """When the planner begins what is to come."""
-    decision = view.decision
+    decision, obstacle = view.decision, view.subject.standing.obstacle
     if decision.choice is not None and decision.begins is not None:
         yield Coming(decision.begins, f"{what(decision.choice)} is begun, when nothing else is in its way then")
+    elif decision.choice is not None and obstacle is not None and obstacle.reason == decision.reason:
+        yield Coming(None, f"{what(decision.choice)} is begun as soon as that is over, while the window is open")
+        if decision.until is not None:
+            yield Coming(decision.until, "from then on it waits for the next maintenance window")
     elif decision.until is not None:
         yield Coming(decision.until, "it is decided anew")
 

@@ -85,7 +85,7 @@ def story(rollout: Rollout, now: datetime) -> RenderableType:
     root = Tree(_title(rollout, status))
     known = {s.name: s for s in status.stages}
     for stage in rollout.spec.stages:
-        _add_stage(root, stage, known.get(stage.name), now)
+        _add_stage(root, stage, known.get(stage.name), status.message or "", now)
     return Group(root, *_halt(status), *_problems(rollout), *_history(status))
 
 
@@ -104,7 +104,8 @@ def _title(rollout: Rollout, status: RolloutStatus) -> Text:
     return title
 
 
-def _add_stage(root: Tree, stage: Stage, found: StageStatus | None, now: datetime) -> None:
+def _add_stage(root: Tree, stage: Stage, found: StageStatus | None, said: str, now: datetime) -> None:
+    """A stage with what the title (`said`) does not say of it already."""
     state = found.state if found else State.NOT_STARTED
     sign, color = MARKS[_MARK_OF[state]]
     title = Text.assemble((sign, color), " ", (stage.name, "bold"), (f"  {state}", color))
@@ -112,7 +113,7 @@ def _add_stage(root: Tree, stage: Stage, found: StageStatus | None, now: datetim
         ended = sum(m.state is State.COMPLETED for m in found.members)
         title.append(f"  {ended} of {len(found.members)} completed  ").append_text(_bar(found.members))
     title.append(f"  {stage.max_concurrency} at once", "dim")
-    if found is not None and found.message and state is not State.COMPLETED:
+    if found is not None and found.message and found.message not in said and state is not State.COMPLETED:
         title.append(f"\n  {found.message}", color)
     branch = root.add(title)
     if found is not None:
@@ -168,7 +169,8 @@ def _halt(status: RolloutStatus) -> list[Text]:
     halt = status.halt
     if halt is None:
         return []
-    return [Text.assemble(("stopped", "bold red"), f"  since {_moment(halt.since)}  {halt.reason}: {halt.message}")]
+    words = "" if halt.message in (status.message or "") else f": {halt.message}"
+    return [Text.assemble(("stopped", "bold red"), f"  since {_moment(halt.since)}  {halt.reason}{words}")]
 
 
 def _problems(rollout: Rollout) -> list[Text]:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaas.api.cluster import Cluster
 from kaas.updates import told
 from kaas.updates.explain.facts import Explanation, State
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import Decision
-from kaas.updates.planner import plan
+from kaas.updates.planner import Subject, plan
+from tests.unit.updates.office import World
 from tests.unit.updates.situations import Situation
 
 OF_A_RUN: Final = frozenset({"UnderWay", "Stopped", "WindowClosed", "WaitsForPerson", "StepHeld"})
@@ -68,6 +70,33 @@ def to_come(decision: Decision, found: Explanation) -> None:
     if found.reason in ("Paused", "PreflightBlocks"):
         assert found.state is State.BLOCKED
         assert decision.choice is not None
+
+
+async def written(it: Situation) -> Cluster:
+    """The Cluster after the real reconciler has looked at it, and has nothing new to say."""
+    world = World()
+    for obj in (it.subject.site, it.subject.cluster, *it.subject.catalogue.releases):
+        world.put(obj.to_json())
+    world.clock.time = it.now
+    await world.look()
+    before = None
+    while before != world.update:
+        before = world.update
+        await world.look()
+    return Cluster.model_validate(world.cluster)
+
+
+@pytest.mark.parametrize("first", SEEDS[::250])
+async def test_it_says_what_the_controller_says(first: int) -> None:
+    for it in map(Situation, range(first, first + 250)):
+        known, cluster = it.subject, await written(it)
+        about = Subject.of(cluster, known.running, known.catalogue.releases, known.site, known.calendar)
+        found = explain(about, it.now, it.problem)
+        assert cluster.status is not None
+        assert cluster.status.update is not None
+        said = cluster.status.update.reason
+        assert said in (found.decided, found.reason)
+        assert found.reason != "NotLookedAt" or cluster.status.observed_generation == 1
 
 
 def test_every_obstacle_is_among_them() -> None:

@@ -163,12 +163,13 @@ def _part(sight: Sight, name: str, desired: int, counts: tuple[int, int, int], *
     found = sight.machines.get(name, ())
     old = [m for m in found if not _is_new(m, sight.aims, name)]
     new = min(new, max(len(found) - len(old), 0)) if found else new
+    there = max(machines, len(found))
     joining = [t for m in found if not _has_joined(m) and (t := _time(m, "creationTimestamp"))]
     return Part(
         desired=desired,
-        machines=max(machines, len(found)),
+        machines=there,
         new=new if handed else 0,
-        ready=min(new, well) if handed else 0,
+        ready=max(min(new, well - (there - new)), 0) if handed else 0,  # the old ones work, as long as they are there
         well=well,
         handed=handed,
         moved=max((t for m in found if (t := _time(m, "creationTimestamp"))), default=None),

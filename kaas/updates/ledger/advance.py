@@ -173,8 +173,9 @@ def _machines(step: UpdateStep, part: Part, seen: Seen, now: datetime) -> Update
 def _counted(part: Part) -> str:
     if not part.handed:
         return "what it is brought to is being handed to Cluster API"
-    old = f", {gone} more are there" if (gone := part.machines - part.new) > 0 else ""
-    return f"{part.ready} of {part.desired} machines are new and work{old}"
+    old = part.machines - part.new
+    there = f", old ones that are there still: {old}" if old > 0 else ""
+    return f"{part.ready} of {part.desired} machines are new and work{there}"
 
 
 def _verified(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:

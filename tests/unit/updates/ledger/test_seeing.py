@@ -81,6 +81,7 @@ BOX = {"name": "dgx", "bareMetal": True, "gpu": {"model": "A100", "count": 8}}
 def test_what_cluster_api_counts_goes_before_what_the_status_says() -> None:
     _, pool = seen(deployment(**counts(4, 1, 3)), status={"nodePools": [pool_status(NEW, 3, 3, 3)]})
     assert (pool.machines, pool.new, pool.well, pool.through) == (4, 1, 3, False)
+    assert pool.ready == 0  # the new one is the one that does not work yet
     _, pool = seen(status={"nodePools": [pool_status(NEW, 3, 3, 3)]})
     assert pool.through
 

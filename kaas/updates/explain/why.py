@@ -93,18 +93,20 @@ def _hard(view: View) -> Explanation | None:
     if obstacle is not None and obstacle.reason == "Paused":
         words = f"{what(choice)} is not begun: {obstacle.message}"
         return view.explanation(State.BLOCKED, obstacle.reason, words, _chain(view, choice), _begins(view))
-    if not blocking:
+    if not blocking or (obstacle is not None and obstacle.reason == view.decision.reason):
         return None
     many = "a check" if len(blocking) == 1 else f"{len(blocking)} checks"
     words = f"{what(choice)} is not begun, for {many} before the update failed: {blocking[0].message}"
-    because = (*_chain(view, choice), *_checked(view), *(Because(f.check, f.message) for f in blocking))
-    return view.explanation(State.BLOCKED, BLOCKED, words, because, _begins(view))
+    return view.explanation(State.BLOCKED, BLOCKED, words, _chain(view, choice), _begins(view))
 
 
 def _checked(view: View) -> Iterator[Because]:
-    report = view.update.preflight
-    if report is not None:
+    """What the checks before the update have found that keeps it from being begun."""
+    report, blocking = view.update.preflight, view.blocking
+    if report is not None and blocking:
         yield Because("Preflight", f"looked at {moment(report.checked)}, and every few minutes while it is due")
+    for finding in blocking:
+        yield Because(finding.check, finding.message)
 
 
 def _due(view: View) -> Explanation | None:
@@ -178,6 +180,7 @@ def _chain(view: View, choice: Choice) -> Iterator[Because]:
     if obstacle is not None and obstacle.reason != decision.reason:
         yield Because(obstacle.reason, f"it is not begun as long as this holds: {obstacle.message}")
     yield from unmet(view)
+    yield from _checked(view)
 
 
 def _beyond(view: View) -> Iterator[Because]:

@@ -316,6 +316,16 @@ async def test_checks_before_the_update_block_it(world: World, when: datetime) -
     assert "spec.updates.preflight.overrides: {check: DisruptionBudgets, reason: <why>}" in budgets
 
 
+async def test_what_has_come_since_the_checks_is_named_before_what_they_found(world: World) -> None:
+    world.checks.findings = FOUND
+    await looked_at(world, OPEN - timedelta(hours=20))
+    world.change(conditions=[{**NOT_READY, "message": "etcd has lost a member"}])
+    world.clock.time = OPEN
+    found = why(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "NotReady")
+    assert "shop/db can never be met" in words(found)
+
+
 async def test_what_blocked_another_update_blocks_no_more(world: World) -> None:
     world.checks.findings = FOUND
     await looked_at(world, OPEN - timedelta(hours=20))

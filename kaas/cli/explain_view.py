@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.site import Site
+from kaas.cli import rollout_choice
 from kaas.cli.tree import MARKS
 from kaas.cli.view import Mark
 from kaas.kube.objects import Object
@@ -23,7 +24,8 @@ from kaas.kube.times import stamp
 from kaas.updates import layers
 from kaas.updates.explain.facts import Because, Coming, Explanation, State, Way
 from kaas.updates.explain.why import explain
-from kaas.updates.planner import Subject
+from kaas.updates.facts import Turn
+from kaas.updates.planner import ROLLOUT_PENDING, Subject
 from kaas.updates.rollouts.turns import turn_of
 from kaas.updates.standing import running_of
 
@@ -66,7 +68,15 @@ def explained(asked: Asked, now: datetime) -> Explanation:
     calendar, problem = layers.calendar(cluster, asked.namespace, site)
     turn = turn_of(asked.rollouts, cluster, now)
     subject = Subject.of(cluster, running, asked.releases, site, calendar, turn)
-    return explain(subject, now, problem)
+    found = explain(subject, now, problem)
+    return _with_approvals(found, asked, turn) if found.reason == ROLLOUT_PENDING and turn else found
+
+
+def _with_approvals(found: Explanation, asked: Asked, turn: Turn) -> Explanation:
+    """When its Rollout waits for an approval, a person has to act, and can be told how."""
+    gates = [g for r in asked.rollouts if r.metadata.name == turn.rollout for g in rollout_choice.waiting(r)]
+    ways = (Way(f"approve {gate}", f"kaas rollout approve {turn.rollout} {gate} --reason '<reason>'") for gate in gates)
+    return replace(found, state=State.BLOCKED, ways=(*ways, *found.ways)) if gates else found
 
 
 def to_json(cluster: Cluster, found: Explanation) -> dict[str, Any]:

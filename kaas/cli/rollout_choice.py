@@ -28,12 +28,18 @@ def gate(rollout: Rollout, asked: str | None) -> str:
             return asked
         words = f"has no gate of type Approval at {asked!r}; it has {', '.join(known) or 'none'}"
         raise _wrong(rollout, words, ExitCode.NOT_FOUND)
-    waiting = [k for k in known if k in _closed(rollout)]
-    if len(waiting) != 1:
-        there = f"several wait: name one of {', '.join(waiting)}" if waiting else "no gate waits for an approval now"
-        more = f"; to approve one before its time, name it: {', '.join(known)}" if known and not waiting else ""
-        raise _wrong(rollout, f"{there}{more}", ExitCode.WRONG_INPUT if waiting else ExitCode.FAILED)
-    return waiting[0]
+    now = waiting(rollout)
+    if len(now) != 1:
+        there = f"several wait: name one of {', '.join(now)}" if now else "no gate waits for an approval now"
+        more = f"; to approve one before its time, name it: {', '.join(known)}" if known and not now else ""
+        raise _wrong(rollout, f"{there}{more}", ExitCode.WRONG_INPUT if now else ExitCode.FAILED)
+    return now[0]
+
+
+def waiting(rollout: Rollout) -> list[str]:
+    """Gates of type Approval that the Rollout has come to and that wait for a person, as `<stage>/<gate>`."""
+    closed = _closed(rollout)
+    return [k for k in _approvals(rollout) if k in closed]
 
 
 def _approvals(rollout: Rollout) -> Iterator[str]:

@@ -295,4 +295,13 @@ def test_explain_tells_whose_turn_it_is(waiting: Rollout) -> None:
     assert found.reason == "RolloutPending"
     assert found.answer.startswith("Rollout fleet, stage broad: ")
     assert "waits for a person" in found.answer
-    assert [w.command for w in found.ways if w.command] == ["kaas rollout status fleet"]
+    assert found.ways[0].command == "kaas rollout approve fleet canary/ok --reason '<reason>'"
+    assert found.state == "Blocked"
+
+
+def test_without_a_gate_that_waits_for_a_person_it_goes_on_by_itself() -> None:
+    started = looked_at(raw_rollout(), fleet())
+    asked = Asked(cluster("two"), site(), None, [release("v1.36.1"), release("v1.36.3")], [started])
+    found = explained(asked, NOW)
+    assert (found.state, found.reason) == ("Waits", "RolloutPending")
+    assert found.ways[0].command == "kaas rollout status fleet"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from kaas.api.constants import GROUP
-from kaas.api.fields import DNS_LABEL, KEY_RULE, LabelValue, NamespaceName, SiteName, pattern_rule
+from kaas.api.fields import DNS_LABEL, KEY_RULE, LABEL_RULES, LabelValue, NamespaceName, SiteName, pattern_rule
 from kaas.api.model import AGE, Atomic, Column, IntOrString, ListSet, Model, Resource
 from kaas.api.rollout_status import MAX_GATES, MAX_STAGES, RolloutStatus
 from kaas.api.rules import Rule
@@ -175,7 +175,7 @@ class ClusterSelector(Model):
     """They are one of these: namespace and name, as `team-a/training`."""
     sites: Annotated[tuple[SiteName, ...], Field(max_length=64), ListSet()] = ()
     """Sites that they run on, one of these."""
-    match_labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=16), LABEL_RULES[0]] = Field(default_factory=dict)
     """Labels that they have, all of these."""
     match_expressions: Annotated[tuple[Requirement, ...], Field(max_length=16), Atomic()] = ()
     """What their labels must be, all of these."""

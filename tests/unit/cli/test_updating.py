@@ -6,12 +6,12 @@ import pytest
 
 from kaas.api.parsed import Parsed
 from kaas.api.rollout import Rollout
-from kaas.cli import updating
 from kaas.cli.connections import Connections
 from kaas.cli.updating import CurrentTurns
 from kaas.kube import resources
 from kaas.kube.objects import Object
 from kaas.runtime.index import Index
+from kaas.updates.rollouts.turns import Turns
 from tests.unit.updates.subjects import NOW, cluster
 
 
@@ -24,13 +24,12 @@ def rollout(version: str, revision: str) -> Object:
 
 def test_rollouts_are_read_anew_only_when_they_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    real = updating.Turns
 
-    def turns(rollouts: list[Rollout]) -> updating.Turns:
+    def turns(rollouts: list[Rollout]) -> Turns:
         read.extend(str(r.spec.version) for r in rollouts)
-        return real(rollouts)
+        return Turns(rollouts)
 
-    monkeypatch.setattr(updating, "Turns", turns)
+    monkeypatch.setattr("kaas.cli.updating.Turns", turns)
     index = Index()
     found = CurrentTurns(index, Parsed())
     team = cluster()

@@ -17,6 +17,7 @@ from kaas.api.site import Site
 from kaas.clusters import render
 from kaas.clusters.classes import class_revision
 from kaas.clusters.snapshot import Live, Snapshot
+from kaas.kube.resources import DEFER_UPGRADE
 from tests import golden_files
 from tests.unit.clusters.builders import Object, aim, capi_object, cluster, dev_site, pool, settled, site, snapshot
 
@@ -205,7 +206,7 @@ def deferred(target: str | None, **hold: Any) -> list[str]:
     assert found.site is not None
     rendered = render.cluster(found.cluster, found.site, aim(found), Live(deployments=live))
     parts = rendered["spec"]["topology"]["workers"]["machineDeployments"]
-    return [p["name"] for p in parts if render.DEFER_UPGRADE in p["metadata"].get("annotations", {})]
+    return [p["name"] for p in parts if DEFER_UPGRADE in p["metadata"].get("annotations", {})]
 
 
 def test_a_pool_that_has_not_begun_waits_while_updates_are_held() -> None:
@@ -243,7 +244,7 @@ def _held(live: Live, *, waiting: bool = True, releases: bool = False) -> tuple[
     rendered = render.cluster(found.cluster, found.site, replace(aim(found), releases=releases), live)
     (part,) = rendered["spec"]["topology"]["workers"]["machineDeployments"]
     kind = part.get("rollout", {}).get("strategy", {}).get("type")
-    return render.DEFER_UPGRADE in part["metadata"].get("annotations", {}), kind
+    return DEFER_UPGRADE in part["metadata"].get("annotations", {}), kind
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from kaas.kube.conditions import MAX_MESSAGE, condition_of
 from kaas.kube.objects import Object
 from kaas.kube.ports import EventType
 from kaas.kube.times import stamp
-from kaas.updates.conduct import BLOCKED, Conduct
+from kaas.updates.conduct import Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
 from kaas.updates.holding import hold
@@ -23,12 +23,12 @@ from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
 
 INVALID: Final = "MaintenanceInvalid"
-HELD: Final = frozenset({INVALID, BLOCKED, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
+HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
 """Reasons for which an update that is due is held back."""
 _WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""
 _BROUGHT: Final = ("changes", "image", "classRevision", "certificates")
-_SEVERE: Final = frozenset({INVALID, BLOCKED, "NoMaintenanceWindow"})
+_SEVERE: Final = frozenset({INVALID, "NoMaintenanceWindow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,7 @@ def transitions(
     if said is not None and said.is_new:
         yield Told("VersionExpires", announcement(said, now), "Warning")
     yield from _decided(decision, before)
+    yield from _blocked(before, after)
     yield from _stopped(before, after)
 
 
@@ -170,14 +171,28 @@ def _decided(decision: Decision, before: Object) -> Iterator[Told]:
     if is_begun(decision):
         yield Told("UpdateBegun", decision.message)
     elif decision.reason in HELD and decision.reason != before.get("reason"):
-        reason = "UpdateBlocked" if decision.reason == BLOCKED else "UpdateHeld"
-        yield Told(reason, decision.message, "Warning" if decision.reason in _SEVERE else "Normal")
+        yield Told("UpdateHeld", decision.message, "Warning" if decision.reason in _SEVERE else "Normal")
     elif (
         decision.choice is not None
         and decision.target is None
         and str(decision.choice.version) != before.get("version")
     ):
         yield Told("UpdateAnnounced", decision.message, "Warning" if decision.reason == EXPIRED else "Normal")
+
+
+def _blocked(before: Object, after: Object) -> Iterator[Told]:
+    """That other checks than before keep the next update from being begun: told as soon as it is found, also early."""
+    blocking = _blocking(after)
+    if blocking and blocking.keys() != _blocking(before).keys():
+        version = after.get("version") or "the next update"
+        yield Told("UpdateBlocked", f"{version} cannot be begun: {'; '.join(blocking.values())}"[:1024], "Warning")
+
+
+def _blocking(update: Object) -> dict[str, str]:
+    """Words of the checks that block, by check."""
+    found = (update.get("preflight") or {}).get("findings") or ()
+    blocking = (f for f in found if f["severity"] == "Block" and not f.get("override"))
+    return {f["check"]: f"{f['check']}: {f['message']}" for f in blocking}
 
 
 def _stopped(before: Object, after: Object) -> Iterator[Told]:

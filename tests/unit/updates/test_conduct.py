@@ -69,8 +69,7 @@ async def test_what_blocks_it_is_told_and_looked_at_again(world: World) -> None:
     assert "target" not in world.update
     assert world.condition["reason"] == "PreflightBlocks"
     assert "QuotaForSurge: quota of Site north has no server left" in world.condition["message"]
-    (event,) = world.events
-    assert event[:2] == ("UpdateBlocked", "Warning")
+    assert [event[:2] for event in world.events if event[0] == "UpdateBlocked"] == [("UpdateBlocked", "Warning")]
     world.clock.time += timedelta(minutes=1)
     await world.look()
     assert world.checks.calls == ["preflight"]
@@ -109,6 +108,24 @@ async def test_it_is_checked_once_in_the_day_before(world: World) -> None:
     await world.look()
     assert world.checks.calls == ["preflight"]
     assert world.update["preflight"]["findings"][0]["message"] == "one is slow"
+
+
+async def test_what_will_block_it_is_told_a_day_before_and_again_when_it_is_something_else(world: World) -> None:
+    world.clock.time = OPEN - timedelta(hours=30)
+    await world.look()
+    world.told()
+    world.checks.findings = (QUOTA,)
+    world.clock.time = OPEN - timedelta(hours=23)
+    await world.look()
+    assert world.told() == ["UpdateBlocked"]
+    world.clock.time += timedelta(minutes=30)
+    await world.look()
+    assert world.told() == []
+    world.checks.findings = (QUOTA, Finding("EtcdHealth", Severity.BLOCK, "a member is away"))
+    world.clock.time += timedelta(minutes=30)
+    await world.look()
+    assert world.told() == ["UpdateBlocked"]
+    assert world.checks.calls == ["preflight"] * 3
 
 
 # --- from step to step ----------------------------------------------------------------------------------------------

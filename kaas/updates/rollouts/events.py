@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from kaas.api.rollout_status import ABORTED, PAUSED, RolloutStatus, StageStatus, State
+from kaas.api.rollout_status import ABORTED, PAUSED, GateStatus, RolloutStatus, StageStatus, State
 from kaas.updates.rollouts.progress import CHANGED, GONE
 from kaas.updates.rollouts.scene import Told
 
@@ -42,10 +42,11 @@ def _of_all(before: RolloutStatus, after: RolloutStatus) -> Iterator[Told]:
 
 
 def _of_stage(before: StageStatus | None, after: StageStatus) -> Iterator[Told]:
+    yield from _of_gates(before.before_gates if before else (), after.before_gates, after.name)
     if after.started and not (before and before.started):
-        yield Told("StageStarted", f"stage {after.name}: {len(after.members)} members")
+        yield Told("StageStarted", f"stage {after.name}, members: {len(after.members)}")
     yield from _of_members(before, after)
-    yield from _of_gates(before, after)
+    yield from _of_gates(before.after_gates if before else (), after.after_gates, after.name)
     if after.state is State.COMPLETED and not (before and before.state is State.COMPLETED):
         yield Told("StageCompleted", f"stage {after.name} is through")
 
@@ -61,12 +62,11 @@ def _of_members(before: StageStatus | None, after: StageStatus) -> Iterator[Told
         yield Told("MembersEnded", f"stage {after.name}: {len(new) - _MOST} more members failed or were left out", True)
 
 
-def _of_gates(before: StageStatus | None, after: StageStatus) -> Iterator[Told]:
-    old = [*before.before_gates, *before.after_gates] if before else []
-    known = {(g.name, g.asked): g.open for g in old}
-    for gate in (*after.before_gates, *after.after_gates):
+def _of_gates(before: Sequence[GateStatus], after: Sequence[GateStatus], stage: str) -> Iterator[Told]:
+    known = {(g.name, g.asked): g.open for g in before}
+    for gate in after:
         was = known.get((gate.name, gate.asked))
         if not gate.open and was is None:
-            yield Told("GateWaits", f"stage {after.name}, gate {gate.name}: {gate.message}")
+            yield Told("GateWaits", f"stage {stage}, gate {gate.name}: {gate.message}")
         elif gate.open and not was:
-            yield Told("GateOpened", f"stage {after.name}, gate {gate.name}: {gate.message}")
+            yield Told("GateOpened", f"stage {stage}, gate {gate.name}: {gate.message}")

@@ -112,7 +112,7 @@ def _healthy(_: Gate, place: Place, __: Passage) -> Found:
         if member.ready is not True or member.stopped is not None or record.state is State.FAILED:
             unwell.append(member.name)
     if not unwell:
-        return Found(True, f"all {len(place.members)} members so far are Ready")
+        return Found(True, f"all members so far are Ready: {len(place.members)}")
     more = f" and {len(unwell) - _NAMED} more" if len(unwell) > _NAMED else ""
     words = f"not Ready, or stopped: {', '.join(unwell[:_NAMED])}{more}: repair them, or leave them out with "
     return Found(False, f"{words}`kaas rollout skip`")

@@ -363,7 +363,7 @@ def test_an_approval_opens_one_gate() -> None:
     fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary")
     fleet.go(times=4)
     assert fleet.states() == {"canary-0": "Completed"}
-    assert fleet.status.state is State.PENDING
+    assert fleet.status.reason == "WaitsForGate"
     fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary/seen", by="ben")
     fleet.settle()
     assert fleet.status.state is State.COMPLETED

@@ -18,6 +18,7 @@ _PLURALS = {
     "Cluster": "clusters",
     "Site": "sites",
     "Release": "releases",
+    "Rollout": "rollouts",
     "NodeRepairTemplate": "noderepairtemplates",
     "NodeRepair": "noderepairs",
 }

@@ -134,6 +134,8 @@ def _pool(step: UpdateStep, pool: str, seen: Seen, now: datetime) -> UpdateStep:
     part = seen.pools.get(pool)
     if part is None:
         return told(step, "Skipped", "PoolGone", f"the spec has no pool {pool} any more", now)
+    if step.reason == VERIFYING and not part.handed:  # how it is replaced is handed anew: what was counted still holds
+        return step
     begun = step.started is not None  # until then it keeps what it has, and counts are about that
     if not (begun and part.through) and (held := _held(step, pool, part, seen)) is not None:
         return told(step, "Held", *held, now)

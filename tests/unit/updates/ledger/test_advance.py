@@ -115,6 +115,17 @@ def test_a_pool_whose_machines_are_all_new_is_verified_in_no_window(course: Cour
     assert (course.states["Pool/cpu"], course.states["Pool/dgx"]) == ("Done", "Held")
 
 
+def test_a_pool_that_is_verified_stays_so_while_it_is_let_go(course: Course) -> None:
+    """Else it is held and let go for ever, as long as Cluster API has not yet seen the one when the other comes."""
+    at_pools(course).look()
+    course.window(is_open=False)
+    course.pool("cpu", new())
+    assert course.look(timedelta(0)).waiting == ("dgx",)
+    course.pool("cpu", replace(new(), handed=False))
+    assert course.look(timedelta(0)).waiting == ("dgx",)
+    assert course.reason("Pool/cpu") == VERIFYING
+
+
 def test_a_pool_that_has_not_been_let_go_yet_is_not_through(course: Course) -> None:
     course.pool("cpu", new())  # of another image its counts know nothing before that is handed on
     course.window(is_open=False)

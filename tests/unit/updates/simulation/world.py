@@ -37,10 +37,11 @@ from tests.unit.updates.simulation.doctor import Doctor
 from tests.unit.updates.simulation.machines import Begun, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
 from tests.unit.updates.simulation.rendering import CLASS, cluster_class, rendered
+from tests.unit.updates.simulation.waves import Waves
 from tests.unit.updates.subjects import NOW
 
 FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
-LOOK, TELL, RENDER, ROLL = "look", "tell", "render", "roll"
+LOOK, TELL, RENDER, ROLL, WAVE = "look", "tell", "render", "roll", "wave"
 UNTOLD: Final = frozenset({"Announced", "Checked", "Verifying", "NothingToDo", FINISHED})
 RESTART: Final = timedelta(seconds=15)
 CLUSTER_KIND: Final = {"apiVersion": API_VERSION, "kind": "Cluster"}
@@ -81,6 +82,8 @@ class World:
     def __post_init__(self) -> None:
         self.index = Index()
         self.parsed = Parsed()
+        self.waves = Waves(self.index, self.parsed, self.clock)
+        self.log: list[str] = []
         self.concerns: dict[Key, Any] = {}
         self._queue: list[tuple[datetime, float, int, Any, str]] = []
         self._due: dict[tuple[Any, str], datetime] = {}
@@ -98,7 +101,9 @@ class World:
         """A new controller, which remembers nothing."""
         metrics = UpdateMetrics(CollectorRegistry())
         self.doctor = Doctor(self.members, self.clock, self.settles)
-        office = Office(self.index, self, self.clock, self, metrics, self.parsed, examiner=self.doctor)
+        self.waves.start(self, self)
+        turn = self.waves.turns.of
+        office = Office(self.index, self, self.clock, self, metrics, self.parsed, examiner=self.doctor, turn=turn)
         self.reconciler = UpdateReconciler(office)
 
     def _maybe_die(self, write: str) -> None:
@@ -106,6 +111,8 @@ class World:
             raise KilledError(write)
 
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        if obj["kind"] == "Rollout":
+            return self._wave_written(obj)
         member = self._of(obj)
         self._maybe_die(f"before status of {member.key[1]}")
         self.writes += 1
@@ -118,11 +125,22 @@ class World:
         self._maybe_die(f"after status of {member.key[1]}")
         return obj
 
+    def _wave_written(self, obj: Object) -> Object:
+        name = obj["metadata"]["name"]
+        self._maybe_die(f"before status of Rollout {name}")
+        self.put(self.waves.written(obj))
+        for key in self.waves.woken(name):
+            self.soon(key, LOOK)
+        self._maybe_die(f"after status of Rollout {name}")
+        return obj
+
     async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
         self._maybe_die(f"before event {reason}")
         member = self.members.get((about["metadata"].get("namespace") or "", about["metadata"]["name"]))
         if member:
             self.note(member, f"{reason}: {message}")
+        else:
+            self.log.append(self._line(f"Rollout {about['metadata']['name']}", f"{reason}: {message}"))
         return True
 
     def _of(self, obj: Object) -> Member:
@@ -147,6 +165,25 @@ class World:
         self._releases.clear()
         for key in self.members:
             self.soon(key, LOOK)
+
+    def roll_out(self, name: str, spec: Object) -> None:
+        """A person makes a Rollout."""
+        self._wave_put(self.waves.add(name, spec))
+
+    def tell_rollout(self, name: str, annotation: str, value: str) -> None:
+        """A person says something to a Rollout."""
+        self.log.append(self._line(f"Rollout {name}", f"! a person says {annotation}"))
+        self._wave_put(self.waves.annotated(name, annotation, value))
+
+    def _wave_put(self, raw: Object) -> None:
+        self.put(raw)
+        for key in self.waves.woken(raw["metadata"]["name"]):
+            self.soon(key, LOOK)
+        self._wave_soon()
+
+    def _wave_soon(self) -> None:
+        for name in self.waves.raw:
+            self.soon(name, WAVE, timedelta(seconds=2))
 
     def revise(self, name: str) -> None:
         """A newer controller has another ClusterClass."""
@@ -183,6 +220,8 @@ class World:
         """The Cluster as it is now; whoever it concerns looks at it."""
         raw = member.raw(CLUSTER_KIND)
         self.put(raw)
+        if self.waves.are_concerned(member.key, raw):
+            self._wave_soon()
         concerns = concern(raw)
         if concerns != self.concerns.get(member.key):
             self.concerns[member.key] = concerns
@@ -242,6 +281,9 @@ class World:
         if what == "call":
             key()
             return
+        if what == WAVE:
+            self._wave(key)
+            return
         member = self.members[key]
         {LOOK: self._look, TELL: self._tell, RENDER: self._render, ROLL: self._roll}[what](member)
 
@@ -253,15 +295,31 @@ class World:
         try:
             again = finished(self.reconciler.reconcile(member.key))
         except KilledError:
-            self.killed += 1
-            self.start()
-            for key in self.members:
-                self.soon(key, LOOK, RESTART)
+            self._restart()
             return
         if again is not None and again < FOREVER.total_seconds():
             self.at(self.clock.time + timedelta(seconds=max(again, 1.0)), member.key, LOOK)
         for watcher in self.on_look:
             watcher(member, again)
+
+    def _restart(self) -> None:
+        """The controller died; another one begins."""
+        self.killed += 1
+        self.start()
+        for key in self.members:
+            self.soon(key, LOOK, RESTART)
+        for name in self.waves.raw:
+            self.soon(name, WAVE, RESTART)
+
+    def _wave(self, name: str) -> None:
+        """The real reconciler of Rollouts."""
+        try:
+            again = self.waves.look(name)
+        except KilledError:
+            self._restart()
+            return
+        if again is not None:
+            self.at(self.clock.time + again, name, WAVE)
 
     def _tell(self, member: Member) -> None:
         """The clusters feature says how the Cluster is."""
@@ -324,6 +382,10 @@ class World:
     def note(self, member: Member, words: str) -> None:
         """A line of what happened."""
         member.log.append(f"{self.clock.time:%a %m-%d %H:%M:%S} {words}")
+        self.log.append(self._line(member.key[1], words))
+
+    def _line(self, name: str, words: str) -> str:
+        return f"{self.clock.time:%a %m-%d %H:%M:%S} [{name}] {words}"
 
     def _note_steps(self, member: Member, before: Object) -> None:
         known = {s["name"]: (s["state"], s.get("reason")) for s in before.get("steps") or ()}

@@ -55,6 +55,11 @@ class Plot:
             for line in ([f"[{member.key[1]}]"] if several else []) + member.log
         ]
 
+    def of_fleet(self) -> list[str]:
+        """What people would see of the whole fleet: Events and what people do, without steps and machines."""
+        self.watched.holds()
+        return [line for line in self.world.log if "]   " not in line]
+
     # -- what happens -----------------------------------------------------------------------------------------------
 
     def says(self, member: Member, words: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from kaas.api.rollout import ANNOTATION_ROLLOUT_RETRY
 from tests.golden_files import check_text
 from tests.unit.updates.simulation.invariants import leftovers
 from tests.unit.updates.stories.plot import Plot, excluded, v
@@ -108,6 +110,30 @@ def an_image_and_a_class_go_with_a_patch() -> Plot:
     return plot
 
 
+def a_rollout_of_six_in_three_stages() -> Plot:
+    """One of the last stage fails: the Rollout stops, a person mends the Cluster, retries, and it goes on."""
+    plot = Plot(*NEWER)
+    stages = {"canary": 1, "test": 2, "rest": 3}
+    daily = {"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY"}]}
+    names = [(stage, f"{stage}-{n}") for stage, many in stages.items() for n in range(1, many + 1)]
+    members = {n: plot.cluster(n, labels={"stage": s}, maintenance=daily, pools={"cpu": 1}) for s, n in names}
+    selected = [{"name": s, "selector": {"matchLabels": {"stage": s}}, "maxConcurrency": 1} for s in stages]
+    selected[0] |= {"soakSeconds": 86400}
+    plot.world.roll_out("v1-36-2", {"version": "v1.36.2", "stages": selected})
+    failing = members["rest-2"]
+    plot.fails(failing, "Pool/cpu")
+    act = {"by": "ann", "at": "2027-01-09T09:05:00Z", "reason": "kube-proxy is mended"}
+    told = json.dumps({"tenants/rest-2": act})
+    plot.at("2027-01-09 09:00", lambda: plot.well(failing, "Pool/cpu"))
+    plot.at("2027-01-09 09:01", lambda: plot.retry(failing, "kube-proxy is mended"))
+    plot.at("2027-01-09 09:05", lambda: plot.world.tell_rollout("v1-36-2", ANNOTATION_ROLLOUT_RETRY, told))
+    plot.until("2027-01-14 12:00")
+    status = plot.world.waves.model("v1-36-2").status
+    assert status is not None
+    assert status.state == "Completed"
+    return plot
+
+
 STORIES: dict[str, Callable[[], Plot]] = {
     s.__name__: s
     for s in (
@@ -120,6 +146,7 @@ STORIES: dict[str, Callable[[], Plot]] = {
         killed_at_every_write,
         an_exclusion_over_new_year,
         an_image_and_a_class_go_with_a_patch,
+        a_rollout_of_six_in_three_stages,
     )
 }
 
@@ -128,7 +155,7 @@ STORIES: dict[str, Callable[[], Plot]] = {
 def test_story(name: str) -> None:
     story = STORIES[name]
     plot = story()
-    told = [f"# {story.__doc__}", *plot.told()]
+    told = [f"# {story.__doc__}", *(plot.of_fleet() if plot.world.waves.raw else plot.told())]
     for member in plot.world.members.values():
         assert not leftovers(member)
     check_text(f"updates/{name}.txt", "\n".join(told) + "\n")

@@ -26,8 +26,20 @@ def newest(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> Kub
     return max(found, default=None)
 
 
-def next_date(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> datetime | None:
-    """When that may become another one; None when no date of a Release is to come."""
-    if spec.channel is None:
-        return None
+def next_date(releases: Sequence[Release], now: datetime) -> datetime | None:
+    """When either answer may become another one; None when no date of a Release is to come."""
     return min((date for release in releases for date in dates_of(release) if date > now), default=None)
+
+
+def unfit_release(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> str:
+    """Why the version that a Rollout names can be brought to no Cluster, with the way out; empty when it can."""
+    if spec.version is None:
+        return ""
+    released = by_version(releases).get(KubernetesVersion.parse(spec.version))
+    if released is None:
+        return f"there is no Release of {spec.version}: make one"
+    state = released.state(now)
+    if state in (ReleaseState.PREVIEW, ReleaseState.EXPIRED):
+        way = "give its Release an earlier date" if state is ReleaseState.PREVIEW else "make a Rollout of a newer one"
+        return f"{spec.version} is {state}, and no Cluster is brought to it: {way}"
+    return ""

@@ -56,10 +56,10 @@ class Round:
 def decide(rollout: Rollout, members: Sequence[Member], now: datetime, known: Known = _NOTHING) -> Round:
     """What a Rollout says now. members: all Clusters that there are. now: to the second, as it is written down."""
     said = rollout.status or RolloutStatus()
-    before = _with_run(rollout, said, known.newest, now)
+    before = _with_run(rollout, said, known, now)
     acts = Acts.of(rollout.metadata.annotations)
     if before.version is None or before.started is None:
-        return _composed(rollout, said, _nothing_to_do(rollout), acts, now)
+        return _composed(rollout, said, _nothing_to_do(rollout, known), acts, now)
     if before.state is State.STOPPED and before.finished is not None:
         return _composed(rollout, said, before, acts, now)
     scene = _scene(rollout, before, members, acts, known, now)
@@ -78,12 +78,11 @@ def decide(rollout: Rollout, members: Sequence[Member], now: datetime, known: Kn
 # --- the run ------------------------------------------------------------------------------------------------------
 
 
-def _with_run(
-    rollout: Rollout, before: RolloutStatus, newest: KubernetesVersion | None, now: datetime
-) -> RolloutStatus:
+def _with_run(rollout: Rollout, before: RolloutStatus, known: Known, now: datetime) -> RolloutStatus:
     """The status with the run that is under way: the next one begins when there is something newer."""
     spec = rollout.spec
-    wanted = KubernetesVersion.parse(spec.version) if spec.version else newest
+    named = KubernetesVersion.parse(spec.version) if spec.version and not known.unfit else None
+    wanted = named if spec.version else known.newest
     running = KubernetesVersion.known(before.version)
     if wanted is None or (before.run and before.finished is None) or (running and wanted <= running):
         return before
@@ -109,9 +108,10 @@ def _past(before: RolloutStatus) -> Iterator[Run]:
         )
 
 
-def _nothing_to_do(rollout: Rollout) -> RolloutStatus:
+def _nothing_to_do(rollout: Rollout, known: Known) -> RolloutStatus:
     minor = f" of {rollout.spec.minor}" if rollout.spec.minor else ""
-    words = f"no Release{minor} is in the channel {rollout.spec.channel}: give one a date in its spec.channels"
+    none = f"no Release{minor} is in the channel {rollout.spec.channel}: give one a date in its spec.channels"
+    words = known.unfit or none
     return RolloutStatus(
         conditions=rollout.status.conditions if rollout.status else (),
         state=State.NOT_STARTED,

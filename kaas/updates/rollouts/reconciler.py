@@ -26,7 +26,7 @@ from kaas.kube.times import whole
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.metering import Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
-from kaas.updates.rollouts.newest import newest, next_date
+from kaas.updates.rollouts.newest import newest, next_date, unfit_release
 from kaas.updates.rollouts.planner import Round, decide
 from kaas.updates.rollouts.scene import Known
 from kaas.updates.rollouts.turns import Turns, by_age
@@ -96,17 +96,19 @@ class RolloutReconciler:
             log.info("%s: %s", event.reason, event.message, extra={"fields": {"rollout": name, "step": "rollout"}})
             kind: EventType = "Warning" if event.warning else "Normal"
             await self._office.events.emit(raw, event.reason, event.message, event_type=kind)
-        ahead = [t for t in (found.until, next_date(rollout.spec, releases, now)) if t is not None]
+        ahead = [t for t in (found.until, next_date(releases, now)) if t is not None]
         seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, QUIET), LONGEST)
 
     async def _round(self, rollout: Rollout, releases: Sequence[Release], now: datetime) -> Round:
         """Decide, and again with what gates have asked; in a thread, so that others go on meanwhile."""
-        members, version = self._fleet(), newest(rollout.spec, releases, now)
+        members, spec = self._fleet(), rollout.spec
+        version, unfit = newest(spec, releases, now), unfit_release(spec, releases, now)
         taken = self._taken(rollout, members, now)
         for _ in range(MOST_GATES):
             measured = self._office.meter.fresh(now)
-            found = await asyncio.to_thread(decide, rollout, members, now, Known(version, measured, taken))
+            known = Known(version, unfit, measured, taken)
+            found = await asyncio.to_thread(decide, rollout, members, now, known)
             unknown = [ask for ask in found.asks if ask not in measured]
             if not unknown:
                 break

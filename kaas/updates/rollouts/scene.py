@@ -32,11 +32,13 @@ class Answer:
 class Known:
     """What there is beside the Rollout and its Clusters.
 
-    newest: newest version of its channel; None when there is none. measured: answers to questions of gates. taken:
-    Clusters that another Rollout decides about, by its name.
+    newest: newest version of its channel; None when there is none. unfit: why the version that it names cannot be
+    brought to anyone; empty when it can. measured: answers to questions of gates. taken: Clusters that another Rollout
+    decides about, by its name.
     """
 
     newest: KubernetesVersion | None = None
+    unfit: str = ""
     measured: Mapping[Ask, Answer] = field(default_factory=dict)
     taken: Mapping[Key, str] = field(default_factory=dict)
 

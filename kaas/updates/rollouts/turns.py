@@ -135,7 +135,8 @@ class _Standing:
             words = "it came after its stage had started: its turn is when the run is through"
             return self._turn(stage, False, PENDING, words, now)
         current = self._status.stage if self._status else None
-        words = f"its stage has not started: {self._status.message}" if self._status and current else "it begins soon"
+        said = self._status.message if self._status else None
+        words = (f"its stage has not started: {said}" if current else said) or "it begins soon"
         return self._turn(stage, False, PENDING, words, now)
 
     def _held(self) -> tuple[str, str] | None:

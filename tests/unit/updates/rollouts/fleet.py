@@ -148,6 +148,7 @@ class Fleet:
     clusters: list[FakeCluster]
     now: datetime = NOW
     newest: KubernetesVersion | None = None
+    unfit: str = ""
     answers: dict[Ask, Answer] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -186,7 +187,10 @@ class Fleet:
     def look(self) -> Round:
         """One round of the Rollout, with its status written."""
         found = decide(
-            self.rollout, [c.member(self.now) for c in self.clusters], self.now, Known(self.newest, self.answers)
+            self.rollout,
+            [c.member(self.now) for c in self.clusters],
+            self.now,
+            Known(self.newest, self.unfit, self.answers),
         )
         self._tell(f"{e.reason}: {e.message}" for e in found.events)
         self.events += [e.reason for e in found.events]

@@ -19,7 +19,7 @@ from kaas.api.versions import KubernetesVersion
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.metering import FRESH, Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
-from kaas.updates.rollouts.newest import newest, next_date
+from kaas.updates.rollouts.newest import newest, next_date, unfit_release
 from kaas.updates.rollouts.scene import Answer, Ask
 from kaas.updates.rollouts.selection import selects
 from kaas.updates.rollouts.turns import Turns, by_age, turn_of
@@ -318,5 +318,20 @@ def test_the_newest_version_that_is_supported_in_a_channel(spec: dict[str, Any],
     asked = rollout(stage("prod"), **spec).spec
     found = newest(asked, releases, NOW)
     assert found == (KubernetesVersion.parse(expected) if expected else None)
-    date = next_date(asked, releases, NOW)
-    assert str(date) == ("2027-02-01 00:00:00+00:00" if asked.channel else "None")
+    assert str(next_date(releases, NOW)) == "2027-02-01 00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("v1.36.1", ""),
+        ("v1.36.2", "is expired"),
+        ("v1.36.3", "is preview"),
+        ("v1.36.4", "there is no Release of v1.36.4"),
+    ],
+)
+def test_a_version_that_is_brought_to_nobody(version: str, words: str) -> None:
+    releases = [release("v1.36.1"), release("v1.36.2", expires="2026-12-31"), release("v1.36.3", "2027-02-01")]
+    found = unfit_release(rollout(stage("prod"), version=version).spec, releases, NOW)
+    assert words in found.lower() if words and not words.startswith("there") else found.startswith(words)
+    assert bool(found) is bool(words)

@@ -44,6 +44,7 @@ class World:
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
         self.put(raw_site(**METRICS))
+        self.put(raw_release(str(NEW)))
         self.start()
 
     def start(self) -> None:
@@ -181,12 +182,12 @@ async def test_metrics_are_asked_within_the_round_and_not_for_every_change() -> 
 async def test_a_channel_is_looked_at_when_a_release_enters_it() -> None:
     world = World()
     world.cluster("one")
-    world.put(raw_release("v1.36.3", "2027-01-05"))
-    world.rollout(channel="Regular")
+    world.put(raw_release("v1.37.0", "2027-01-05"))
+    world.rollout(channel="Regular", minor="1.37")
     assert await world.look() == LONGEST
     assert world.status["reason"] == "NoRelease"
     await world.look(12 * 3600)
-    assert world.status["version"] == "v1.36.3"
+    assert world.status["version"] == "v1.37.0"
 
 
 async def test_a_cluster_that_an_older_rollout_has_is_left_to_it() -> None:

@@ -537,6 +537,18 @@ def test_every_newest_version_of_a_channel_one_run_after_the_other() -> None:
     assert str(fleet.cluster("prod-0").running) == "v1.36.4"
 
 
+def test_without_a_release_it_does_not_start_and_holds_its_clusters() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1), unfit="there is no Release of v1.36.3: make one")
+    fleet.go(times=3)
+    assert (fleet.status.state, fleet.status.message) == (State.NOT_STARTED, "there is no Release of v1.36.3: make one")
+    turn = fleet.turn("prod-0")
+    assert turn is not None
+    assert not turn.allowed
+    assert turn.message.endswith("there is no Release of v1.36.3: make one")
+    fleet.unfit = ""
+    fleet.until_state(State.COMPLETED)
+
+
 def test_an_aborted_version_is_left_for_the_next_one() -> None:
     fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 2), newest=NEW)
     fleet.settle()

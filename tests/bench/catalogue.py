@@ -22,11 +22,13 @@ from tests.bench.rollouts import run as rollouts
 from tests.bench.scale import run as scale
 from tests.bench.storm import run as storm
 from tests.bench.updates_planning import run as updates_planning
+from tests.bench.updates_year import run as updates_year
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
     "repairs-planning": repairs_planning,
     "updates-planning": updates_planning,
+    "updates-year": updates_year,
     "rollouts": rollouts,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,

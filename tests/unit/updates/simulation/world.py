@@ -43,6 +43,9 @@ from tests.unit.updates.subjects import NOW
 FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
 LOOK, TELL, RENDER, ROLL, WAVE = "look", "tell", "render", "roll", "wave"
 UNTOLD: Final = frozenset({"Announced", "Checked", "Verifying", "NothingToDo", FINISHED})
+NONE: Final = timedelta()
+DELAYS: Final = {LOOK: timedelta(seconds=1)}
+"""Where there is no chance, who decides looks when all others have told what they see."""
 RESTART: Final = timedelta(seconds=15)
 CLUSTER_KIND: Final = {"apiVersion": API_VERSION, "kind": "Cluster"}
 Watcher = Callable[[Member, Begun], None]
@@ -250,8 +253,9 @@ class World:
 
     def soon(self, key: Any, what: str, after: timedelta = timedelta()) -> None:
         """Somebody has a reason to look."""
-        delay = timedelta(seconds=self.random.randint(0, 20)) if self.random and not after else after
-        self.at(self.clock.time + delay, key, what)
+        if not after:
+            after = timedelta(seconds=self.random.randint(0, 20)) if self.random else DELAYS.get(what, NONE)
+        self.at(self.clock.time + after, key, what)
 
     def at(self, time: datetime, key: Any, what: str) -> None:
         known = self._due.get((key, what))

@@ -14,7 +14,7 @@ from kaas.runtime.controller import Feature, Services
 from kaas.runtime.watches import Watch
 from kaas.updates.drains.metrics import DrainMetrics
 from kaas.updates.drains.reconciler import DrainReconciler, Key, Office
-from kaas.updates.drains.watched import cluster_concern, held, machine_concern, of_machine
+from kaas.updates.drains.watched import Waiting, cluster_concern, machine_concern
 
 _LOOKED_UP = (resources.MACHINE_DEPLOYMENT, resources.OPENSTACK_MACHINE)
 WORKERS = 8  # a pass waits for its workload cluster, which may not answer
@@ -35,16 +35,10 @@ def drains(parsed: Parsed, ending: AsyncExitStack) -> Feature:
 
 def _watches(services: Services) -> Sequence[Watch]:
     """What is decided from; workload clusters are asked as long as a machine waits."""
-
-    def of_cluster(cluster: Object) -> Iterable[Key]:
-        return held(services.index, name_of(cluster))
-
-    def of_part(machine: Object) -> Iterable[Key]:
-        return of_machine(services.index, machine)
-
+    waiting = Waiting(services.index)
     return [
-        Watch(resources.MACHINE, of_part, transform=lean.machine, concern=machine_concern),
-        Watch(resources.CLUSTER, of_cluster, concern=cluster_concern),
+        Watch(resources.MACHINE, waiting.see, transform=lean.machine, concern=machine_concern),
+        Watch(resources.CLUSTER, lambda c: waiting.of_cluster(name_of(c)), concern=cluster_concern),
         *(Watch(kind, _nobody, transform=lean.part) for kind in _LOOKED_UP),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from kaas.api.cluster import Cluster, NodePool
@@ -27,6 +27,7 @@ from kaas.updates.drains.words import (
     WHOLE,
 )
 
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NVIDIA: Final = "nvidia.com/"
 """Begins the names of NVIDIA's resources: whole GPUs, and slices of each geometry."""
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -111,7 +112,7 @@ def _neighbour(machine: Object, node: NodeSeen | None) -> Neighbour:
 def node_seen(node: Object) -> NodeSeen:
     """A Node of the workload cluster."""
     ready = condition(node, "Ready") or {}
-    since = _time(ready.get("lastTransitionTime")) or at(metadata(node)["creationTimestamp"])
+    since = _time(ready.get("lastTransitionTime")) or _time(metadata(node).get("creationTimestamp")) or LONG_AGO
     cordoned = bool((node.get("spec") or {}).get("unschedulable"))
     return NodeSeen(metadata(node)["name"], ready.get("status") == "True", since, gpus_of(node), cordoned)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from kaas.kube import resources
@@ -12,19 +11,41 @@ from kaas.kube.resources import CLUSTER_NAME_LABEL
 from kaas.updates.drains.seen import is_held, node_of
 
 Key = tuple[str, str]
-"""Namespace and name of a Machine."""
+"""Namespace and name."""
 _CONDITIONS = ("Ready", "UpToDate", "OwnerRemediated")
 
 
-def of_machine(source: Source, machine: Object) -> Iterable[Key]:
-    """The machines of its Cluster that wait: each may wait for this one."""
-    name = labels(machine).get(CLUSTER_NAME_LABEL)
-    return held(source, (metadata(machine).get("namespace") or "", name)) if name else []
+class Waiting:
+    """Which machines wait for us, by Cluster: of thousands of machines few do, and each event asks for them."""
 
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._of: dict[Key, set[Key]] = {}
 
-def held(source: Source, cluster: tuple[str, str]) -> list[Key]:
-    """The machines of a Cluster that are to go and wait for us."""
-    return [name_of(m) for m in source.of_cluster(resources.MACHINE, *cluster) if is_held(m)]
+    def see(self, machine: Object) -> list[Key]:
+        """A machine has appeared, changed or gone: those of its Cluster that wait, for each may wait for this one."""
+        name = labels(machine).get(CLUSTER_NAME_LABEL)
+        if not name:
+            return []
+        cluster = (name_of(machine)[0], name)
+        if is_held(machine):
+            self._of.setdefault(cluster, set()).add(name_of(machine))
+        return self.of_cluster(cluster)
+
+    def of_cluster(self, cluster: Key) -> list[Key]:
+        """Those of a Cluster."""
+        if cluster not in self._of:
+            return []
+        found = {key for key in self._of[cluster] if self._waits(key)}
+        if found:
+            self._of[cluster] = found
+        else:
+            del self._of[cluster]
+        return sorted(found)
+
+    def _waits(self, key: Key) -> bool:
+        machine = self._source.get(resources.MACHINE, *key)
+        return machine is not None and is_held(machine)
 
 
 def machine_concern(machine: Object) -> Any:

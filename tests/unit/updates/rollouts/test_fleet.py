@@ -16,15 +16,15 @@ from kaas.api.rollout import (
     ANNOTATION_ROLLOUT_SKIP,
 )
 from kaas.api.rollout_status import ENDED, RolloutMember, RolloutStatus, State
-from kaas.api.shares import rounded_down
+from kaas.api.shares import rounded_down, rounded_up
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.standing import Obstacle
-from tests.unit.updates.rollouts.fleet import FakeCluster, Fleet, rollout, spread, stage
+from tests.unit.updates.rollouts.fleet import OLD, FakeCluster, Fleet, rollout, spread, stage
 
 STAGES = ("canary", "early", "late")
 SOAKS = {"canary": 3600, "early": 0, "late": 7200}
 PARALLEL: dict[str, int | str] = {"canary": 1, "early": "40%", "late": 3}
-OVER_ALL, PER_SITE, PER_ZONE = 3, 2, 2
+OVER_ALL, PER_SITE, PER_ZONE = 2, 2, 2
 APPROVAL = {"name": "seen", "type": "Approval"}
 HEALTHY = {"name": "well", "type": "Healthy", "sustainedSeconds": 1800}
 
@@ -52,6 +52,8 @@ class FleetMachine(RuleBasedStateMachine):
         super().__init__()
         self.lists: dict[str, list[tuple[str, str]]] = {}
         self.begun: dict[str, datetime] = {}
+        self.was_halted = False
+        self.acted = False
 
     @initialize(
         hours=st.lists(st.sampled_from((1, 4, 12, 24)), min_size=3, max_size=14),
@@ -64,6 +66,7 @@ class FleetMachine(RuleBasedStateMachine):
             stage(name, maxConcurrency=PARALLEL[name], soakSeconds=SOAKS[name], maxFailures=most) for name in STAGES
         ]
         stages[1]["beforeGates"], stages[1]["afterGates"] = [APPROVAL], [HEALTHY]
+        self.most = most
         spec = rollout(*stages, maxConcurrency=OVER_ALL, perSite=PER_SITE, perZone=PER_ZONE, notReadySeconds=3600)
         some = [make(i, h, takes, fails=i in bad) for i, h in enumerate(hours)]
         self.fleet = Fleet(spec, some)
@@ -119,6 +122,15 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(number=PICK)
     def deleted(self, number: int) -> None:
         self.fleet.clusters.remove(self.pick(number))
+        self.fleet.look()
+
+    @rule(number=PICK)
+    def made_anew(self, number: int) -> None:
+        """Another Cluster of the same name."""
+        cluster = self.pick(number)
+        cluster.uid += "-anew"
+        cluster.running, cluster.target, cluster.begun, cluster.stopped = OLD, None, None, None
+        self.fleet.look()
 
     @rule(number=st.integers(100, 999))
     def new(self, number: int) -> None:
@@ -127,10 +139,12 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
+        self.acted = True
         self.fleet.change(paused=not self.fleet.rollout.spec.paused)
 
     @rule(annotation=st.sampled_from((ANNOTATION_ROLLOUT_SKIP, ANNOTATION_ROLLOUT_RETRY)), number=PICK)
     def act(self, annotation: str, number: int) -> None:
+        self.acted = True
         self.fleet.say(annotation, "/".join(self.pick(number).key))
 
     @rule()
@@ -146,6 +160,8 @@ class FleetMachine(RuleBasedStateMachine):
         self.within_all_limits()
         self.in_order()
         self.lists_stay()
+        self.failures_stop_it()
+        self.turns_are_for_open_windows()
         self.all_say_why()
         self.is_written_and_read_alike()
         for cluster in self.fleet.clusters:
@@ -186,6 +202,27 @@ class FleetMachine(RuleBasedStateMachine):
     def was_tried_again(members: tuple[RolloutMember, ...]) -> bool:
         return any(r.retried is not None for r in members)
 
+    def failures_stop_it(self) -> None:
+        """Too many stop it, and it stays so until a person acts."""
+        status = self.fleet.status
+        for one in status.stages:
+            if sum(r.state is State.FAILED for r in one.members) > rounded_up(self.most, len(one.members)):
+                assert status.halt is not None
+                assert status.state in (State.STOPPING, State.STOPPED)
+        if self.was_halted and status.halt is None:
+            assert self.acted
+        if status.halt is not None and not self.was_halted:
+            self.acted = False
+        self.was_halted = status.halt is not None
+
+    def turns_are_for_open_windows(self) -> None:
+        clusters = {c.key: c for c in self.fleet.clusters}
+        for record in self.fleet.members:
+            if record.state not in ENDED:
+                assert clusters[record.key].uid == record.uid
+            if record.state is State.PENDING and record.released is not None:
+                assert clusters[record.key].is_open(self.fleet.now)
+
     def lists_stay(self) -> None:
         for one in self.fleet.status.stages:
             if one.started is not None:
@@ -216,6 +253,7 @@ class FleetMachine(RuleBasedStateMachine):
         for cluster in self.fleet.clusters:
             cluster.ready, cluster.obstacle, cluster.asleep = True, None, False
             cluster.fails, cluster.stopped = False, None
+        self.acted = True
         self.fleet.change(paused=False)
         for _ in range(600):
             if self.is_over:
@@ -226,6 +264,7 @@ class FleetMachine(RuleBasedStateMachine):
                 self.approve()
             for record in self.fleet.members:
                 if record.state is State.FAILED and not self.is_over:
+                    self.acted = True
                     self.fleet.say(ANNOTATION_ROLLOUT_SKIP, f"{record.namespace}/{record.name}")
         status = self.fleet.status
         assert self.is_over, f"{status.state} {status.reason}: {status.message}"

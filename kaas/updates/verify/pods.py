@@ -24,7 +24,7 @@ _MOST: Final = 50  # workloads in a baseline: what the status takes
 def unwell(pods: Iterable[Object], absent: Collection[str] = ()) -> dict[str, int]:
     """How many Pods of each workload should work and do not.
 
-    absent: nodes that do not work and are none of the step's: whoever repairs them cares for their Pods.
+    absent: nodes that are not Ready: theirs is another check, or whoever repairs them cares for their Pods.
     """
     found = Counter(_workload(p) for p in pods if is_unwell(p) and (p.get("spec") or {}).get("nodeName") not in absent)
     return dict(sorted(found.items()))

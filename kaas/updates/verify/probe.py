@@ -92,7 +92,7 @@ class Probe:
     def availability(self, key: ClusterKey) -> Availability | None:
         """How it has answered; None when it is not asked."""
         watch = self._watches.get(key)
-        return watch.tally.availability(self._clock.monotonic()) if watch else None
+        return watch.tally.availability() if watch else None
 
     def forget(self, key: ClusterKey) -> None:
         """Ask it no longer."""

@@ -25,13 +25,12 @@ class Tally:
         self._failed = before.failed if before else 0
         self._longest = before.longest_gap_milliseconds / 1000 if before else 0.0
         self._longest_began = before.longest_gap_began if before else None
-        self._good = self._heard = self._attended = at
+        self._good = self._attended = at
 
     def attend(self, at: float) -> None:
         """Say that the one who asks is here: now and then between answers."""
         if (away := at - self._attended) > ATTENTIVE:
             self._good += away
-            self._heard = max(self._heard, self._good)
         self._attended = at
 
     def answered(self, good: bool, at: float) -> None:
@@ -39,7 +38,6 @@ class Tally:
         self.attend(at)
         self._probes += 1
         self._failed += 0 if good else 1
-        self._heard = at
         self._measure(at)
         if good:
             self._good = at
@@ -47,13 +45,10 @@ class Tally:
     def blind(self, at: float) -> None:
         """It could not be asked, for a reason that is not its own: that time does not count."""
         self.attend(at)
-        self._measure(self._heard)
-        self._good = self._heard = at
+        self._good = at
 
-    def availability(self, at: float) -> Availability:
-        """What was counted; a gap that lasts is in it."""
-        self.attend(at)
-        self._measure(self._heard)
+    def availability(self) -> Availability:
+        """What was counted; a gap that lasts is in it up to the last answer."""
         return Availability(
             since=self._since,
             probes=self._probes,

@@ -67,8 +67,7 @@ class Verifier:
         failed. After False the next call begins anew.
         """
         said, course = asked(case.cluster, case.site), self._course(case, step, now)
-        if course.held is None or said.jobs:
-            await course.look(partial(self._examine, course, case, step, said), now, self._patience)
+        await course.look(partial(self._examine, course, case, step, said), now, self._patience)
         verdict = judge(course.outcomes, _deadlines(course, said), now)
         if verdict.passed is False:
             self.forget(case.key)
@@ -128,8 +127,7 @@ class Verifier:
         nodes, add_ons, _ = await asyncio.gather(
             looking.nodes(client, named), looking.add_ons(client), self._measure(course, case, client, said)
         )
-        absent = {n.name for n in nodes.values() if not n.ready} - {m.node for m in machines}
-        unwell = await looking.unwell(client, absent)
+        unwell = await looking.unwell(client, {n.name for n in nodes.values() if not n.ready})
         measured = course.measuring.measured()
         update = case.cluster.status.update if case.cluster.status else None
         before = update.baseline if update else None

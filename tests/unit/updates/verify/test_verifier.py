@@ -363,6 +363,20 @@ async def test_a_job_that_fails_fails_at_once(bench: Bench) -> None:
     assert len(bench.server.jobs()) == 2, "tried again, there is another Job"
 
 
+@pytest.mark.usefixtures("smoke")
+async def test_a_cluster_that_is_away_while_its_job_runs_has_as_long_again(bench: Bench) -> None:
+    bench.checks[0]["timeoutSeconds"] = 86400
+    await running(bench)
+    for _ in range(80):
+        bench.time += timedelta(seconds=30)
+        assert (await bench.verify()).passed is None
+    bench.ways.add("http://127.0.0.1:9")
+    away = bench.time
+    found = await bench.verdict()
+    assert (found.passed, found.unhealthy) == (False, (CLUSTER,))
+    assert bench.time == away + timedelta(seconds=600)
+
+
 async def test_a_job_without_its_cron_job(bench: Bench, smoke: Object) -> None:
     bench.server.objects.clear()
     bench.server.node("n")

@@ -15,6 +15,7 @@ MAX_GATES: Final = 8
 MAX_MEMBERS: Final = 2000
 """Members of one Rollout: its status, which lists them, has to fit into one object."""
 MAX_RUNS: Final = 10
+MAX_ZONES: Final = 64
 
 ABORTED, PAUSED, TOO_MANY_FAILURES = "Aborted", "Paused", "TooManyFailures"
 """Reasons for which a Rollout is Stopped."""
@@ -53,7 +54,7 @@ class RolloutMember(Model):
     """Its uid: another one of the same name is no member."""
     site: Name
     """Site that it runs on."""
-    zones: Annotated[tuple[Name, ...], Field(max_length=64), Atomic()] = ()
+    zones: Annotated[tuple[Name, ...], Field(max_length=MAX_ZONES), Atomic()] = ()
     """Zones that its machines are in, as far as its spec names them."""
     version: Version | None = None
     """Version that it ran when the stage started; left out when it ran none yet."""

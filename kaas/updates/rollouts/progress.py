@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kaas.api.rollout_acts import Act, member_key
-from kaas.api.rollout_status import ENDED, RolloutMember, State
+from kaas.api.rollout_status import ENDED, MAX_ZONES, RolloutMember, State
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.planner import LEAST_LEFT, moment
+from kaas.updates.planner import BETWEEN, LEAST_LEFT, moment
 from kaas.updates.rollouts.fitness import unfit
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.order import Window, window_of
@@ -24,6 +24,8 @@ CHANGED, GONE, SKIPPED = "ChangedByHand", "Gone", "SkippedByPerson"
 OUTSIDE, WAITS, RELEASED = "OutsideMaintenance", "WaitsForOthers", "Released"
 """Reasons of members that wait."""
 MAY_BEGIN: Final = "it may begin"
+_LONGEST, _LONGEST_FAILED = 256, 768
+"""Characters of a member's message: all members have to fit into one object."""
 
 Rule = Callable[[RolloutMember, Member, Scene], RolloutMember | None]
 
@@ -35,7 +37,7 @@ def enlisted(member: Member, scene: Scene) -> RolloutMember:
         name=member.key[1],
         uid=member.uid,
         site=member.site,
-        zones=member.zones,
+        zones=member.zones[:MAX_ZONES],
         version=_text(member.running),
         asked=member.asked,
         state=State.NOT_STARTED,
@@ -48,7 +50,8 @@ def enlisted(member: Member, scene: Scene) -> RolloutMember:
 
 def become(record: RolloutMember, state: State, reason: str | None, message: str | None, **more: Any) -> RolloutMember:
     """The member in a state; the same object when nothing changes."""
-    words = message[:1024] if message else message
+    longest = _LONGEST_FAILED if state is State.FAILED else _LONGEST
+    words = message[:longest] if message else message
     wanted = {"state": state, "reason": reason, "message": words, **more}
     changed = {name: value for name, value in wanted.items() if getattr(record, name) != value}
     return record.model_copy(update=changed) if changed else record
@@ -183,8 +186,18 @@ def _waiting(record: RolloutMember, member: Member, scene: Scene) -> RolloutMemb
         return become(record, State.PENDING, RELEASED, f"{MAY_BEGIN}: {why}" if why else MAY_BEGIN)
     if member.obstacle is not None:
         return become(record, State.PENDING, member.obstacle.reason, member.obstacle.message)
+    if (earliest := _earliest(member, scene)) is not None:
+        why = f"its last update was begun less than a day ago: it may go {moment(earliest)}"
+        return become(record, State.PENDING, "TooSoon", why)
     words = record.message if record.reason == "Retried" else None
     return become(record, State.NOT_STARTED, WAITS if words is None else "Retried", words)
+
+
+def _earliest(member: Member, scene: Scene) -> datetime | None:
+    """When another update of it may begin; None when now."""
+    if member.began is None or member.began + BETWEEN <= scene.now:
+        return None
+    return member.began + BETWEEN
 
 
 def _opens(member: Member, window: Window) -> str:
@@ -207,4 +220,5 @@ def next_look(record: RolloutMember, member: Member, scene: Scene) -> datetime |
     found = member.window
     edges = (found.start, found.end - LEAST_LEFT, found.end) if found else ()
     stalls = (record.released + STALL,) if record.released else ()
-    return min((t for t in (*edges, *stalls) if t > scene.now), default=None)
+    earliest = (member.began + BETWEEN,) if member.began else ()
+    return min((t for t in (*edges, *stalls, *earliest) if t > scene.now), default=None)

@@ -198,6 +198,40 @@ def test_who_is_not_well_is_not_given_a_turn() -> None:
     assert fleet.member("prod-0").reason == "RepairInFlight"
 
 
+def test_who_was_updated_less_than_a_day_ago_waits() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 2))
+    fleet.cluster("prod-0").begun = NOW - 20 * HOUR
+    fleet.settle()
+    assert names(fleet.busy()) == ["prod-1"]
+    assert fleet.member("prod-0").message == (
+        "its last update was begun less than a day ago: it may go 2027-01-04 16:00 UTC"
+    )
+    fleet.go(HOUR, times=2)
+    assert fleet.last is not None
+    assert fleet.last.until == NOW + 4 * HOUR
+    fleet.go(2 * HOUR)
+    assert names(fleet.busy()) == ["prod-0"]
+
+
+def test_a_member_that_another_stage_selects_too_by_now_stays_where_it_was() -> None:
+    fleet = two_stages()
+    fleet.settle()
+    fleet.cluster("canary-0").labels["stage"] = "prod"
+    fleet.until_state(State.COMPLETED)
+    assert sorted(names(fleet.members)) == ["canary-0", "prod-0", "prod-1", "prod-2"]
+
+
+def test_a_member_of_an_earlier_stage_is_tried_again_while_others_go_on() -> None:
+    fleet = failing(1)
+    fleet.until_state(State.COMPLETED)
+    fleet.cluster("prod-0").fails, fleet.cluster("prod-0").stopped = False, None
+    fleet.say(ANNOTATION_ROLLOUT_RETRY, "team/prod-0")
+    fleet.settle()
+    fleet.until_state(State.COMPLETED)
+    assert fleet.states()["prod-0"] == "Completed"
+    assert fleet.status.message == f"4 of 4 Clusters run {NEW}"
+
+
 # --- failures -----------------------------------------------------------------------------------------------------
 
 

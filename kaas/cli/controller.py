@@ -104,7 +104,8 @@ def clusters(clouds: CloudDirectory, workers: int, parsed: Parsed) -> Feature:
     """The feature that brings Clusters to Cluster API. parsed: shared with other features."""
 
     def watches(services: Services) -> Sequence[Watch]:
-        return [Watch(i.resource, i.keys, transform=i.keep, concern=i.concern) for i in interests(services.index)]
+        found = interests(services.index)
+        return [Watch(i.resource, i.keys, transform=i.keep, concern=i.concern, puts=True) for i in found]
 
     def reconciler(services: Services) -> ClusterReconciler:
         sites = SiteClouds(services.client, clouds, CLOUD_PATIENCE)

@@ -26,11 +26,17 @@ class Index:
         self._objects: dict[_GroupKind, dict[_Name, Object]] = defaultdict(dict)
         self._by_cluster: dict[tuple[str, str], set[_Entry]] = defaultdict(set)
         self._by_owner: dict[str, set[_Entry]] = defaultdict(set)
+        self._ahead: dict[_Entry, Object | None] = {}
 
-    def put(self, obj: Object) -> Object | None:
-        """Store an object, made lean; returns what was known before, None when it is new."""
+    def put(self, obj: Object, *, seen: bool = False) -> Object | None:
+        """Store an object, made lean; returns what was known before, None when it is new.
+
+        seen: it comes from a watch. Else it is the answer to a write, and the watch will show it later.
+        """
         entry = _entry(obj)
         before = self._forget(entry)
+        if not seen:
+            self._ahead.setdefault(entry, before)
         lean = self._lean(obj)
         self._objects[entry[0]][entry[1]] = lean
         if cluster := labels(lean).get(CLUSTER_NAME_LABEL):
@@ -38,6 +44,11 @@ class Index:
         for owner in owner_uids(lean):
             self._by_owner[owner].add(entry)
         return before
+
+    def caught_up(self, obj: Object) -> tuple[Object | None] | None:
+        """A watch shows an object: what was known of it before a write of ours was put ahead; None when none was."""
+        entry = _entry(obj)
+        return (self._ahead.pop(entry),) if entry in self._ahead else None
 
     def remove(self, obj: Object) -> Object | None:
         """Forget an object; returns what was known. One with the same name and another uid is kept."""

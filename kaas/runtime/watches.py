@@ -25,6 +25,7 @@ class Watch:
     indexed. label_selector: applied by the server. transform: makes an object smaller before it is indexed; a change of
     what it drops means no keys. It is pure, may be called from any thread, and leaves as it is what it has made small.
     concern: the part of an object that the feature reads, where others read more: a change of the rest means no keys.
+    puts: the feature itself puts what it writes into the index, and need not be told of that again; others are.
     """
 
     resource: Resource
@@ -32,6 +33,7 @@ class Watch:
     label_selector: str | None = None
     transform: Callable[[Object], Object] | None = None
     concern: Callable[[Object], Any] | None = None
+    puts: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,14 +149,18 @@ class Feed:
         known = self._index.get(resource, *name_of(obj))
         if known is None and self._is_outdated(resource, obj):
             return
+        ahead = self._index.caught_up(obj)
         if known is not None and _version(known) == _version(obj) and uid(known) == uid(obj):
+            if ahead is not None and (ahead[0] is None or not _same(ahead[0], known)):
+                self._notify(resource, *ahead, known, own=True)
             return
-        before = self._index.put(obj)
+        before = self._index.put(obj, seen=True)
         after = self._index.get(resource, *name_of(obj))
         if before is None or after is None or not _same(before, after):
             self._notify(resource, before, after)
 
     def _gone(self, resource: Resource, obj: Object) -> None:
+        self._index.caught_up(obj)
         known = self._index.remove(obj)
         if known is not None:
             self._notify(resource, known)
@@ -168,10 +174,11 @@ class Feed:
                 return True
         return False
 
-    def _notify(self, resource: Resource, *states: Object | None) -> None:
+    def _notify(self, resource: Resource, *states: Object | None, own: bool = False) -> None:
+        """own: it is a write of ours, which whoever puts it into the index knows of."""
         there = [state for state in states if state is not None]
         for subscription in self._subscriptions[resource.group_kind]:
-            if not _unconcerned(subscription.watch, there):
+            if not (own and subscription.watch.puts) and not _unconcerned(subscription.watch, there):
                 for state in there:
                     self._add_keys(subscription, state)
 

@@ -195,3 +195,53 @@ def test_a_change_of_what_a_feature_does_not_read_means_no_keys() -> None:
     assert set(fed.taken()) == {"one"}
     fed.feed.event(MACHINE, "DELETED", machine("a", 4, spec={"x": 2}, status={"y": 2}))
     assert fed.taken() == ["one"]
+
+
+def both() -> tuple[Index, Feed, list[Hashable], list[Hashable]]:
+    """Two features: one puts what it writes into the index, the other reads `spec` of that."""
+    index, writer, reader = Index(), list[Hashable](), list[Hashable]()
+    watches = (Watch(MACHINE, cluster_of, puts=True), Watch(MACHINE, cluster_of, concern=lambda o: o.get("spec")))
+    subscriptions = [Subscription(w, t.append) for w, t in zip(watches, (writer, reader), strict=True)]
+    feed = Feed(index, subscriptions)
+    feed.event(MACHINE, None, machine("a", 1, spec={"x": 1}))
+    writer.clear()
+    reader.clear()
+    return index, feed, writer, reader
+
+
+def written(version: int, x: int) -> dict[str, Any]:
+    return {"apiVersion": MACHINE.api_version, "kind": "Machine", **machine("a", version, spec={"x": x})}
+
+
+def test_what_one_feature_has_written_is_told_to_the_others() -> None:
+    index, feed, writer, reader = both()
+    index.put(written(2, 2))
+    index.put(written(3, 3))
+    assert reader == []
+    feed.event(MACHINE, None, written(3, 3))
+    assert (writer, reader) == ([], ["one", "one"])
+    feed.event(MACHINE, None, written(3, 3))  # as a new list would
+    assert (writer, reader) == ([], ["one", "one"])
+
+
+def test_a_write_of_what_others_do_not_read_is_not_told_to_them() -> None:
+    index, feed, writer, reader = both()
+    index.put(written(2, 1))
+    feed.event(MACHINE, None, written(2, 1))
+    assert (writer, reader) == ([], [])
+
+
+def test_a_write_that_the_watch_has_shown_already_is_told_once() -> None:
+    index, feed, _, reader = both()
+    feed.event(MACHINE, None, written(2, 2))
+    index.put(written(2, 2))
+    feed.event(MACHINE, None, written(2, 2))
+    assert reader == ["one", "one"]
+
+
+def test_what_was_made_and_put_is_told_to_others() -> None:
+    index, feed, writer, reader = both()
+    made = {"apiVersion": MACHINE.api_version, "kind": "Machine", **machine("b", 5, spec={"x": 1})}
+    index.put(made)
+    feed.event(MACHINE, None, made)
+    assert (writer, reader) == ([], ["one"])

@@ -13,11 +13,13 @@ from tests.unit.updates.simulation.member import Member
 from tests.unit.updates.simulation.troubles import Fate, until_quiet
 from tests.unit.updates.simulation.world import World
 from tests.unit.updates.simulation.years import a_fleet
+from tests.unit.updates.stories.plot import Plot
 
 SEEDS = (*range(6), 25, 43, 55, 56, 60, 62, 79, 84, 108)
 SETTLED = frozenset(
     {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "AheadOfVersion"}
 )
+BY_ROLLOUT = frozenset({"RolloutDone", "RolloutPending", "ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 DATED = frozenset({"OutsideMaintenance", "TooSoon", "Excluded", "NoMaintenanceWindow", "Expired"})
 
 
@@ -45,7 +47,7 @@ def ends_well(member: Member) -> None:
     assert is_finished(member), story
     assert not leftovers(member), f"{leftovers(member)}\n{story}"
     assert member.update["message"]
-    assert member.reason in SETTLED | DATED | {"ExpiredWithoutNext"}, f"{member.reason}\n{story}"
+    assert member.reason in SETTLED | DATED | BY_ROLLOUT | {"ExpiredWithoutNext"}, f"{member.reason}\n{story}"
     now = member.machines
     assert len({m.made_of for g in now.groups() for m in g.machines}) == 1, f"machines differ\n{story}"
 
@@ -55,7 +57,19 @@ def test_years_of_fixed_seeds(seed: int) -> None:
     check(*lived(seed))
 
 
-@settings(max_examples=6, deadline=None)
+def test_a_repair_in_its_pool_holds_an_update_in_the_middle() -> None:
+    plot = Plot()
+    team = plot.cluster(pools={"cpu": 3})
+    fate = Fate(plot.world, team, Random(0))  # noqa: S311 - nothing is left to chance here
+    plot.at("2027-01-05 22:07", lambda: fate.repair_in("cpu"))
+    plot.at("2027-01-05 23:30", lambda: fate.repaired("cpu"))
+    plot.until("2027-01-06 12:00")
+    plot.watched.holds()
+    ends_well(team)
+    assert [f"{b.at:%H:%M}" for b in team.begun if b.group] == ["22:06", "23:30", "23:36"]
+
+
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(min_value=1000))
 def test_years_of_random_seeds(seed: int) -> None:
     check(*lived(seed))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from kaas.api.rollout import Rollout
+from kaas.api.rollout_status import State
 from kaas.updates.facts import Change
 from kaas.updates.run import FINISHED
 from tests.unit.updates.simulation.machines import Begun, Group
@@ -18,9 +20,13 @@ REACTION: Final = timedelta(minutes=3)
 MOST_SKEW: Final = 3
 """Minors by which kubelets may be older than the control plane (Kubernetes version skew policy)."""
 BY_EVENT: Final = frozenset(
-    {"NotReady", "Paused", "RepairInFlight", "Preflight", "Stopped", "Updating", "Expired", "NotRunning"}
+    {"RolloutPending", "NotReady", "Paused", "RepairInFlight", "Stopped", "Updating", "Expired"}
 )
 """Reasons that end with an event, and need no time to look again."""
+
+
+FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly", "TooFarBehind", "InOtherRollout"})
+"""Reasons of members that are left out for which a Rollout has no say in them."""
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Invariants:
     def began(self, member: Member, begun: Begun) -> None:
         """A machine is replaced."""
         group = member.machines.control_plane if not begun.group else member.machines.pools[begun.group]
-        for words in (*self._when(member, begun), *self._how(member, group, begun)):
+        for words in (*self._when(member, begun), *self._how(member, group, begun), *self._turn(member, begun)):
             when = f"{begun.at:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)} {begun.group or 'control plane'}"
             self.broken.append(f"{when} {begun.machine}: {words}")
 
@@ -53,7 +59,7 @@ class Invariants:
             return
         if not self._inside(member, begun) and not self._is_emergency(member, begun):
             yield "begun outside of every maintenance window"
-        stopped = None if _goes_on(begun) or "stopped" not in member.update else member.stopped
+        stopped = None if _goes_on(begun) else member.stopped
         if stopped is not None and begun.at > stopped + REACTION and (member.acted or stopped) <= stopped:
             yield f"begun although the update stopped at {stopped:%m-%d %H:%M}"
 
@@ -68,6 +74,16 @@ class Invariants:
             return True
         machine_is_old = begun.aged and member.update.get("certificates") is not None
         return machine_is_old and not begun.group
+
+    def _turn(self, member: Member, begun: Begun) -> Iterator[str]:
+        """A member of a Rollout begins with its version in its turn, when the stages before are through."""
+        versions = begun.old.version, begun.new.version
+        if begun.group or begun.number > 1 or versions[0] == versions[1]:
+            return
+        if member.is_forced or member.is_by_hand(*versions):
+            return
+        for name in self.world.waves.raw:
+            yield from _out_of_turn(self.world.waves.model(name), member, str(begun.new.version))
 
     # -- how --------------------------------------------------------------------------------------------------------
 
@@ -111,10 +127,9 @@ class Invariants:
         self.broken += [f"{now:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)}: {words}" for words in problems]
         waiting: list[str] = update.get("waiting") or []
         member.waits = {name: member.waits.get(name, now) for name in waiting}
-        stopped = update.get("stopped")
-        if stopped is None:
+        if member.stopped is not None and (member.acted or member.stopped) > member.stopped:
             member.stopped = None
-        elif member.stopped is None:
+        if member.stopped is None and has_failed(member):
             member.stopped = now
 
     def _says_why(self, update: dict[str, object], again: float | None) -> Iterator[str]:
@@ -134,6 +149,20 @@ class Invariants:
             yield f"nothing is under way, and yet {left}"
 
 
+def _out_of_turn(rollout: Rollout, member: Member, version: str) -> Iterator[str]:
+    status = rollout.status
+    if status is None or status.version != version:
+        return
+    for number, stage in enumerate(status.stages):
+        record = next((m for m in stage.members if (m.namespace, m.name) == member.key), None)
+        if record is None or record.reason in FREE:
+            continue
+        if record.released is None:
+            yield f"begun although Rollout {rollout.metadata.name} has not let it go: {record.state} {record.reason}"
+        if any(s.state is not State.COMPLETED for s in status.stages[:number]):
+            yield f"begun in stage {stage.name} although one before it is not through"
+
+
 def _goes_on(begun: Begun) -> bool:
     """Whether a control plane goes on that has begun: Cluster API brings it to its end, it is not left half way."""
     return not begun.group and begun.number > 1
@@ -151,6 +180,12 @@ def is_finished(member: Member) -> bool:
     steps = member.update.get("steps") or ()
     last = next((s for s in steps if s["name"] == FINISHED), None)
     return last["state"] in ("Done", "Skipped") if last else "hold" not in member.update
+
+
+def has_failed(member: Member) -> bool:
+    """Whether its update has stopped by itself, or should have."""
+    failed = [s for s in member.update.get("steps") or () if s["state"] == "Failed"]
+    return "stopped" in member.update or bool(failed)
 
 
 def leftovers(member: Member) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
@@ -9,7 +10,9 @@ from typing import Final
 
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
 from kaas.api.release_state import ReleaseState, state_of
+from kaas.api.rollout import ANNOTATION_ROLLOUT_RETRY
 from kaas.api.versions import KubernetesVersion
+from kaas.kube.times import stamp
 from kaas.updates.run import Finding, Severity
 from tests.unit.updates.simulation.machines import Begun
 from tests.unit.updates.simulation.member import Member
@@ -75,13 +78,16 @@ class Fate:
 
     def repair(self) -> None:
         pool = self.random.choice(["", *self.member.machines.pools])
+        self.repair_in(pool)
+        self._for(timedelta(hours=6), lambda: self.repaired(pool))
+
+    def repair_in(self, pool: str) -> None:
         trouble = self.member.trouble
         self._note(f"a repair begins in {pool or 'the control plane'}")
         trouble.repairs[pool], trouble.repairs_since[pool] = 1, self.world.clock.time
         self._tell()
-        self._for(timedelta(hours=6), lambda: self._repaired(pool))
 
-    def _repaired(self, pool: str) -> None:
+    def repaired(self, pool: str) -> None:
         self._note(f"the repair in {pool or 'the control plane'} ends")
         self.member.trouble.repairs.pop(pool, None)
         self._tell()
@@ -219,6 +225,10 @@ class Fate:
         self.world.soon(self.member.key, ROLL)
         self.world.soon(self.member.key, LOOK)
         self.retry()
+        act = {"by": "ann", "at": stamp(self.world.clock.time), "reason": "all is mended"}
+        told = {"/".join(key): act for key in self.world.members}
+        for name in self.world.waves.raw:
+            self.world.tell_rollout(name, ANNOTATION_ROLLOUT_RETRY, json.dumps(told))
 
 
 def _nothing(_member: Member, _begun: Begun) -> None:

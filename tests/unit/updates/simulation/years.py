@@ -14,6 +14,7 @@ from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
 
 ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
 RULES = ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=DAILY")
+ROLLOUTS = 0.3
 MINORS = (34, 35, 36, 37)
 
 
@@ -33,6 +34,10 @@ def a_fleet(random: Random, clusters: int) -> World:
     for number in range(clusters):
         running = random.choice(known)
         world.add(_cluster(random, number, running), str(running))
+    if random.random() < ROLLOUTS:
+        stages = [{"name": "first", "selector": {"matchLabels": {"stage": "first"}}, "soakSeconds": 3600}]
+        channel = random.choice(("Rapid", "Regular", "Stable"))
+        world.roll_out("fleet", {"channel": channel, "stages": [*stages, {"name": "rest", "maxFailures": 1}]})
     return world
 
 
@@ -94,7 +99,7 @@ def _cluster(random: Random, number: int, running: KubernetesVersion) -> Object:
     updates: dict[str, Any] = {"channel": random.choice(("Rapid", "Regular", "Stable")), "kubernetes": kubernetes}
     asked = str(running) if pinned else f"1.{running.minor}"
     raw = raw_cluster(asked, name=f"c-{number}", updates=updates, maintenance=_maintenance(random))
-    raw["metadata"]["uid"] = f"{random.getrandbits(64):016x}"
+    raw["metadata"] |= {"uid": f"{random.getrandbits(64):016x}", "labels": {"stage": random.choice(("first", "rest"))}}
     raw["spec"]["controlPlane"]["replicas"] = random.choice((1, 3))
     pools = random.sample(("cpu", "big", "dgx"), random.randint(0, 3))
     raw["spec"]["nodePools"] = [_pool(random, name) for name in pools]

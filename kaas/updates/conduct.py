@@ -18,6 +18,7 @@ from kaas.api.update_status import (
     Baseline,
     PreflightFinding,
     PreflightReport,
+    Retried,
     UpdateSummary,
 )
 from kaas.kube.ports import Source
@@ -125,7 +126,8 @@ class Conductor:
         self, subject: Subject, decision: Decision, aims: Aims, report: PreflightReport, now: datetime
     ) -> Conduct:
         steps = begin(aims, _pools(subject.cluster, aims), now, _report(report))
-        progress = advance(Ledger(steps), self._seen(subject, aims, decision.reason, now), now)
+        ledger = Ledger(steps, retried=_heard(subject.cluster, now))
+        progress = advance(ledger, self._seen(subject, aims, decision.reason, now), now)
         self._examiner.watch(_key(subject))
         return Conduct(decision, progress.ledger, aims, progress.waiting, report, begun=True, until=progress.until)
 
@@ -195,7 +197,7 @@ class Conductor:
             window=_window(subject, aims, reason, now),
             paused=_paused(subject.cluster),
             released=frozenset(name.strip() for name in released.split(",") if name.strip()),
-            retry=annotations.get(ANNOTATION_UPDATE_RETRY, "").strip()[:1024],
+            retry=_retry(subject.cluster),
         )
 
 
@@ -204,6 +206,16 @@ class Conductor:
 
 def _said(cluster: Cluster) -> UpdateSummary:
     return (cluster.status.update if cluster.status else None) or UpdateSummary()
+
+
+def _retry(cluster: Cluster) -> str:
+    return cluster.metadata.annotations.get(ANNOTATION_UPDATE_RETRY, "").strip()[:1024]
+
+
+def _heard(cluster: Cluster, now: datetime) -> Retried | None:
+    """What a person said before an update begins: it stays where they wrote it, and counts for none that comes."""
+    before, retry = _said(cluster).retried, _retry(cluster)
+    return Retried(since=now, reason=retry) if retry and (before is None or before.reason != retry) else before
 
 
 def _as_it_was(decision: Decision, said: UpdateSummary) -> Conduct:

@@ -199,7 +199,7 @@ def _stopped(before: Object, after: Object) -> Iterator[Told]:
     stopped, was = after.get("stopped"), before.get("stopped")
     if stopped and (was is None or was["since"] != stopped["since"]):
         yield Told("UpdateStopped", f"step {stopped['step']}: {stopped['message']}", "Warning")
-    if (retried := after.get("retried")) and retried != before.get("retried"):
+    if was and (retried := after.get("retried")) and retried != before.get("retried"):
         yield Told("UpdateRetried", f"the update goes on: {retried['reason']}")
 
 

@@ -184,6 +184,22 @@ async def test_a_verification_that_fails_stops_it_and_a_person_has_it_tried_agai
     assert world.told() == ["UpdateRetried"]
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_what_a_person_said_before_an_update_has_it_not_tried_again(world: World, is_known: bool) -> None:
+    annotate(world, ANNOTATION_UPDATE_RETRY, "mended last month")
+    if is_known:
+        world.change(update={"retried": {"since": "2026-12-01T00:00:00Z", "reason": "mended last month"}})
+    await begun(world)
+    world.checks.verdicts["ControlPlane"] = Verdict(False, "etcd has no leader", ("EtcdHealth",))
+    world.change(version="v1.36.3")
+    await world.settle(5)
+    assert "stopped" in world.update
+    assert "UpdateRetried" not in world.told()
+    annotate(world, ANNOTATION_UPDATE_RETRY, "mended now")
+    await world.look()
+    assert "stopped" not in world.update
+
+
 async def test_updates_that_are_paused_in_the_middle_begin_no_further_pool(world: World) -> None:
     await begun(world)
     annotate(world, ANNOTATION_UPDATES_PAUSED, "an audit")

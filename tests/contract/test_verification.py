@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ KEY = ("tenants", "team")
 STEP = "Pool/cpu"
 START = datetime(2027, 1, 5, 22, tzinfo=UTC)
 VERSION = "v1.36.3"
+LOOKS = 20  # ten seconds apart each, by the time that the test moves
 
 
 @pytest.fixture
@@ -134,15 +135,27 @@ class Bench:
     async def jobs(self) -> list[Object]:
         return await self.connected.list(JOB, self.namespace)
 
+    async def until(self, what: str, holds: Callable[[Verdict], Awaitable[bool]]) -> Verdict:
+        """Look until something holds of a verdict; what was told meanwhile says why it never did."""
+        told: list[str] = []
+        for _ in range(LOOKS):
+            found = await self.verify()
+            if await holds(found):
+                return found
+            assert found.passed is None, found.message
+            told.append(found.message)
+        raise AssertionError(f"not in {LOOKS} looks: {what}: {told}")
+
     async def job(self) -> Object:
         """The Job, once all else holds."""
-        for _ in range(6):
-            found = await self.verify()
+
+        async def is_there(found: Verdict) -> bool:
             assert found.passed is None
-            if every := await self.jobs():
-                (made,) = every
-                return made
-        raise AssertionError(f"no Job was begun: {found.message}")
+            return bool(await self.jobs())
+
+        await self.until("a Job is begun", is_there)
+        (made,) = await self.jobs()
+        return made
 
 
 @pytest.fixture
@@ -196,8 +209,11 @@ async def test_a_job_that_ends_well(bench: Bench) -> None:
     assert len(await bench.jobs()) == 1, "a new controller finds the Job of the one before"
     made = job["metadata"]["creationTimestamp"]
     await end(bench.connected, job, "SuccessCriteriaMet", "Complete", completionTime=made, succeeded=1)
-    found = [await bench.verify() for _ in range(4)][-1]
-    assert found.passed, found.message
+
+    async def has_passed(found: Verdict) -> bool:
+        return found.passed is True
+
+    found = await bench.until("it has passed", has_passed)
     assert f"Job {bench.namespace}/{job['metadata']['name']} has ended well" in found.message
     assert "1 nodes Ready at v1.36.3" in found.message
 
@@ -214,10 +230,12 @@ async def test_a_job_that_the_cluster_refuses(bench: Bench) -> None:
     """A quota for Jobs, which the admission of a real server enforces."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": bench.namespace}}
     await bench.connected.create({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}})
-    for _ in range(4):
-        found = await bench.verify()
+
+    async def is_refused(found: Verdict) -> bool:
+        return f"correct the CronJob {bench.namespace}/smoke" in found.message
+
+    found = await bench.until("it is told that the Job is refused", is_refused)
     assert found.passed is None
-    assert f"correct the CronJob {bench.namespace}/smoke" in found.message
 
 
 async def test_the_baseline_of_a_real_cluster(bench: Bench) -> None:

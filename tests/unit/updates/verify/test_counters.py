@@ -77,7 +77,7 @@ def counters(process: str = "1", requests: float = 100.0, errors: float = 0.0, s
 def test_what_happened_between_two_looks() -> None:
     first, second = counters(requests=100, errors=1, slow=1), counters(requests=300, errors=5, slow=11)
     assert between(first, second) == Traffic(200, 4, {0.1: 190, inf: 200})
-    assert between(first, counters("2", 300)) is None, "another process"
+    assert between(first, counters("2", 300, errors=5, slow=11)) is None, "another process"
     assert between(second, first) is None, "counters do not go back"
 
 

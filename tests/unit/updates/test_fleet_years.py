@@ -15,7 +15,7 @@ from tests.unit.updates.simulation.world import World
 from tests.unit.updates.simulation.years import a_fleet
 from tests.unit.updates.stories.plot import Plot
 
-SEEDS = (*range(6), 25, 43, 55, 56, 60, 62, 79, 84, 108)
+SEEDS = (*range(6), 25, 43, 55, 56, 60, 62, 79, 84, 108, 217)
 SETTLED = frozenset(
     {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "AheadOfVersion"}
 )

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from kaas.api.site import Site
+
 SERVER_STARTUP: Final = 1800
 BOX_STARTUP: Final = 3600
 """Seconds until a machine has joined: firmware and eight GPUs take their time to start."""
 DRAIN: Final = 600
 """Seconds that the node of a machine is drained where its pool does not say: what the ClusterClass says."""
+
+
+def startup(site: Site, flavor: str, otherwise: int = SERVER_STARTUP) -> int:
+    """Seconds until a machine of a flavor has joined: as the Site says, else as long as is said here."""
+    said = next((f.startup_timeout_seconds for f in site.spec.flavors if f.name == flavor), None)
+    return otherwise if said is None else said

@@ -100,6 +100,9 @@ class Flavor(Model):
     max_version: MinorVersion | None = None
     """Newest minor that its machines support, as `1.37`, by the GPU driver in their image: no Cluster that has any is
     brought past it by itself. No limit when left out."""
+    startup_timeout_seconds: int | None = Field(default=None, ge=60, le=14400)
+    """Seconds that its machines are given to boot and to join: the health checks of its pools, and updates, which stop
+    when a new machine has not joined five minutes later. When left out 1800, and 3600 for whole computers and GPUs."""
 
 
 class SiteZone(Model):

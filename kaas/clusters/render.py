@@ -16,7 +16,7 @@ from kaas import data
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION, LABEL_CLUSTER, LABEL_POOL, LABEL_SITE, SYSTEM_NAMESPACE
 from kaas.api.node_repair_template import template_name
-from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP
+from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP, startup
 from kaas.api.repair import Mode, strictest
 from kaas.api.site import Site
 from kaas.clusters.classes import WORKER_CLASS, ClassRevision
@@ -173,10 +173,10 @@ def _health_check(cluster: Cluster, site: Site, part: Deployment | None) -> Obje
     pool = next((p for p in cluster.spec.node_pools if part and p.name == part.pool), None)
     mode = strictest(site.spec.repair.mode, cluster.spec.repair.mode, pool.repair.mode if pool else Mode.AUTOMATIC)
     slow = part is not None and (part.gpu is not None or part.flavor in _bare_metal(site))
-    startup, unknown, not_ready = BOX_SECONDS if slow else SERVER_SECONDS
+    joined, unknown, not_ready = BOX_SECONDS if slow else SERVER_SECONDS
     return {
         "control_plane": part is None,
-        "startup": startup,
+        "startup": startup(site, part.flavor if part else cluster.spec.control_plane.flavor, joined),
         "unknown": unknown,
         "not_ready": not_ready,
         "template": None if mode is Mode.OFF else template_name(cluster.metadata.name, part.pool if part else ""),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
 from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
-from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP
+from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP, startup
 from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
@@ -55,7 +55,9 @@ def control_plane(sight: Sight) -> Part:
     running = KubernetesVersion.known(status.version if status else None)
     handed = _runs(running, sight.aims) and _handed(sight, parts)
     counts = _counted(parts, status.control_plane if status else None)
-    return _part(sight, CONTROL_PLANE_POOL, sight.cluster.spec.control_plane.replicas, counts, handed=handed)
+    wanted = sight.cluster.spec.control_plane
+    found = _part(sight, CONTROL_PLANE_POOL, wanted.replicas, counts, handed=handed)
+    return replace(found, startup=timedelta(seconds=startup(sight.site, wanted.flavor)))
 
 
 def pools(sight: Sight) -> dict[str, Part]:
@@ -76,9 +78,10 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
     found = _part(sight, pool.name, pool.replicas, _counted(parts, told), handed=handed)
     gpus = _has_gpus(sight.site, pool)
     drain = _drain_seconds(pool, gpus=gpus)
+    slow = BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP
     return replace(
         found,
-        startup=timedelta(seconds=BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP),
+        startup=timedelta(seconds=startup(sight.site, pool.flavor, slow)),
         drain=timedelta(seconds=drain) if drain else None,
         soak=timedelta(seconds=soak_of(pool.update)) if pool.update.strategy is Strategy.BLUE_GREEN else None,
         manual=pool.update.strategy is Strategy.MANUAL,

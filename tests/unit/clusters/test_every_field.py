@@ -111,7 +111,7 @@ SITE = raw_site(
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
 SITE["spec"]["flavors"][2]["gpu"]["resource"] = "nvidia.com/gpu"
-SITE["spec"]["flavors"][2] |= {"bareMetal": False, "maxVersion": "1.36"}
+SITE["spec"]["flavors"][2] |= {"bareMetal": False, "maxVersion": "1.36", "startupTimeoutSeconds": 1200}
 SITE_BY_ID = {**SITE, "spec": {**SITE["spec"], "externalNetwork": {"id": "0001"}}}
 RELEASE = raw_release("v1.36.3")
 RELEASE["spec"] |= {
@@ -294,6 +294,7 @@ CHANGES: dict[str, Change] = {
     "Site.spec.updates.maxVersion": Change("updates.maxVersion", "1.35"),
     "Site.spec.flavors[].maxVersion": Change("flavors.2.maxVersion", "1.35"),
     "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
+    "Site.spec.flavors[].startupTimeoutSeconds": Change("flavors.2.startupTimeoutSeconds", 900),
     "Release.spec.version": Change("version", "v1.36.2"),
     "Release.spec.image": Change("image", "another"),
     "Release.spec.channels.rapid": Change("channels.rapid", "2027-01-20T00:00:00Z"),

@@ -191,6 +191,10 @@ def test_whole_computers_are_given_more_time() -> None:
     flavors = [{"name": "cpu-2"}, {"name": "cpu-4", "bareMetal": True}, {"name": "dgx"}]
     seconds = [check["checks"]["nodeStartupTimeoutSeconds"] for check in health_checks(flavors=flavors)]
     assert seconds == [1800, 3600, 1800]
+    flavors = [{"name": "cpu-2", "startupTimeoutSeconds": 600}, *flavors[1:]]
+    flavors[1] |= {"startupTimeoutSeconds": 900}
+    seconds = [check["checks"]["nodeStartupTimeoutSeconds"] for check in health_checks(flavors=flavors)]
+    assert seconds == [600, 900, 1800]
 
 
 def deferred(target: str | None, **hold: Any) -> list[str]:

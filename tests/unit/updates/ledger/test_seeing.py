@@ -71,10 +71,11 @@ def seen(*objects: Object, status: Object | None = None, aims: Aims = AIMS, **sp
     raw = {**found.model_dump(by_alias=True, exclude_none=True, mode="json")}
     raw["spec"]["nodePools"] = [pool]
     parsed = type(found).model_validate(raw)
-    sight = seeing.look(index, parsed, site(flavors=[{"name": "cpu-2"}, {"name": "cpu-4"}, BOX]), aims)
+    sight = seeing.look(index, parsed, site(flavors=[{"name": "cpu-2"}, {"name": "cpu-4"}, BOX, SLOW]), aims)
     return seeing.control_plane(sight), seeing.pools(sight)["cpu"]
 
 
+SLOW = {"name": "slow", "startupTimeoutSeconds": 5400}
 BOX = {"name": "dgx", "bareMetal": True, "gpu": {"model": "A100", "count": 8}}
 
 
@@ -148,6 +149,7 @@ def test_a_control_plane_is_through_when_its_oldest_machine_runs_the_version() -
         ({"flavor": "dgx"}, 3600, timedelta(hours=2)),
         ({"flavor": "dgx", "gpu": {"drainTimeoutSeconds": 0}}, 3600, None),
         ({"update": {"drainTimeoutSeconds": 60}}, 1800, timedelta(minutes=1)),
+        ({"flavor": "slow"}, 5400, timedelta(minutes=10)),
     ],
 )
 def test_how_long_a_machine_may_take(spec: Object, startup: int, drain: timedelta | None) -> None:

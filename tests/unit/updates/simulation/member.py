@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import CONDITION_UPDATES
 from kaas.api.update_status import EXPIRED
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.objects import Object
@@ -75,12 +74,10 @@ class Member:
         return next((s["update"] for s in self.said.values() if s.get("update")), {})
 
     @property
-    def target(self) -> str | None:
-        found: str | None = self.update.get("target")
+    def steps(self) -> list[Object]:
+        """`status.update.steps`."""
+        found: list[Object] = self.update.get("steps") or []
         return found
-
-    def step(self, name: str) -> Object | None:
-        return next((s for s in self.update.get("steps") or () if s["name"] == name), None)
 
     def is_by_hand(self, old: KubernetesVersion, new: KubernetesVersion) -> bool:
         """Whether a person has asked for this step, which is done at once, or for one for which it is in the way."""
@@ -97,10 +94,6 @@ class Member:
     @property
     def reason(self) -> str:
         return str(self.update.get("reason"))
-
-    @property
-    def condition(self) -> Object | None:
-        return next((c for c in self.status().get("conditions") or () if c["type"] == CONDITION_UPDATES), None)
 
 
 def merged(one: Object, other: Mapping[str, Any]) -> Object:

@@ -6,7 +6,6 @@ none. The reconciler is looked at again when it said so, and when what it watche
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +32,7 @@ from kaas.updates.reconciler import Office, UpdateReconciler
 from kaas.updates.run import FINISHED
 from kaas.updates.watched import concern
 from tests.unit.updates.simulation import manifests
+from tests.unit.updates.simulation.agenda import Agenda, Clock
 from tests.unit.updates.simulation.doctor import Doctor
 from tests.unit.updates.simulation.machines import Begun, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
@@ -57,16 +57,6 @@ class KilledError(BaseException):
 
 
 @dataclass
-class Clock:
-    """A time of day that moves when it is told to."""
-
-    time: datetime = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-
-@dataclass
 class World:
     """All Clusters of one Site. random: None for everything at once and in order."""
 
@@ -88,8 +78,7 @@ class World:
         self.waves = Waves(self.index, self.parsed, self.clock)
         self.log: list[str] = []
         self.concerns: dict[Key, Any] = {}
-        self._queue: list[tuple[datetime, float, int, Any, str]] = []
-        self._due: dict[tuple[Any, str], datetime] = {}
+        self._agenda = Agenda()
         self._count = 0
         self.classes = {CLASS: cluster_class(CLASS)}
         self.newest = manifests.Newest(CLASS, self.clock.time - timedelta(days=100))
@@ -251,20 +240,15 @@ class World:
 
     # -- time -------------------------------------------------------------------------------------------------------
 
-    def soon(self, key: Any, what: str, after: timedelta = timedelta()) -> None:
+    def soon(self, key: Any, what: str, after: timedelta = NONE) -> None:
         """Somebody has a reason to look."""
         if not after:
             after = timedelta(seconds=self.random.randint(0, 20)) if self.random else DELAYS.get(what, NONE)
         self.at(self.clock.time + after, key, what)
 
     def at(self, time: datetime, key: Any, what: str) -> None:
-        known = self._due.get((key, what))
-        if known is not None and known <= time:
-            return
-        self._due[(key, what)] = time
-        self._count += 1
-        chance = self.random.random() if self.random else 0.0
-        heapq.heappush(self._queue, (time, chance, self._count, key, what))
+        """Somebody looks at a time, or before."""
+        self._agenda.put(time, self.random.random() if self.random else 0.0, (key, what))
 
     def call(self, time: datetime, do: Callable[[], None]) -> None:
         """Something happens at a time."""
@@ -273,12 +257,9 @@ class World:
     def run(self, until: datetime) -> None:
         """Everything that happens before a time."""
         with patch.object(reconciler, "LONGEST", FOREVER.total_seconds()):
-            while self._queue and self._queue[0][0] < until:
-                time, _, _, key, what = heapq.heappop(self._queue)
-                if self._due.get((key, what)) == time:
-                    del self._due[(key, what)]
-                    self.clock.time = max(time, self.clock.time)
-                    self._do(key, what)
+            for time, (key, what) in self._agenda.before(until):
+                self.clock.time = max(time, self.clock.time)
+                self._do(key, what)
         self.clock.time = max(until, self.clock.time)
 
     def _do(self, key: Any, what: str) -> None:
@@ -338,7 +319,7 @@ class World:
         """The clusters feature writes the topology; the same again when nothing has changed that it is made of."""
         machines = member.machines
         pools = [(p.on_delete, p.wanted.version) for p in machines.pools.values()]
-        said = [member.update.get(f) for f in FOLLOWED], [s["started"] for s in _steps(member) if "started" in s]
+        said = [member.update.get(f) for f in FOLLOWED], [s["started"] for s in member.steps if "started" in s]
         made_of = (id(member.spec), said, machines.topology, pools)
         if made_of == member.rendered:
             return
@@ -398,11 +379,6 @@ class World:
             if known.get(step["name"]) != (state, reason) and state != "Pending" and reason not in UNTOLD:
                 told = f": {step['message']}" if step.get("message") and state in ("Held", "Failed") else ""
                 self.note(member, f"  step {step['name']} {state}, {reason}{told}")
-
-
-def _steps(member: Member) -> list[Object]:
-    found: list[Object] = member.update.get("steps") or []
-    return found
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

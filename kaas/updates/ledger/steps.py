@@ -38,7 +38,7 @@ def begin(aims: Aims, pools: Iterable[str], now: datetime, report: Report | None
 def _checked(report: Report | None) -> str:
     if report is None:
         return "nothing was checked"
-    warnings = "; ".join(f.message for f in report.findings)
+    warnings = "; ".join(f.message + (f" (put up with: {f.override})" if f.override else "") for f in report.findings)
     return f"nothing blocks it; warnings: {warnings}" if warnings else "all is well"
 
 

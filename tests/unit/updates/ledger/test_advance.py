@@ -29,13 +29,14 @@ def at_pools(course: Course) -> Course:
 
 
 def test_the_steps_of_an_update_are_fixed_when_it_begins() -> None:
-    warned = Report(NOW, (Finding("Quota", Severity.WARN, "quota is nearly used up"),))
+    spared = Finding("Budget", Severity.BLOCK, "no Pod may go", override="ticket 7")
+    warned = Report(NOW, (Finding("Quota", Severity.WARN, "quota is nearly used up"), spared))
     steps = begin(AIMS, ["b", "a"], NOW, warned)
     assert [s.name for s in steps] == [
         *("Announced", "Preflight", "ControlPlane", "Pool/b", "Pool/a", "AddOns", "Verification", "Finished")
     ]
     assert [s.state for s in steps] == ["Done", "Done", *["Pending"] * 6]
-    assert "quota is nearly used up" in (steps[1].message or "")
+    assert "quota is nearly used up; no Pod may go (put up with: ticket 7)" in (steps[1].message or "")
     assert (steps[0].started, steps[0].finished, steps[2].started) == (NOW, NOW, None)
 
 

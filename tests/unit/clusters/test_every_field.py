@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,12 +35,14 @@ from kaas.updates import facts as updates
 from kaas.updates.catalogue import catalogue
 from kaas.updates.drains.seen import rules_of
 from kaas.updates.kinds import pending
+from kaas.updates.preflight.review import review
 from kaas.updates.seeing import pools_in_order
 from kaas.updates.standing import Present
 from kaas.updates.targets import choose
 from kaas.updates.verify.asked import asked
 from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
+from tests.unit.updates.preflight.cases import BUDGET, HOOK, case, facts, worker
 
 LIMITS = {"maxInFlight": 1, "maxUnhealthy": "40%"}
 REPAIR = {"mode": "Automatic", "limits": LIMITS, "template": "careful"}
@@ -65,6 +67,10 @@ VERIFICATION = {
         {"name": "rate", "promQL": {"query": "sum(x)", "atLeast": 0.5, "atMost": 1}, "timeoutSeconds": 600},
         {"name": "smoke", "job": {"namespace": "tests", "cronJob": "smoke"}},
     ],
+}
+PREFLIGHT = {
+    "severities": [{"check": "DisruptionBudgets", "severity": "Warn"}],
+    "overrides": [{"check": "MachinesHealthy", "reason": "by hand", "until": "2028-01-01T00:00:00Z"}],
 }
 METRICS = {"url": "https://north.example", "secret": {"namespace": "kaas-system", "name": "metrics"}}
 UPDATE = {
@@ -91,7 +97,7 @@ CLUSTER = raw_cluster(
     network={"pods": "10.64.0.0/16", "services": "10.96.0.0/16", "nodes": "10.7.0.0/24"},
     repair=REPAIR,
     maintenance=MAINTENANCE,
-    updates={"channel": "Regular", "kubernetes": "Patch", "verification": VERIFICATION},
+    updates={"channel": "Regular", "kubernetes": "Patch", "preflight": PREFLIGHT, "verification": VERIFICATION},
 )
 KINDS = {"nodeImages": {"channel": "Regular"}, "classRevision": {"channel": "Regular"}, "certificates": "Auto"}
 CLUSTER["spec"]["updates"] |= KINDS
@@ -106,7 +112,7 @@ SITE = raw_site(
     loadBalancer={"provider": "amphora"},
     repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
     maintenance=MAINTENANCE,
-    updates={"maxVersion": "1.36"},
+    updates={"maxVersion": "1.36", "preflight": {"severities": [{"check": "Webhooks", "severity": "Warn"}]}},
     metrics=METRICS,
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
@@ -232,6 +238,25 @@ def verification_fields() -> dict[str, Change]:
     return first | second | {f"Site.spec.metrics.{n}": Change(f"metrics.{n}", v) for n, v in said.items()}
 
 
+CHECKED = {
+    "severities[].check": "EtcdHealth",
+    "severities[].severity": "Block",
+    "overrides[].check": "EtcdHealth",
+    "overrides[].reason": "another",
+    "overrides[].until": "2026-01-01T00:00:00Z",
+}
+"""Other values for what is said of the checks before an update."""
+
+
+def preflight_fields() -> dict[str, Change]:
+    """Changes of these fields of a Cluster, and of those that a Site has too."""
+    every = [("Cluster", name) for name in CHECKED] + [("Site", n) for n in CHECKED if n.startswith("severities")]
+    return {
+        f"{kind}.spec.updates.preflight.{name}": Change(f"updates.preflight.{name.replace('[]', '.0')}", CHECKED[name])
+        for kind, name in every
+    }
+
+
 # Path as in the CRD, with [] for the items of a list and {} for the values of a map.
 CHANGES: dict[str, Change] = {
     "Cluster.spec.version": Change("version", "v1.36.3"),
@@ -283,6 +308,7 @@ CHANGES: dict[str, Change] = {
     **repair_fields("Site.spec.repair", ("mode", "limits.maxInFlight", "limits.maxUnhealthy", "ticket.url")),
     **repair_fields("Site.spec.repair", ("zoneLimits.maxInFlight", "zoneLimits.maxUnhealthy")),
     **repair_fields("NodeRepairTemplate.spec.template.spec", tuple(OTHERWISE)),
+    **preflight_fields(),
     **verification_fields(),
     **maintenance_fields("Cluster"),
     **maintenance_fields("Site"),
@@ -318,11 +344,16 @@ def leaves(schema: Object, path: str) -> Iterator[str]:
         yield path
 
 
+ELSEWHERE = ("NodeRepair", "Rollout")
+"""The first is written by the controller and Cluster API, from the policy of a NodeRepairTemplate; the second is about
+many Clusters, and has such a test of its own beside its planner."""
+
+
 def fields() -> list[str]:
     found: list[str] = []
     for crd in crds():
-        if crd["spec"]["names"]["kind"] == "NodeRepair":
-            continue  # written by the controller and Cluster API, from the policy of a NodeRepairTemplate
+        if crd["spec"]["names"]["kind"] in ELSEWHERE:
+            continue
         (version,) = crd["spec"]["versions"]
         spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
         found += leaves(spec, f"{crd['spec']['names']['kind']}.spec")
@@ -369,6 +400,15 @@ def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
     return [*others, *(choose(one, running, releases, place, date) for one in subjects for date in dates)]
 
 
+def examined(cluster: Object, site: Object) -> Any:
+    """What is found before an update of one Cluster in which much is wrong."""
+    subject = replace(case(), cluster=Cluster.model_validate(cluster), site=Site.model_validate(site))
+    wrong = facts(
+        case=subject, machines=(worker("a", ready=False),), budgets=(BUDGET,), hooks=(replace(HOOK, endpoints=0),)
+    )
+    return review(wrong).findings
+
+
 def verified(cluster: Object, site: Object) -> Any:
     """What is asked of one Cluster after a step of an update."""
     return asked(Cluster.model_validate(cluster), Site.model_validate(site))
@@ -395,6 +435,7 @@ def everything(cluster: Object, site: Object, release: Object, template: Object)
             repaired(c, at, template),
             maintained(c, at),
             brought(c, at, release),
+            examined(c, at),
             verified(c, at),
             replaced(c),
         ]

@@ -188,7 +188,7 @@ def test_without_repairs_there_is_no_health_check(said: dict[str, Any], watched:
 
 
 def test_whole_computers_are_given_more_time() -> None:
-    flavors = [{"name": "cpu-2"}, {"name": "cpu-4", "bareMetal": True}, {"name": "dgx"}]
+    flavors: list[Object] = [{"name": "cpu-2"}, {"name": "cpu-4", "bareMetal": True}, {"name": "dgx"}]
     seconds = [check["checks"]["nodeStartupTimeoutSeconds"] for check in health_checks(flavors=flavors)]
     assert seconds == [1800, 3600, 1800]
     flavors = [{"name": "cpu-2", "startupTimeoutSeconds": 600}, *flavors[1:]]

@@ -13,7 +13,7 @@ from tests.unit.clusters.builders import Object, aim, cluster, pool, site, snaps
 
 
 def topology(update: Object | None, flavor: str = "cpu-4") -> Object:
-    said = {"update": update} if update is not None else {}
+    said: Object = {"update": update} if update is not None else {}
     found = snapshot(cluster(nodePools=[pool(flavor=flavor, **said)]))
     return render.cluster(found.cluster, site(), aim(found), Live())
 

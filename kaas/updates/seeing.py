@@ -132,8 +132,11 @@ def _revision(cluster: Object) -> str | None:
 
 
 def _image(cluster: Object, aims: Aims) -> str | None:
+    """What machines of the version are made from; any will do where the class knows no images, as in memory."""
     variables = {v["name"]: v["value"] for v in _topology(cluster).get("variables") or ()}
-    found: str | None = (variables.get("images") or {}).get(str(aims.version))
+    if "images" not in variables:
+        return aims.image
+    found: str | None = (variables["images"] or {}).get(str(aims.version))
     return found
 
 

@@ -109,6 +109,7 @@ def test_an_image_and_a_class_revision_have_to_be_in_the_topology() -> None:
     assert not seen(deployment(), topology(image="ubuntu-1"), aims=image)[1].handed
     assert not seen(deployment(), topology(image="ubuntu-2"), aims=replace(image, class_revision="class-2"))[1].handed
     assert not seen(status={"image": "ubuntu-1"}, aims=image)[1].handed
+    assert seen(deployment(), topology(), aims=image)[1].handed  # machines in memory are made from none
     assert seen(status={"image": "ubuntu-2", "classRevision": "class-1"}, aims=image)[1].handed
 
 

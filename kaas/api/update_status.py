@@ -14,6 +14,9 @@ EXPIRED: Final = "Expired"
 AHEAD: Final = "AheadOfVersion"
 """Reason when what runs is newer than what `spec.version` asks for, since that has expired."""
 
+THROUGH: Final = frozenset({"Done", "Skipped"})
+"""States of a step after which the next may begin."""
+
 Version = Annotated[str, Field(max_length=12)]
 ChangeName = Literal["Patch", "Minor", "Image", "ClassRevision", "Certificates"]
 StepState = Literal["Pending", "Running", "Held", "Done", "Failed", "Skipped"]

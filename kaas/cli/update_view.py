@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kaas.api.update_status import PreflightFinding, UpdateStep, UpdateSummary
+from kaas.api.update_status import THROUGH, PreflightFinding, UpdateStep, UpdateSummary
 from kaas.kube.times import stamp
-
-THROUGH = frozenset({"Done", "Skipped"})
-"""States of a step after which the next may begin."""
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kaas.api.cluster import Cluster
-from kaas.api.update_status import EXPIRED, UpdateSummary
+from kaas.api.update_status import EXPIRED, THROUGH, UpdateSummary
 from kaas.api.updates import Channel
 from kaas.clusters.snapshot import Live
 from kaas.kube.times import at, stamp
 
-_THROUGH: Final = frozenset({"Done", "Skipped"})
 _LAST: Final = "Finished"
 _NOTHING: Final = UpdateSummary()
 
@@ -27,7 +26,7 @@ def updates_of(cluster: Cluster) -> UpdateSummary:
 
 def is_under_way(said: UpdateSummary) -> bool:
     """Whether an update has begun and is not through: what its owner says meanwhile counts for the next."""
-    return bool(said.steps) and not any(s.name == _LAST and s.state in _THROUGH for s in said.steps)
+    return bool(said.steps) and not any(s.name == _LAST and s.state in THROUGH for s in said.steps)
 
 
 def class_to(cluster: Cluster, version: str, current: str | None, there: Collection[str], newest: str) -> str:

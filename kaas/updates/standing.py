@@ -8,7 +8,7 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
-from kaas.api.update_status import UpdateSummary
+from kaas.api.update_status import THROUGH, UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
@@ -16,7 +16,6 @@ from kaas.updates.facts import Aims, Change, Run
 from kaas.updates.run import FINISHED
 
 NOTHING: Final = UpdateSummary()
-_THROUGH: Final = frozenset({"Done", "Skipped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def standing_of(cluster: Cluster) -> Standing:
 
 def _run_of(said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
     """The update whose ledger is not through; None when there is none, or a person asks for something newer."""
-    if target is None or not said.steps or any(s.name == FINISHED and s.state in _THROUGH for s in said.steps):
+    if target is None or not said.steps or any(s.name == FINISHED and s.state in THROUGH for s in said.steps):
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
     aims = Aims(target, changes, said.image, said.class_revision, said.certificates)

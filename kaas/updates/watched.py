@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kaas.api.constants import ANNOTATION_MAINTENANCE
+from kaas.api.update_status import THROUGH
 from kaas.kube.objects import Object, annotation, condition, metadata_without
 
 _COUNTS: Final = ("name", "replicas", "ready", "upToDate", "available")
-_THROUGH: Final = frozenset({"Done", "Skipped"})
 
 
 def concern(cluster: Object) -> Any:
@@ -28,7 +28,7 @@ def concern(cluster: Object) -> Any:
 def _moving(status: Object) -> Any:
     """How many machines there are of each kind, while an update is under way."""
     steps = (status.get("update") or {}).get("steps") or ()
-    if all(s["state"] in _THROUGH for s in steps):
+    if all(s["state"] in THROUGH for s in steps):
         return None
     pools = status.get("nodePools") or ()
     return status.get("controlPlane"), [[p.get(n) for n in _COUNTS] for p in pools]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kaas.api.update_status import UpdateStep
+from kaas.api.update_status import THROUGH, UpdateStep
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.view import View, unmet
 from kaas.updates.ledger.advance import BY_HAND
-from kaas.updates.ledger.steps import THROUGH, pool_of
+from kaas.updates.ledger.steps import pool_of
 from kaas.updates.planner import moment
 
 STOPPED: Final = "Stopped"

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY
-from kaas.api.update_status import Hold, Retried, Stopped, UpdateStep, UpdateSummary
+from kaas.api.update_status import THROUGH, Hold, Retried, Stopped, UpdateStep, UpdateSummary
 from kaas.updates.ledger.seen import Part, Seen
-from kaas.updates.ledger.steps import THROUGH, Steps, pool_of, pools_behind, told, unfinished
+from kaas.updates.ledger.steps import Steps, pool_of, pools_behind, told, unfinished
 from kaas.updates.ledger.stuck import stuck
 from kaas.updates.run import ADD_ONS, CONTROL_PLANE, FINISHED, VERIFICATION
 

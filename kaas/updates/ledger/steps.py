@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from kaas.api.update_status import StepState, UpdateStep
+from kaas.api.update_status import THROUGH, StepState, UpdateStep
 from kaas.updates.facts import Aims
 from kaas.updates.run import (
     ADD_ONS,
@@ -19,8 +19,6 @@ from kaas.updates.run import (
     Report,
 )
 
-THROUGH: Final = frozenset({"Done", "Skipped"})
-"""States of a step after which the next may begin."""
 MAX_MESSAGE: Final = 1024
 MAX_POOLS: Final = 50
 

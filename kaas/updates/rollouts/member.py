@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Self
 
 from kaas.api.cluster import Cluster, ClusterStatus
-from kaas.api.update_status import Maintenance, Stopped
+from kaas.api.update_status import THROUGH, Maintenance, Stopped
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.run import FINISHED
 from kaas.updates.standing import NOTHING, Obstacle, obstacle_of
 
 Key = tuple[str, str]
-
-_THROUGH = frozenset({"Done", "Skipped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def _zones(cluster: Cluster) -> tuple[str, ...]:
 
 def _as_asked(status: ClusterStatus) -> bool:
     said, control_plane = status.update or NOTHING, status.control_plane
-    if said.waiting or any(s.name == FINISHED and s.state not in _THROUGH for s in said.steps):
+    if said.waiting or any(s.name == FINISHED and s.state not in THROUGH for s in said.steps):
         return False
     if control_plane is not None and control_plane.up_to_date < control_plane.replicas:
         return False

@@ -8,9 +8,10 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaas.api.update_status import THROUGH
 from kaas.updates.ledger.advance import Ledger, Progress, advance, called_off
 from kaas.updates.ledger.seen import Part, Seen, Window
-from kaas.updates.ledger.steps import THROUGH, begin
+from kaas.updates.ledger.steps import begin
 from kaas.updates.run import Verdict
 from tests.unit.updates.ledger.parts import AIMS
 from tests.unit.updates.subjects import NOW

@@ -15,7 +15,7 @@ from kaas.updates.rollouts.metering import Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
 from kaas.updates.rollouts.reconciler import Office, RolloutReconciler
 from kaas.updates.rollouts.watched import Wakes, concern_of_cluster, concern_of_rollout
-from kaas.updates.verify.answers import answer
+from kaas.updates.verify.answers import ReadSecret, answer
 
 WORKERS = 1  # each looks at the whole fleet
 QUERY = 10.0  # seconds that one question to the metrics of a Site may take
@@ -62,11 +62,18 @@ def _watches(services: Services) -> Sequence[Watch]:
     ]
 
 
-def _meter(services: Services, parsed: Parsed) -> Meter:
+def secrets(services: Services) -> ReadSecret:
+    """How Secrets of the management cluster are read."""
+
     async def read_secret(namespace: str, name: str) -> Mapping[str, bytes] | None:
         found = await services.client.get(Ref("v1", "Secret", namespace, name))
-        data = (found.get("data") or {}) if found else None
-        return {key: base64.b64decode(value) for key, value in data.items()} if data is not None else None
+        return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()} if found else None
+
+    return read_secret
+
+
+def _meter(services: Services, parsed: Parsed) -> Meter:
+    read_secret = secrets(services)
 
     async def query(metrics: SiteMetrics, expression: str) -> float | None:
         return await answer(metrics, expression, QUERY, read_secret)

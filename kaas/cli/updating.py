@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 
@@ -11,10 +10,10 @@ from kaas.api.cluster import Cluster
 from kaas.api.parsed import Parsed
 from kaas.api.rollout import Rollout
 from kaas.cli.connections import Connections
-from kaas.cli.rolling import waking
+from kaas.cli.rolling import secrets, waking
 from kaas.kube import resources
 from kaas.kube.listing import clusters_of_site
-from kaas.kube.objects import Object, Ref, name_of
+from kaas.kube.objects import Object, name_of
 from kaas.kube.ports import Source
 from kaas.openstack.clouds import CloudDirectory
 from kaas.runtime.controller import Feature, Services
@@ -70,14 +69,10 @@ class CurrentTurns:
 def _examiner(
     services: Services, clouds: CloudDirectory, connections: Connections, ending: AsyncExitStack
 ) -> ClusterExaminer:
-    async def read_secret(namespace: str, name: str) -> Mapping[str, bytes] | None:
-        found = await services.client.get(Ref("v1", "Secret", namespace, name))
-        return {k: base64.b64decode(v) for k, v in (found.get("data") or {}).items()} if found else None
-
     probe = Probe(connections, services.clock)
     ending.push_async_callback(probe.close)
     preflight = Preflight(connections.client, services.index, services.client, clouds)
-    return ClusterExaminer(preflight, Verifier(connections, services.index, read_secret, services.clock), probe)
+    return ClusterExaminer(preflight, Verifier(connections, services.index, secrets(services), services.clock), probe)
 
 
 def _watches(services: Services) -> Sequence[Watch]:

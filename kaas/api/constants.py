@@ -29,9 +29,6 @@ CONTROL_PLANE_POOL: Final = ""
 LABEL_SITE: Final = f"{GROUP}/site"
 LABEL_REVISION: Final = f"{GROUP}/class-revision"
 
-REPAIR_MANAGER: Final = "kaas-repair"
-"""Field manager of server-side apply for what the repairs feature writes to objects."""
-
 REPAIR_STATUS_MANAGER: Final = "kaas-repair-status"
 """Field manager of server-side apply for `Cluster.status.repair` and the condition RepairsAllowed."""
 

@@ -86,6 +86,11 @@ class PreflightFinding(Model):
     override: str | None = Field(default=None, max_length=256)
     """Why it does not block although it would, in the words of the person who said so."""
 
+    @property
+    def blocks(self) -> bool:
+        """Whether the update is not begun while this stands."""
+        return self.severity == "Block" and not self.override
+
 
 class PreflightReport(Model):
     """What was found before an update."""

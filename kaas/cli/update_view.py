@@ -109,7 +109,7 @@ def _step(step: UpdateStep) -> UpdateStepView:
 
 
 def _finding(found: PreflightFinding) -> FindingView:
-    return FindingView(found.check, found.message, found.severity == "Block" and not found.override, found.override)
+    return FindingView(found.check, found.message, found.blocks, found.override)
 
 
 def _stopped(said: UpdateSummary) -> StoppedView | None:

@@ -29,14 +29,13 @@ from kaas.updates.kinds import what
 from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_off
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import LEAST_LEFT, Subject, next_opening
+from kaas.updates.planner import CERTIFICATES_END, LEAST_LEFT, Subject, next_opening
 from kaas.updates.run import Case, ClusterKey, Examiner, Finding, Report, Severity
 
 BLOCKED: Final = "PreflightBlocks"
 """Reason while the checks before an update keep it from being begun."""
 LOOKED_AT: Final = "Preflight"
 """Reason while the Cluster is looked at before an update that is due."""
-CERTIFICATES_END: Final = "CertificatesEnd"
 AGAIN: Final = timedelta(minutes=5)
 """Until checks that block an update which is due are made again, and for how long what they found counts."""
 EARLY: Final = timedelta(hours=24)
@@ -139,7 +138,7 @@ class Conductor:
 
     async def _under_way(self, subject: Subject, decision: Decision, said: UpdateSummary, now: datetime) -> Conduct:
         if subject.running is None:  # nothing is known of its control plane at this moment
-            return _as_it_was(decision, said)
+            return replace(_as_it_was(decision, said), ledger=Ledger.of(said))
         run = subject.standing.run
         if run is None or decision.target is None:
             self.forget(_key(subject))
@@ -245,7 +244,7 @@ def _known(said: UpdateSummary, choice: Choice) -> PreflightReport | None:
 
 
 def _blocking(report: PreflightReport) -> tuple[PreflightFinding, ...]:
-    return tuple(f for f in report.findings if f.severity == "Block" and not f.override)
+    return tuple(f for f in report.findings if f.blocks)
 
 
 def _told(finding: Finding) -> PreflightFinding:

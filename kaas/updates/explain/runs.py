@@ -10,10 +10,8 @@ from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.view import View, unmet
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.steps import pool_of
-from kaas.updates.planner import moment
+from kaas.updates.planner import STOPPED, moment
 
-STOPPED: Final = "Stopped"
-"""Reason when an update has stopped by itself."""
 WINDOW_CLOSED: Final = "WindowClosed"
 """Reason when the maintenance window closed before the update was through."""
 HELD: Final = "StepHeld"

@@ -43,7 +43,7 @@ class View:
         report = self.update.preflight
         if report is None or not self.is_about_what_comes:
             return ()
-        return tuple(f for f in report.findings if f.severity == "Block" and not f.override)
+        return tuple(f for f in report.findings if f.blocks)
 
     @property
     def is_about_what_comes(self) -> bool:

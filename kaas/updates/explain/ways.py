@@ -14,14 +14,14 @@ from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates import told
 from kaas.updates.conduct import BLOCKED
 from kaas.updates.explain.facts import Explanation, State, Way
-from kaas.updates.explain.runs import STOPPED, WINDOW_CLOSED, current
+from kaas.updates.explain.runs import WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
 from kaas.updates.explain.view import View
 from kaas.updates.facts import Change
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.steps import pool_of
 from kaas.updates.limits import SITE_LIMIT, limit_of
-from kaas.updates.planner import ROLLOUT_PENDING
+from kaas.updates.planner import ROLLOUT_PENDING, STOPPED
 from kaas.updates.targets import EXPIRED_ALONE
 
 Ways = Callable[[View], Iterator[Way]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kaas.api.cluster import Cluster, NodePool
+from kaas.api.cluster import NodePool
 from kaas.api.pool_update import Strategy
 from kaas.api.shares import rounded_up
 from kaas.api.site import Site
@@ -54,11 +54,6 @@ def drain_seconds(pool: NodePool, site: Site) -> int:
     if pool.update.drain_timeout_seconds is not None:
         return pool.update.drain_timeout_seconds
     return pool.gpu.drain_timeout_seconds if pool.flavor in gpu_flavors(site) else CLASS_DRAIN_SECONDS
-
-
-def pool_names(cluster: Cluster) -> frozenset[str]:
-    """All pools that the spec has."""
-    return frozenset(pool.name for pool in cluster.spec.node_pools)
 
 
 def _of_pool(pool: NodePool, site: Site) -> Iterator[Need]:

@@ -13,16 +13,15 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.rollout import Rollout
-from kaas.api.rollout_status import ABORTED, RolloutMember, StageStatus, State
+from kaas.api.rollout_status import RolloutMember, StageStatus, State
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Turn
+from kaas.updates.planner import ROLLOUT_PENDING
 from kaas.updates.rollouts.fitness import unfit
 from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.selection import stage_of
 
-PENDING: Final = "RolloutPending"
-"""Its turn has not come."""
 _YES: Final = "RolloutReleased"
 _FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly", "TooFarBehind", "InOtherRollout"})
 """Reasons of members that are left out for which the Rollout has no say in them."""
@@ -95,10 +94,6 @@ class _Standing:
     def _state(self) -> State | None:
         return self._status.state if self._status else None
 
-    @property
-    def _is_aborted(self) -> bool:
-        return self._status is not None and self._status.reason == ABORTED
-
     def _has_no_say(self, member: Member) -> bool:
         why = unfit(member, self._version) if self._version else None
         return why is not None and why.free
@@ -114,7 +109,9 @@ class _Standing:
         if (held := self._held()) is not None:
             return self._turn(stage, False, *held, now)
         behind = f"{place.number} of its stage go before it where their windows allow; " if place.number else ""
-        return self._turn(stage, False, PENDING, f"{behind}{record.message or place.stage.message or 'it waits'}", now)
+        return self._turn(
+            stage, False, ROLLOUT_PENDING, f"{behind}{record.message or place.stage.message or 'it waits'}", now
+        )
 
     def _of_none(self, stage: str, member: Member, now: datetime) -> Turn | None:
         """There is no version yet that goes through the fleet."""
@@ -122,7 +119,7 @@ class _Standing:
         said = f"Rollout {self._rollout.metadata.name}, stage {stage}: {words}"
         if member.running is None:
             return None
-        return Turn(self._rollout.metadata.name, stage, member.running, False, PENDING, said[:1024])
+        return Turn(self._rollout.metadata.name, stage, member.running, False, ROLLOUT_PENDING, said[:1024])
 
     def _of_later(self, stage: str, now: datetime) -> Turn | None:
         """A Cluster that is no member: its stage has not started, or had before it came."""
@@ -133,11 +130,11 @@ class _Standing:
         started = self._stages.get(stage)
         if started is not None and started.started is not None:
             words = "it came after its stage had started: its turn is when the run is through"
-            return self._turn(stage, False, PENDING, words, now)
+            return self._turn(stage, False, ROLLOUT_PENDING, words, now)
         current = self._status.stage if self._status else None
         said = self._status.message if self._status else None
         words = (f"its stage has not started: {said}" if current else said) or "it begins soon"
-        return self._turn(stage, False, PENDING, words, now)
+        return self._turn(stage, False, ROLLOUT_PENDING, words, now)
 
     def _held(self) -> tuple[str, str] | None:
         """Reason and words when nothing of it may begin."""

@@ -103,9 +103,13 @@ def _conducted(conduct: Conduct, before: Object, target: KubernetesVersion | Non
 
 
 def followed(subject: Subject, decision: Decision) -> KubernetesVersion | None:
-    """What the Cluster is to run: stays when it runs, for it may be newer than what its spec asks for."""
+    """What the Cluster is to run: stays when it runs, for it may be newer than what its spec asks for.
+
+    It stays too while nothing is known of the control plane: without it all pools that wait would be let go.
+    """
     before, running = subject.standing.target, subject.running
-    return decision.target or (before if before and running and before <= running else None)
+    stays = before is not None and (running is None or before <= running)
+    return decision.target or (before if stays else None)
 
 
 def _going_to(decision: Decision) -> KubernetesVersion | None:

@@ -131,6 +131,24 @@ async def test_what_will_block_it_is_told_a_day_before_and_again_when_it_is_some
 # --- from step to step ----------------------------------------------------------------------------------------------
 
 
+async def test_it_goes_on_when_for_a_while_nothing_is_known_of_the_control_plane(world: World) -> None:
+    await begun(world)
+    world.change(version="v1.36.3")
+    world.clock.time = at("2027-01-06 02:00")  # the window has closed
+    await world.settle(4)
+    assert states(world)["Pool/cpu"] == "Held"
+    before = world.update
+    world.told()
+    world.put({**world.cluster, "status": {k: v for k, v in world.cluster["status"].items() if k != "version"}})
+    await world.look()
+    told = ("target", "image", "waiting", "hold", "steps")
+    assert {k: world.update[k] for k in told} == {k: before[k] for k in told}
+    world.change(version="v1.36.3")
+    await world.look()
+    assert {k: world.update[k] for k in told} == {k: before[k] for k in told}
+    assert world.told() == []
+
+
 async def test_step_by_step_to_its_end(world: World) -> None:
     await begun(world)
     world.change(version="v1.36.3")

@@ -94,6 +94,7 @@ class DrainReconciler:
         self._store, self._writer, self._clients = office.store, office.writer, office.clients
         self._clock, self._events, self._metrics = office.clock, office.events, office.metrics
         self._parsed = office.parsed
+        self._asked: dict[Key, ClusterKey] = {}
         self._away: dict[Key, datetime] = {}
         self._noticed: dict[Key, datetime] = {}
         self._said: dict[Key, tuple[str, str]] = {}
@@ -115,9 +116,10 @@ class DrainReconciler:
                 await self._give_notice(case, gate, view, now)
             if not gate.drains:
                 return await self._wait(case, gate, now)
-        if gate is not None:
-            await self._finish(case, gate, now)
-        return None
+        if gate is None:
+            return None
+        await self._finish(case, gate, now)
+        return AGAIN  # no event of a machine that waits no longer brings it here: it is forgotten then
 
     def _case(self, key: Key, machine: Object) -> _Case:
         owner = (key[0], labels(machine).get(CLUSTER_NAME_LABEL, ""))
@@ -132,12 +134,16 @@ class DrainReconciler:
         for known in (self._away, self._said, self._noticed):
             known.pop(key, None)
         self._metrics.forget(key)
+        owner = self._asked.pop(key, None)
+        if owner is not None and owner not in self._asked.values():
+            self._clients.forget(owner)
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
     async def _look(self, case: _Case, rules: Rules, now: datetime) -> _View:
         """What there is in the cluster; that it is away when it does not say."""
         what = f"look at the nodes of {'/'.join(case.owner)}"
+        self._asked[case.key] = case.owner
         try:
             found = await in_time(PASS, what, self._ask(case, rules))
         except KubeError as failure:

@@ -36,6 +36,9 @@ class Clients(Protocol):
     def kubeconfig_changed(self, cluster: ClusterKey) -> None:
         """Have its kubeconfig read again before the next use."""
 
+    def forget(self, cluster: ClusterKey) -> None:
+        """Close the connections to a cluster of which no machine waits any more."""
+
 
 async def nodes(client: KubeClient, pool: str, names: Iterable[str]) -> Mapping[str, NodeSeen]:
     """The Nodes of a pool by name, those of `names` too that do not have its label."""

@@ -93,6 +93,7 @@ class World:
     writes: int = 0
     kill_at: int | None = None
     doubted: int = 0
+    forgotten: int = 0
     revision: int = 0
 
     def __post_init__(self) -> None:
@@ -182,6 +183,10 @@ class World:
 
     def kubeconfig_changed(self, cluster: tuple[str, str]) -> None:
         self.doubted += 1
+
+    def forget(self, cluster: tuple[str, str]) -> None:
+        assert cluster == (NAMESPACE, NAME)
+        self.forgotten += 1
 
     async def emit(self, about: Object, reason: str, message: str, *, event_type: EventType = "Normal") -> bool:
         self.events.append((about["metadata"]["name"], reason))

@@ -31,12 +31,33 @@ async def test_a_job_is_told_waited_for_and_then_its_node_is_drained() -> None:
     assert it.workload.events == [("Pod", "train", "DrainAhead"), ("Job", "of-train", "DrainAhead")]
     assert (it.is_held("a"), it.said("a"), it.metric("waiting", reason="PodsRunning")) == (True, "PodsRunning", 1)
     del it.workload.objects["Pod", "train"]
-    assert await it.look("a", 60) is None
+    assert await it.look("a", 60) == AGAIN
     assert (it.is_held("a"), it.said("a")) == (False, "PodsDone")
     assert it.events == [("a", "DrainWaits"), ("a", "DrainBegins")]
     assert it.metric("waiting", reason="PodsRunning") == 0
     assert it.metric("begun_total", reason="PodsDone") == 1
     assert it.metric("waited_seconds_sum") == 60
+
+
+async def test_of_machines_that_wait_no_longer_nothing_is_kept() -> None:
+    it = world()
+    it.delete("a")
+    it.delete("b")
+    await it.look("a")
+    await it.look("b")
+    del it.workload.objects["Pod", "train"]
+    for name in "ab":  # the second still waits for the first, and is asked about
+        await it.look(name, 60)
+        await it.look(name, 10)
+    assert (it.is_held("a"), it.is_held("b"), it.forgotten) == (False, True, 0)
+    it.index.remove(it.machine("a"))
+    await it.look("a")
+    it.index.remove(it.machine("b"))
+    assert await it.look("b", 10) is None
+    kept = [v for v in vars(it.reconciler).values() if isinstance(v, dict)]
+    assert kept
+    assert not any(kept)
+    assert it.forgotten == 1
 
 
 async def test_it_is_told_once_and_nothing_is_written_while_it_waits() -> None:

@@ -65,7 +65,7 @@ ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 """On a Site: incidents that are to be repaired nevertheless, as JSON: incident to the time until which it counts."""
 
 ANNOTATION_UPDATES_PAUSED: Final = f"{GROUP}/updates-paused"
-"""On a Cluster: no update is begun by itself. Value: why."""
+"""On a Cluster: no update is begun by itself, nor a machine of a pool by one under way. Value: why."""
 ANNOTATION_UPDATE_POOLS: Final = f"{GROUP}/update-pools"
 """On a Cluster: pools with the strategy Manual that may be updated now. Value: names with commas between, or `*`."""
 ANNOTATION_UPDATE_RETRY: Final = f"{GROUP}/update-retry"

@@ -61,8 +61,8 @@ class RolloutMember(Model):
     asked: Version
     """What its `spec.version` was then: when it is another one, a person has changed it."""
     state: State
-    """NotStarted: its turn has not come. Pending: it waits for what the message says. Running: it is updated, or may
-    begin now. Completed: it runs the version, and is Ready. Failed: its update has stopped, or it is not Ready for too
+    """NotStarted: its turn has not come. Pending: it may begin, or waits for what the message says. Running: it is
+    updated. Completed: it runs the version, and is Ready. Failed: its update has stopped, or it is not Ready for too
     long. Skipped: it is left out, for what the message says. Stopped: the Rollout was aborted before its turn."""
     reason: Reason | None = None
     """Why it is in that state, as one CamelCase word for programs."""
@@ -186,7 +186,8 @@ class RolloutStatus(Model):
     """How far the change is."""
 
     conditions: Conditions = ()
-    """Progressing: whether it goes on. Succeeded: whether the run is through; False when it has stopped."""
+    """Progressing: whether it goes on. Succeeded: whether the run is through; False when it has stopped.
+    AnnotationsRead: whether what people said in annotations is understood."""
     observed_generation: int | None = Field(default=None, ge=0)
     """The metadata.generation that this status is about."""
     state: State | None = None

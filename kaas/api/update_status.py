@@ -163,7 +163,7 @@ class Stopped(Model):
     reason: str = Field(max_length=128)
     """Why, as one CamelCase word for programs."""
     message: str = Field(max_length=1024)
-    """Why, what was rolled back, and how to go on, for people."""
+    """Why, and how to go on, for people."""
 
 
 class Retried(Model):

@@ -51,7 +51,8 @@ class Updates(Model):
 
     channel: Channel = Channel.REGULAR
     """Where the Releases come from. Rapid: as soon as they are there. Regular: after a while. Stable: after longer.
-    None: no update by itself, but for a version that has expired."""
+    None: no update by itself, but for a version that has expired, for certificates, and for what has a channel of its
+    own below."""
     kubernetes: KubernetesUpdates = KubernetesUpdates.PATCH
     """Patch: to the newest patch of the minor that `version` names. Minor: also to the next minor, one at a time;
     `version` is then the lowest minor, and what runs may be newer. None: no update by itself, but for a version that
@@ -83,7 +84,7 @@ class Updates(Model):
 MinorVersion = Annotated[
     str,
     Field(max_length=5),
-    pattern_rule(MINOR, 'maxVersion must be a minor version of Kubernetes in quotes, as "1.37"'),
+    pattern_rule(MINOR, 'must be a minor version of Kubernetes in quotes, as "1.37"'),
 ]
 
 

@@ -37,6 +37,7 @@ Key = tuple[str, str]
 """Namespace and name of a Machine."""
 AGAIN: Final = 10.0  # seconds until a node whose jobs are waited for is looked at again
 PASS: Final = 20.0  # seconds that a look at a cluster may take
+TELLING: Final = 60.0  # seconds that its Pods may take to be told; the others are told at the next look
 MAX_MESSAGE: Final = 1024
 _SEVERE: Final = frozenset({Reason.TIMED_OUT, Reason.OUT_OF_SIGHT, Reason.NODE_NOT_READY})
 
@@ -198,12 +199,18 @@ class DrainReconciler:
             return
         notice = Notice(_why(case.departure), gate.deadline)
         untold = {(p.namespace, p.name) for p in view.look.pods if p.told != notice.said}
+        told = [p for p in view.pods if name_of(p) in untold]
         try:
-            client = await self._clients.client(case.owner)
-            await workload.cordon(client, node)
-            await workload.tell(client, [p for p in view.pods if name_of(p) in untold], notice, now)
+            await in_time(TELLING, f"tell the Pods of {node.name}", self._tell_pods(case, node, told, notice, now))
         except KubeError as failure:
-            log.warning("node %s was not cordoned: %s", node.name, words(failure), extra=_where(case))
+            log.warning("Pods of node %s were not all told: %s", node.name, words(failure), extra=_where(case))
+
+    async def _tell_pods(
+        self, case: _Case, node: NodeSeen, told: Sequence[Object], notice: Notice, now: datetime
+    ) -> None:
+        client = await self._clients.client(case.owner)
+        await workload.cordon(client, node)
+        await workload.tell(client, told, notice, now)
 
     async def _begin(self, case: _Case, look: Look, now: datetime) -> None:
         """Remember what the boxes of the pool have to offer, and when notice was given."""

@@ -83,20 +83,21 @@ class Notice:
 
 
 async def tell(client: KubeClient, told: Iterable[Object], notice: Notice, now: datetime) -> None:
-    """Tell Pods, and who made them. One that cannot be told is logged: it holds up no other."""
-    owners: dict[str, Object] = {}
+    """Tell Pods, and who made them. One that cannot be told is logged: it holds up no other, and is told later."""
+    owners: set[str] = set()
     for pod in told:
         try:
             await _annotate(client, pod, notice)
         except NotFound:
             continue
-        except KubeError as failure:
+        except KubeError as failure:  # an Event at each try would be one every few seconds, for hours
             log.warning("Pod %s was not told of its drain: %s", "/".join(name_of(pod)), failure)
+            continue
         await _announce(client, pod, notice.words, now)
-        if owner := owner_of(pod):
-            owners[str(owner.get("uid"))] = _owner(pod, owner)
-    for owner in owners.values():
-        await _announce(client, owner, f"a Pod of it: {notice.words}", now)
+        owner = owner_of(pod)
+        if owner and str(owner.get("uid")) not in owners:
+            owners.add(str(owner.get("uid")))
+            await _announce(client, _owner(pod, owner), f"a Pod of it: {notice.words}", now)
 
 
 async def _annotate(client: KubeClient, pod: Object, notice: Notice) -> None:

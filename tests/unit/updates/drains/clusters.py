@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from kaas.api.constants import ANNOTATION_GPU, CONDITION_DRAIN, LABEL_POOL
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
-from kaas.kube.errors import NotFound, Unavailable
+from kaas.kube.errors import Forbidden, NotFound, Unavailable
 from kaas.kube.objects import Object, Ref, condition
 from kaas.kube.ports import EventType
 from kaas.kube.resources import CLUSTER_NAME_LABEL, DEPLOYMENT_NAME_LABEL, DRAIN_HOOK, Resource
@@ -38,6 +38,7 @@ class Store:
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     away: bool = False
+    refuses: bool = False
 
     def put(self, obj: Object) -> None:
         self.objects[obj["kind"], obj["metadata"]["name"]] = obj
@@ -57,6 +58,8 @@ class Store:
         live = self.objects.get((ref.kind, ref.name))
         if live is None:
             raise NotFound("patch", ref.name)
+        if self.refuses and ref.kind == "Pod":
+            raise Forbidden("patch", "a webhook of the Cluster denies it")
         _merge(live, patch)
         return live
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from kaas.kube import resources
@@ -68,6 +70,34 @@ async def test_it_is_told_once_and_nothing_is_written_while_it_waits() -> None:
     for _ in range(5):
         assert await it.look("a", 10) == AGAIN
     assert (it.writes, it.workload.events) == (writes, events)
+
+
+async def test_a_pod_that_cannot_be_annotated_is_tried_again_without_an_event_each_time() -> None:
+    it = world()
+    it.pod("other", "a")
+    it.workload.refuses = True
+    it.delete("a")
+    for _ in range(3):
+        assert await it.look("a", 10) == AGAIN
+    assert (it.is_cordoned("a"), it.workload.events) == (True, [])
+    it.workload.refuses = False
+    for _ in range(3):
+        await it.look("a", 10)
+    assert sorted(name for _, name, _ in it.workload.events) == ["of-other", "of-train", "other", "train"]
+
+
+async def test_a_cluster_that_falls_silent_while_pods_are_told_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    it = world()
+    it.delete("a")
+    monkeypatch.setattr("kaas.updates.drains.reconciler.TELLING", 0.01)
+    monkeypatch.setattr(it.workload, "patch", silent)
+    assert await it.look("a") == AGAIN
+    monkeypatch.undo()
+    await it.look("a", 10)
+    assert it.workload.events == [("Pod", "train", "DrainAhead"), ("Job", "of-train", "DrainAhead")]
 
 
 async def test_time_is_out() -> None:

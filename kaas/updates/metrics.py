@@ -1,8 +1,9 @@
-"""Figures of updates, for dashboards and alerts: how many Clusters wait, for what, and what was begun."""
+"""Figures of updates, for dashboards and alerts: how many Clusters wait, why and until when, and what was begun."""
 
 from __future__ import annotations
 
 from collections import Counter as Count
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -25,6 +26,12 @@ class UpdateMetrics:
         self._waiting = Gauge(
             "kaas_update_waiting", "Clusters for which an update waits, by why", ["reason"], registry=registry
         )
+        self._next = Gauge(
+            "kaas_update_next_timestamp_seconds",
+            "When the next update of a Cluster begins, as far as is known",
+            ["namespace", "cluster"],
+            registry=registry,
+        )
         self._begun = Counter("kaas_update_begun", "Updates that were begun", ["change"], registry=registry)
         self._ended = Counter(
             "kaas_update_ended", "Updates that ended, by how: Done, CalledOff", ["how"], registry=registry
@@ -38,6 +45,7 @@ class UpdateMetrics:
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 300),
             registry=registry,
         )
+        self._dated: set[Key] = set()
         self._known: dict[Key, tuple[str, str]] = {}
         self._counts: Count[tuple[str, str]] = Count()
 
@@ -46,6 +54,7 @@ class UpdateMetrics:
         if begun and decision.choice is not None:
             self._begun.labels(str(decision.choice.change)).inc()
         self._set(key, _state_of(decision))
+        self._date(key, decision.begins)
 
     def ended(self, *, done: bool, gap_milliseconds: int | None) -> None:
         """An update is through, or was called off. gap_milliseconds: how long its API server did not answer at most."""
@@ -60,6 +69,15 @@ class UpdateMetrics:
     def forget(self, key: Key) -> None:
         """The Cluster is gone."""
         self._set(key, None)
+        self._date(key, None)
+
+    def _date(self, key: Key, begins: datetime | None) -> None:
+        if begins is not None:
+            self._dated.add(key)
+            self._next.labels(*key).set(begins.timestamp())
+        elif key in self._dated:
+            self._dated.remove(key)
+            self._next.remove(*key)
 
     def _set(self, key: Key, state: tuple[str, str] | None) -> None:
         before = self._known.get(key)

@@ -167,6 +167,16 @@ async def test_a_cluster_that_is_gone_is_forgotten(world: World) -> None:
     assert world.registry.get_sample_value("kaas_update_clusters", {"state": "Waiting"}) == 0.0
 
 
+async def test_figures_tell_when_the_next_update_begins_until_it_has(world: World) -> None:
+    of = {"namespace": KEY[0], "cluster": KEY[1]}
+    await world.look()
+    begins = at(world.update["nextTime"].removesuffix(":00Z").replace("T", " "))
+    assert world.registry.get_sample_value("kaas_update_next_timestamp_seconds", of) == begins.timestamp()
+    await world.until(begins + timedelta(minutes=5))
+    assert world.update["target"]
+    assert world.registry.get_sample_value("kaas_update_next_timestamp_seconds", of) is None
+
+
 async def test_without_its_site_nothing_is_said(world: World) -> None:
     world.spec(site="south")
     assert await world.look() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from kaas.api.cluster import NodePool
 from kaas.api.site import Site
 
 SERVER_STARTUP: Final = 1800
@@ -17,3 +18,11 @@ def startup(site: Site, flavor: str, otherwise: int = SERVER_STARTUP) -> int:
     """Seconds until a machine of a flavor has joined: as the Site says, else as long as is said here."""
     said = next((f.startup_timeout_seconds for f in site.spec.flavors if f.name == flavor), None)
     return otherwise if said is None else said
+
+
+def drain(pool: NodePool, *, gpus: bool) -> int:
+    """Seconds that a node of a pool is drained, as its spec says; 0: as long as it takes. gpus: whether it has any."""
+    own = pool.update.drain_timeout_seconds
+    if own is not None:
+        return own
+    return pool.gpu.drain_timeout_seconds if gpus else DRAIN

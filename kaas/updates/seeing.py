@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
 from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
-from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP, startup
+from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP, drain, startup
 from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
@@ -77,12 +77,12 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
     handed = runs and all(_runs(_version_of(d), sight.aims) for d in parts) and _handed(sight, parts, pool.name)
     found = _part(sight, pool.name, pool.replicas, _counted(parts, told), handed=handed)
     gpus = _has_gpus(sight.site, pool)
-    drain = _drain_seconds(pool, gpus=gpus)
+    seconds = drain(pool, gpus=gpus)
     slow = BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP
     return replace(
         found,
         startup=timedelta(seconds=startup(sight.site, pool.flavor, slow)),
-        drain=timedelta(seconds=drain) if drain else None,
+        drain=timedelta(seconds=seconds) if seconds else None,
         soak=timedelta(seconds=soak_of(pool.update)) if pool.update.strategy is Strategy.BLUE_GREEN else None,
         manual=pool.update.strategy is Strategy.MANUAL,
     )
@@ -228,13 +228,6 @@ def _is_box(site: Site, pool: NodePool) -> bool:
 
 def _has_gpus(site: Site, pool: NodePool) -> bool:
     return any(f.gpu is not None for f in site.spec.flavors if f.name == pool.flavor)
-
-
-def _drain_seconds(pool: NodePool, *, gpus: bool) -> int:
-    """As Cluster API is told; 0 means for ever."""
-    if pool.update.drain_timeout_seconds is not None:
-        return pool.update.drain_timeout_seconds
-    return pool.gpu.drain_timeout_seconds if gpus else DRAIN
 
 
 def _trouble(sight: Sight, pool: str) -> str:

@@ -244,9 +244,9 @@ def too_short(cluster: Cluster, site: Site, calendar: Calendar) -> str:
         return ""
     return (
         f"maintenance: no window is ever long enough for one node of pool {slowest.name}: its drain takes up to "
-        f"{_minutes(drain)} min ({said} {seconds}) and its return "
-        f"{_minutes(NODE_RETURN)} min, together {_minutes(drain + NODE_RETURN)} min, but the longest opening is "
-        f"{_minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest, said)}"
+        f"{minutes(drain)} min ({said} {seconds}) and its return "
+        f"{minutes(NODE_RETURN)} min, together {minutes(drain + NODE_RETURN)} min, but the longest opening is "
+        f"{minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest, said)}"
     )
 
 
@@ -262,15 +262,15 @@ def _drain(pool: NodePool) -> tuple[int, str]:
 
 def _ways_out(needed: timedelta, longest: timedelta, said: str) -> str:
     ways = []
-    if _minutes(needed) <= MAX_MINUTES:
-        ways.append(f"set durationMinutes of a window to {_minutes(needed)} or more")
+    if minutes(needed) <= MAX_MINUTES:
+        ways.append(f"set durationMinutes of a window to {minutes(needed)} or more")
     if longest > NODE_RETURN:
         ways.append(f"set {said} of the pool to {(longest - NODE_RETURN) // _SECOND} or less")
     return ", or ".join(ways)
 
 
-def _minutes(length: timedelta) -> int:
-    """Rounded up."""
+def minutes(length: timedelta) -> int:
+    """Whole minutes, rounded up."""
     return -(-length // timedelta(minutes=1))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kaas.api.cluster import Cluster, NodePool
 from kaas.api.constants import ANNOTATION_GPU, LABEL_POOL
-from kaas.api.patience import DRAIN
+from kaas.api.patience import drain
 from kaas.api.pool_update import Strategy, gives_notice, soak_of
 from kaas.api.shares import rounded_down
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels, metadata, name_of
@@ -83,8 +83,7 @@ def rules_of(cluster: Cluster, machine: Object) -> Rules | None:
 
 def _rules(pool: NodePool, *, gpus: bool) -> Rules:
     update = pool.update
-    said = update.drain_timeout_seconds
-    seconds = said if said is not None else pool.gpu.drain_timeout_seconds if gpus else DRAIN
+    seconds = drain(pool, gpus=gpus)
     unavailable = update.max_unavailable if update.max_unavailable is not None else 1
     return Rules(
         pool=pool.name,

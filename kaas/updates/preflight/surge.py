@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from kaas.api.cluster import NodePool
+from kaas.api.patience import drain
 from kaas.api.pool_update import Strategy
 from kaas.api.shares import rounded_up
 from kaas.api.site import Site
 from kaas.updates.run import Case
-
-CLASS_DRAIN_SECONDS: Final = 600
-"""How long a node may drain where nobody says it, as clusterclass/class.yaml has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ def gpu_flavors(site: Site) -> frozenset[str]:
 
 def drain_seconds(pool: NodePool, site: Site) -> int:
     """How long a node of a pool may drain; 0 for ever."""
-    if pool.update.drain_timeout_seconds is not None:
-        return pool.update.drain_timeout_seconds
-    return pool.gpu.drain_timeout_seconds if pool.flavor in gpu_flavors(site) else CLASS_DRAIN_SECONDS
+    return drain(pool, gpus=pool.flavor in gpu_flavors(site))
 
 
 def _of_pool(pool: NodePool, site: Site) -> Iterator[Need]:

@@ -8,9 +8,8 @@ from typing import Final
 
 from kaas.updates.preflight.facts import Found, PreflightFacts, Unknown, listed, unknown
 from kaas.updates.preflight.surge import drain_seconds, replaced
+from kaas.updates.windows import NODE_RETURN, minutes
 
-NODE_RETURN: Final = timedelta(minutes=15)
-"""What a node is given beside its drain: it starts anew, joins, and is Ready."""
 AUTHORITY_LEAST: Final = timedelta(days=30)
 """With less left of a certificate authority no machine is made: nothing that it signs lives longer than itself."""
 AUTHORITY_SOON: Final = timedelta(days=365)
@@ -57,21 +56,16 @@ def window_long_enough(facts: PreflightFacts) -> Iterator[Found]:
     left = timedelta(seconds=facts.case.least_left)
     if left < NODE_RETURN:
         yield Found(
-            f"{_minutes(left)} min are left of the maintenance window, and a machine of the control plane takes up to "
-            f"{_minutes(NODE_RETURN)} min: the update waits for the next window; lengthen durationMinutes"
+            f"{minutes(left)} min are left of the maintenance window, and a machine of the control plane takes up to "
+            f"{minutes(NODE_RETURN)} min: the update waits for the next window; lengthen durationMinutes"
         )
         return
     slow = {pool.name: timedelta(seconds=drain_seconds(pool, facts.case.site)) for pool in replaced(facts.case)}
     for name, drain in slow.items():
         if left < drain + NODE_RETURN:
             yield Found(
-                f"pool {name}: one node takes up to {_minutes(drain + NODE_RETURN)} min (its drain "
-                f"{_minutes(drain)} min, its return {_minutes(NODE_RETURN)} min), and {_minutes(left)} min are left of "
+                f"pool {name}: one node takes up to {minutes(drain + NODE_RETURN)} min (its drain "
+                f"{minutes(drain)} min, its return {minutes(NODE_RETURN)} min), and {minutes(left)} min are left of "
                 "the maintenance window: the pool may have to wait for the next one; lengthen durationMinutes",
                 warns=True,
             )
-
-
-def _minutes(length: timedelta) -> int:
-    """Rounded up."""
-    return -(-length // timedelta(minutes=1))

@@ -20,8 +20,8 @@ from kaas.clusters.pools import Deployment
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target, live_class_name, live_images, version_of
 from kaas.kube.lean import ON_DELETE, strategy_of
-from kaas.kube.objects import is_deleting, labels
-from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
+from kaas.kube.objects import annotation, is_deleting, labels
+from kaas.kube.resources import DEFER_UPGRADE, TOPOLOGY_DEPLOYMENT_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,38 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     return Holds(frozenset(p.name for p in behind), frozenset(p.name for p in calm), kept)
 
 
+def alone(desired: Object, live: Object | None) -> Object | None:
+    """The Cluster API Cluster as it is, but for the pools that are held; None when that has been said.
+
+    For when the rest of what is wanted has to wait: a maintenance window closes, and an update stops, all the same.
+    """
+    has = list(_pools(live or {}))
+    wanted = {p["name"]: p for p in _pools(desired)}
+    held = [_held_as(wanted[p["name"]], p) if p["name"] in wanted else p for p in has]
+    if live is None or held == has:
+        return None
+    topology = live["spec"]["topology"]
+    workers = {**topology["workers"], "machineDeployments": held}
+    said = {name: live["spec"][name] for name in desired["spec"] if name in live["spec"]}
+    return {**desired, "spec": {**said, "topology": {**topology, "workers": workers}}}
+
+
+def _held_as(wanted: Object, part: Object) -> Object:
+    """A pool of the topology, held if it is to be; what is held already is not let go."""
+    found = part
+    if strategy_of(wanted) == ON_DELETE:
+        found = {**found, "rollout": wanted["rollout"]}
+    if (said := annotation(wanted, DEFER_UPGRADE)) is not None:
+        meta = found.get("metadata") or {}
+        found = {**found, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), DEFER_UPGRADE: said}}}
+    return found
+
+
+def _pools(cluster: Object) -> Sequence[Object]:
+    topology = (cluster.get("spec") or {}).get("topology") or {}
+    return (topology.get("workers") or {}).get("machineDeployments") or ()
+
+
 def _has_begun(pool: str, update: UpdateSummary) -> bool:
     """Whether the update has begun with a pool."""
     return any(s.name == f"Pool/{pool}" and s.started is not None for s in update.steps)
@@ -67,8 +99,7 @@ def _image(part: Deployment, target: Target, live: Live) -> str | None:
 
 
 def _in_topology(part: Deployment, live: Live) -> Object:
-    pools = (live.topology.get("workers") or {}).get("machineDeployments") or ()
-    return next((p for p in pools if p["name"] == part.name), {})
+    return next((p for p in _pools(live.cluster or {}) if p["name"] == part.name), {})
 
 
 def _is_held(part: Deployment, live: Live) -> bool:

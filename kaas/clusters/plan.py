@@ -12,6 +12,7 @@ from kaas.api.site import Site
 from kaas.clusters import gates, render
 from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
+from kaas.clusters.holding import alone
 from kaas.clusters.snapshot import Object, Snapshot
 from kaas.clusters.target import ReleaseMissingError, Target, class_of, live_class_name, target
 from kaas.kube.difference import APPLIED_ANNOTATION, differs, with_applied_hash
@@ -69,26 +70,37 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
         yield Step("name", "nothing that others made is taken over", gates=(_name_taken(snapshot.cluster),))
         return
     missing = tuple(gates.offered(snapshot.cluster, site, snapshot.live))
-    if missing:
-        yield Step("offer", "flavors and zones must be offered by the Site", gates=missing)
-        return
     try:
         aim = target(snapshot, site, revision)
     except ReleaseMissingError as error:
-        gate = Gate("ReleaseNotFound", str(error))
-        yield Step("release", "a Release says which node image a version has", gates=(gate,))
+        release = Step(
+            "release", "a Release says which node image a version has", gates=(Gate("ReleaseNotFound", str(error)),)
+        )
+        yield _offer(missing) if missing else release
         return
-    yield from _apply(snapshot, site, revision, aim)
-
-
-def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target) -> Iterator[Step]:
     desired = render.cluster(snapshot.cluster, site, aim, snapshot.live)
-    yield from _preflight(snapshot, site, desired)
+    if missing:
+        yield from _hold(snapshot, desired)
+        yield _offer(missing)
+        return
+    yield from _apply(snapshot, site, revision, aim, desired)
+
+
+def _offer(missing: tuple[Gate, ...]) -> Step:
+    return Step("offer", "flavors and zones must be offered by the Site", gates=missing)
+
+
+def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target, desired: Object) -> Iterator[Step]:
+    repairs = tuple(gates.under_repair(snapshot.cluster, desired, snapshot.live))
+    preflight = tuple(_preflight(snapshot, site, desired))
+    if repairs or preflight:
+        yield from _hold(snapshot, desired)
+    yield from preflight
     if FINALIZER not in snapshot.cluster.metadata.finalizers:
         yield Step("finalizer", "nothing is made that could be left behind", keep=True)
     yield from _identity(snapshot, site)
     yield from _class(snapshot, revision, aim)
-    if repairs := tuple(gates.under_repair(snapshot.cluster, desired, snapshot.live)):
+    if repairs:
         yield Step("repairs", "updates and repairs draw on one budget a pool", gates=repairs)
     changed = _changes(desired, snapshot.live.cluster)
     if snapshot.live.cluster is not None and is_deleting(snapshot.live.cluster):
@@ -96,6 +108,14 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target)
     elif changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
         yield Step("cluster", what, apply=(with_applied_hash(desired),))
+
+
+def _hold(snapshot: Snapshot, desired: Object) -> Iterator[Step]:
+    """What is held is said although the rest has to wait: else Cluster API would replace one machine after another."""
+    live = snapshot.live.cluster
+    held = alone(desired, live) if live is not None and not is_deleting(live) else None
+    if held is not None:
+        yield Step("hold", "no further machine of these pools is begun", apply=(with_applied_hash(held),))
 
 
 def _name_taken(cluster: Cluster) -> Gate:

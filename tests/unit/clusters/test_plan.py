@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from kaas.api.constants import FINALIZER
 from kaas.clusters.classes import ClassRevision, class_revision
 from kaas.clusters.plan import plan, wanted_of_cloud
 from kaas.clusters.snapshot import Live, Snapshot
+from kaas.kube.resources import DEFER_UPGRADE
 from tests.unit.clusters.builders import (
     VERSIONS,
     Object,
@@ -141,6 +143,46 @@ def test_one_change_is_one_step_with_one_object(spec: dict[str, Any], path: str)
     (step,) = plan(changed(settled(), **spec))
     assert (step.id, len(step.apply)) == ("cluster", 1)
     assert path in step.reason
+
+
+def stopped(**spec: Any) -> Snapshot:
+    """A Cluster whose update has stopped at its pool, after that had begun; and what its user asks for beside."""
+    parts = [pool("cpu", replicas=3), pool("old", replicas=3)]
+    before = settled(cluster(metadata=FINALIZED, nodePools=parts))
+    step = {"name": "Pool/cpu", "state": "Failed", "started": "2027-01-05T22:00:00Z"}
+    update = {"target": "v1.36.1", "waiting": ["cpu", "old"], "steps": [step]}
+    label = "topology.cluster.x-k8s.io/deployment-name"
+    found = []
+    for name, version in (("cpu", "v1.36.1"), ("old", "v1.35.6")):
+        part = deployment(name, name, version)
+        found.append({**part, "metadata": {**part["metadata"], "labels": {label: name}}})
+    asked = cluster(metadata=FINALIZED, **{"nodePools": parts, "status": {"update": update}, **spec})
+    return replace(before, cluster=asked, live=replace(before.live, deployments=found))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"nodePools": [pool("cpu", replicas=9), pool("old", replicas=3), pool("new", flavor="unheard-of")]},
+        {"nodePools": [pool("cpu", replicas=9), pool("old", replicas=3), pool("new", flavor="dgx")]},
+    ],
+)
+def test_what_is_held_is_held_although_the_rest_has_to_wait(more: Object) -> None:
+    found = replace(stopped(**more), cloud=full_cloud(free={"instances": 0}))
+    hold, *rest = plan(found)
+    assert (hold.id, hold.gates) == ("hold", ())
+    assert rest[0].gates
+    (before,), (after,) = [found.live.cluster], hold.apply
+    assert before is not None
+    topology = after["spec"]["topology"]
+    cpu, old = topology["workers"]["machineDeployments"]
+    assert (cpu["rollout"], cpu["replicas"]) == ({"strategy": {"type": "OnDelete"}}, 3)
+    assert (DEFER_UPGRADE in old["metadata"]["annotations"], "rollout" in old) == (True, False)
+    rest_of = [{k: v for k, v in t.items() if k != "workers"} for t in (topology, before["spec"]["topology"])]
+    assert rest_of[0] == rest_of[1]
+    once_more = replace(found, live=replace(found.live, cluster=after))
+    assert "hold" not in ids(plan(once_more))
+    assert "hold" not in ids(plan(stopped()))
 
 
 def test_finalizer_that_was_lost_is_put_back() -> None:

@@ -20,7 +20,7 @@ from kaas.api.parsed import Parsed
 from kaas.kube import resources
 from kaas.kube.errors import KubeError, NotFound
 from kaas.kube.nodewatch import in_time, words
-from kaas.kube.objects import Object, Ref, annotation, condition, labels, metadata, name_of, ref_of
+from kaas.kube.objects import Object, Ref, annotation, condition, is_deleting, labels, metadata, name_of, ref_of
 from kaas.kube.ports import Announcer, EventType, Source, Times
 from kaas.kube.resources import CLUSTER_NAME_LABEL, DEPLOYMENT_NAME_LABEL, DRAIN_HOOK
 from kaas.kube.times import stamp, whole
@@ -108,8 +108,7 @@ class DrainReconciler:
             return None
         now = whole(self._clock.now())
         case = self._case(key, machine)
-        gone = case.cluster is None or case.cluster.metadata.deletion_timestamp is not None
-        gate = at_once(case.departure, case.rules, deleted=gone)
+        gate = at_once(case.departure, case.rules, deleted=self._is_gone(case))
         if gate is None and case.rules is not None:
             view = await self._look(case, case.rules, now)
             gate = decide(case.departure, case.rules, view.look, now)
@@ -121,6 +120,16 @@ class DrainReconciler:
             return None
         await self._finish(case, gate, now)
         return AGAIN  # no event of a machine that waits no longer brings it here: it is forgotten then
+
+    def _is_gone(self, case: _Case) -> bool:
+        """Whether the whole Cluster goes, at its user's word or since someone has deleted what Cluster API has of it.
+
+        Then no machine comes in place of another.
+        """
+        if case.cluster is None or case.cluster.metadata.deletion_timestamp is not None:
+            return True
+        topology = self._store.get(resources.CAPI_CLUSTER, *case.owner)
+        return topology is not None and is_deleting(topology)
 
     def _case(self, key: Key, machine: Object) -> _Case:
         owner = (key[0], labels(machine).get(CLUSTER_NAME_LABEL, ""))

@@ -10,7 +10,7 @@ from kaas.kube import resources
 from kaas.kube.times import stamp
 from kaas.updates.drains.reconciler import AGAIN
 from kaas.updates.drains.words import WHOLE
-from tests.unit.clusters.builders import NAMESPACE
+from tests.unit.clusters.builders import NAME, NAMESPACE
 from tests.unit.updates.drains.builders import HOUR, NOW
 from tests.unit.updates.drains.clusters import DEPLOYMENT, Killed, World
 
@@ -227,6 +227,20 @@ async def test_nothing_holds_a_cluster_that_is_deleted() -> None:
     it.cluster(deletionTimestamp=stamp(NOW), finalizers=["x"])
     await it.look("a")
     assert not it.is_held("a")
+
+
+async def test_nor_one_that_someone_has_deleted_in_cluster_api() -> None:
+    it = world(replicas=3)
+    it.box("c")
+    for name in "abc":
+        it.delete(name)
+    await it.look("b")
+    assert it.said("b") == "OthersMissing"  # the first one's place would never be filled
+    meta = {"name": NAME, "namespace": NAMESPACE, "deletionTimestamp": stamp(NOW)}
+    it.put({"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Cluster", "metadata": meta})
+    for name in "abc":
+        await it.look(name)
+    assert [(it.is_held(n), it.said(n)) for n in "abc"] == [(False, "ClusterDeleted")] * 3
 
 
 async def test_all_new_machines_soak_before_an_old_one_goes() -> None:

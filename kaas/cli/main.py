@@ -51,7 +51,7 @@ def apply(
     wait: options.Wait = False,
     timeout: options.Timeout = options.HALF_AN_HOUR,
 ) -> None:
-    """Apply Clusters, Sites, Releases and Rollouts, with Namespaces and Secrets that they need."""
+    """Apply Clusters, Sites, Releases, Rollouts and NodeRepairTemplates, with Namespaces and Secrets that they need."""
     from kaas.cli.apply import apply as run
 
     run(settings, files, wait=wait, timeout=timeout)

@@ -69,6 +69,9 @@ async def ask(connected: Callable[[], Awaitable[KubeClient]], minor: int) -> Ans
     kubelets: tuple[Kubelet, ...] | Unknown
     try:
         client = await connected()
+    except (KubeError, KeyError, ValueError) as away:
+        return Answers(away=away.message if isinstance(away, KubeError) else f"its kubeconfig cannot be read ({away})")
+    try:
         kubelets = await _kubelets(client)
     except KubeError as away:
         return Answers(away=away.message)

@@ -19,6 +19,7 @@ from kaas.kube.objects import Object, Ref
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.clouds import Limits as CloudLimits
 from kaas.runtime.index import Index
+from kaas.updates.preflight.ask import ask
 from kaas.updates.preflight.facts import PreflightFacts, Unknown
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.run import Case, ClusterKey, Report
@@ -247,6 +248,13 @@ async def test_a_cluster_that_is_away_is_one_finding(bench: Bench) -> None:
     report = await bench.report()
     assert checks(report) == ["UnreachableCluster: Block", "CapacityForSurge: Warn"]
     assert "there is no Secret team-kubeconfig" in report.findings[0].message
+
+
+async def test_a_kubeconfig_that_is_none_counts_as_a_cluster_that_is_away() -> None:
+    async def connected() -> KubeClient:
+        raise KeyError("value")
+
+    assert (await ask(connected, 36)).away == "its kubeconfig cannot be read ('value')"
 
 
 async def test_what_one_question_fails_of_is_told_and_does_not_block(bench: Bench) -> None:

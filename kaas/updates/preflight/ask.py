@@ -1,4 +1,4 @@
-"""What a Cluster's own API server is asked before an update: some ten requests, each for little.
+"""What a Cluster's own API server is asked before an update: some eight requests, each for little.
 
 A question that is not answered is `Unknown`; only when the first is not, the Cluster counts as away.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from kaas.api.site import SiteMetrics
 from kaas.api.update_status import Baseline, UpdateStep
@@ -26,6 +26,7 @@ from kaas.updates.verify.facts import Facts, Outcome
 from kaas.updates.verify.judging import GRACE, judge
 from kaas.updates.verify.judging import Times as Deadlines
 from kaas.updates.verify.nodes import gpus_of_pools, machine_facts, machines_of
+from kaas.updates.verify.probe import Workloads
 from kaas.updates.verify.promql import QueryFailed
 
 PATIENCE: Final = 3.0
@@ -34,13 +35,6 @@ QUERY: Final = 10.0
 """Seconds that one question to the metrics may take."""
 _BEFORE: Final = "Before"  # stands for a step
 _MEASURED: Final = frozenset({BuiltIn.API_SERVER_ERRORS, BuiltIn.API_SERVER_LATENCY})
-
-
-class Workloads(Protocol):
-    """The way to workload clusters."""
-
-    async def client(self, cluster: ClusterKey) -> KubeClient:
-        """Client for its API server, not to be closed; KubeError when there is none."""
 
 
 class Verifier:

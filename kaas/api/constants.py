@@ -67,7 +67,8 @@ ANNOTATION_CONFIRMED: Final = f"{GROUP}/repair-confirmed"
 ANNOTATION_UPDATES_PAUSED: Final = f"{GROUP}/updates-paused"
 """On a Cluster: no update is begun by itself, nor a machine of a pool by one under way. Value: why."""
 ANNOTATION_UPDATE_POOLS: Final = f"{GROUP}/update-pools"
-"""On a Cluster: pools with the strategy Manual that may be updated now. Value: names with commas between, or `*`."""
+"""On a Cluster: pools with the strategy Manual that may be updated now. Value: names with commas between, or `*`.
+It counts until it is removed."""
 ANNOTATION_UPDATE_RETRY: Final = f"{GROUP}/update-retry"
 """On a Cluster: a person has an update that stopped go on. Value: why."""
 

@@ -180,7 +180,10 @@ def _controller(view: View) -> Iterator[Way]:
 
 
 def _retry(view: View) -> Iterator[Way]:
-    yield Way("remove the cause, then say that it goes on", _annotate(view, f"{ANNOTATION_UPDATE_RETRY}='<reason>'"))
+    yield Way(
+        "remove the cause, then say that it goes on",
+        _annotate(view, f"{ANNOTATION_UPDATE_RETRY}='<reason>' --overwrite"),
+    )
     yield Way("or set spec.version to a newer version: that ends this update", "")
     yield from _look(view)
 
@@ -188,7 +191,9 @@ def _retry(view: View) -> Iterator[Way]:
 def _release_pool(view: View) -> Iterator[Way]:
     step = current(view)
     pool = (pool_of(step) if step else None) or "<pool>"
-    yield Way(f"say that pool {pool} may begin", _annotate(view, f"{ANNOTATION_UPDATE_POOLS}={pool}"))
+    before = view.cluster.metadata.annotations.get(ANNOTATION_UPDATE_POOLS, "").strip()  # those may be under way
+    names = f"'{before},{pool}'" if before else pool
+    yield Way(f"say that pool {pool} may begin", _annotate(view, f"{ANNOTATION_UPDATE_POOLS}={names} --overwrite"))
 
 
 _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATES_PAUSED
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.kube import resources
@@ -520,6 +520,8 @@ async def test_a_manual_pool_waits_for_a_person(world: World) -> None:
     assert (found.state, found.reason) == (State.BLOCKED, "WaitsForPerson")
     assert "pool cpu is updated only when a person says so" in found.answer
     assert "kubectl annotate clusters.kaas.internal team -n tenants kaas.internal/update-pools=cpu" in words(found)
+    annotate(world, **{ANNOTATION_UPDATE_POOLS.replace("/", "__"): "dgx"})
+    assert "kaas.internal/update-pools='dgx,cpu' --overwrite" in words(why(world))
 
 
 async def test_a_manual_pool_is_the_answer_only_when_nothing_else_goes_on(world: World) -> None:
@@ -544,7 +546,7 @@ async def test_stopped_until_a_person_acts(world: World) -> None:
     )
     assert "node cp-1 is not Ready" in found.answer
     assert found.because[0].reason == "VerificationFailed"
-    assert "kaas.internal/update-retry='<reason>'" in words(found)
+    assert "kaas.internal/update-retry='<reason>' --overwrite" in words(found)
 
 
 async def test_an_update_without_steps_is_under_way_all_the_same(world: World) -> None:

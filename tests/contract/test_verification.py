@@ -227,9 +227,11 @@ async def test_a_job_that_fails(bench: Bench) -> None:
 
 
 async def test_a_job_that_the_cluster_refuses(bench: Bench) -> None:
-    """A quota for Jobs, which the admission of a real server enforces."""
+    """A quota for Jobs, which the admission of a real server enforces once its controller, played here, has counted."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": bench.namespace}}
-    await bench.connected.create({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}})
+    none = {"count/jobs.batch": "0"}
+    await bench.connected.create({**quota, "spec": {"hard": none}})
+    await bench.connected.apply_status({**quota, "status": {"hard": none, "used": none}})
 
     async def is_refused(found: Verdict) -> bool:
         return f"correct the CronJob {bench.namespace}/smoke" in found.message

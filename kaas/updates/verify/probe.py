@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
@@ -26,7 +27,10 @@ from kaas.updates.verify.tally import Tally
 log = logging.getLogger(__name__)
 
 EVERY: Final = 0.5
-"""Seconds from one question to the next, whether or not it was answered."""
+"""Seconds from one question to the next, whether or not it was answered, as long as few Clusters are asked."""
+MOST_A_SECOND: Final = 100
+"""Questions to all Clusters together: each is a TLS handshake, of some milliseconds. With more Clusters than half of
+that under update at once each is asked less often, and the gaps that are found are coarser."""
 TIMEOUT: Final = 3.0
 """Seconds after which there is no answer."""
 MOST: Final = 1 + int(TIMEOUT / EVERY)
@@ -87,7 +91,11 @@ class Probe:
         before: what status says of the update under way, which is gone on from.
         """
         if key not in self._watches:
-            self._watches[key] = _Watch(key, self._workloads, self._clock, self._ask, before)
+            self._watches[key] = _Watch(key, self._workloads, self._clock, self._ask, self._pause, before)
+
+    def _pause(self) -> float:
+        """Seconds from one question to the next to each Cluster, with as many as there are now."""
+        return max(EVERY, len(self._watches) / MOST_A_SECOND)
 
     def availability(self, key: ClusterKey) -> Availability | None:
         """How it has answered; None when it is not asked."""
@@ -112,20 +120,30 @@ class _Watch:
     """One Cluster that is asked."""
 
     def __init__(
-        self, key: ClusterKey, workloads: Workloads, clock: Clock, ask: Ask, before: Availability | None
+        self,
+        key: ClusterKey,
+        workloads: Workloads,
+        clock: Clock,
+        ask: Ask,
+        pause: Callable[[], float],
+        before: Availability | None,
     ) -> None:
         self._key = key
         self._workloads = workloads
         self._clock = clock
         self._ask = ask
+        self._pause = pause
         self.tally = Tally(whole(clock.now()), clock.monotonic(), before)
         self._open: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"probe of {'/'.join(key)}")
 
     async def _run(self) -> None:
+        asked = -math.inf
         while True:
-            self.tally.attend(self._clock.monotonic())
-            if len(self._open) < MOST:
+            now = self._clock.monotonic()
+            self.tally.attend(now)
+            if len(self._open) < MOST and now - asked > self._pause() - EVERY / 2:
+                asked = now
                 question = asyncio.create_task(self._once(), name=f"question to {'/'.join(self._key)}")
                 self._open.add(question)
                 question.add_done_callback(self._open.discard)

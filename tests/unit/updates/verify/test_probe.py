@@ -12,8 +12,9 @@ from aiohttp import web
 from kaas.api.update_status import Availability
 from kaas.kube.client import KubeClient
 from kaas.runtime.clock import FakeClock, SystemClock, settle
+from kaas.updates.run import ClusterKey
 from kaas.updates.verify import probe as module
-from kaas.updates.verify.probe import EVERY, MOST, Probe, ask
+from kaas.updates.verify.probe import EVERY, MOST, MOST_A_SECOND, Probe, ask
 from tests.unit.updates.verify.cluster_server import KEY, ClusterServer, Ways
 
 OTHER = ("tenants", "other")
@@ -161,6 +162,30 @@ async def test_twice_a_second(timed: Probe, clock: FakeClock, played: Played) ->
         longest_gap_milliseconds=500,
         longest_gap_began=FakeClock().now(),
     )
+
+
+class OneForAll:
+    """Every Cluster is reached by the same way."""
+
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
+
+    async def client(self, _: ClusterKey) -> KubeClient:
+        return await self._ways.client(KEY)
+
+
+async def test_all_together_are_asked_only_so_often(ways: Ways, clock: FakeClock, played: Played) -> None:
+    probe = Probe(OneForAll(ways), clock, played)
+    for number in range(MOST_A_SECOND * 2):  # each every other second
+        probe.watch(("tenants", str(number)))
+    await settle()
+    before = played.asked
+    await clock.advance(10)
+    assert (played.asked - before) / 10 == pytest.approx(MOST_A_SECOND, rel=0.1)
+    found = probe.availability(("tenants", "0"))
+    assert found is not None
+    assert found.longest_gap_milliseconds == 2000
+    await probe.close()
 
 
 async def test_a_gap_to_half_a_second(timed: Probe, clock: FakeClock, played: Played) -> None:

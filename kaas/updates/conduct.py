@@ -91,6 +91,7 @@ class Conductor:
 
     async def _at_rest(self, subject: Subject, decision: Decision, said: UpdateSummary, now: datetime) -> Conduct:
         """Nothing is begun now; what is near is checked early."""
+        self.forget(_key(subject))  # a look before an update that is not begun after all counts for no later one
         found, report, until = _as_it_was(decision, said), None, None
         choice = decision.choice
         if choice is not None and decision.begins is not None:
@@ -111,6 +112,7 @@ class Conductor:
         if report is None or report.checked + AGAIN <= now:
             report = await self._checked(subject, choice, now)
         if blocking := _blocking(report):
+            self.forget(_key(subject))
             words = "; ".join(f"{f.check}: {f.message}" for f in blocking)
             waits = _waits(decision, BLOCKED, f"{what(choice)} is not begun: {words}", now + AGAIN)
             return replace(found, decision=waits, preflight=report)

@@ -97,6 +97,26 @@ async def test_it_waits_until_it_is_known_how_the_cluster_was_before(world: Worl
     assert world.checks.calls == ["preflight", "baseline", "baseline"]
 
 
+@pytest.mark.parametrize("kept_back", ["paused", "blocked"])
+async def test_how_the_cluster_was_before_is_looked_at_anew_when_it_was_kept_back(
+    world: World, kept_back: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.checks.measured = False
+    await world.look()
+    assert world.update["reason"] == "Preflight"
+    forgotten: list[Any] = []
+    monkeypatch.setattr(world.checks, "forget", forgotten.append)
+    await world.look()
+    assert forgotten == []
+    if kept_back == "paused":
+        annotate(world, ANNOTATION_UPDATES_PAUSED, "a fair")
+    else:
+        world.checks.findings = (QUOTA,)
+        world.clock.time += timedelta(minutes=5)
+    await world.look()
+    assert forgotten == [KEY]
+
+
 async def test_it_is_checked_once_in_the_day_before(world: World) -> None:
     world.checks.findings = (Finding("MachinesHealthy", Severity.WARN, "one is slow"),)
     world.clock.time = OPEN - timedelta(hours=30)

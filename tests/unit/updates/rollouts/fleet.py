@@ -24,6 +24,7 @@ from kaas.updates.rollouts.turns import Turns
 from kaas.updates.standing import Obstacle
 
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # a Monday
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 OLD, NEW = KubernetesVersion(36, 1), KubernetesVersion(36, 3)
 Object = dict[str, Any]
@@ -262,3 +263,15 @@ def spread(records: Iterable[RolloutMember]) -> Iterator[tuple[str, str]]:
     for record in records:
         for zone in record.zones:
             yield record.site, zone
+
+
+def two_stages(**more: Any) -> Fleet:
+    spec = rollout(stage("canary", **more), stage("prod", maxConcurrency=2))
+    return Fleet(spec, [*clusters("canary", 1), *clusters("prod", 3)])
+
+
+def failing(max_failures: int | str = 0, number: int = 3) -> Fleet:
+    fleet = Fleet(rollout(stage("prod", maxFailures=max_failures), stage("last")), clusters("prod", number))
+    fleet.clusters += clusters("last", 1)
+    fleet.cluster("prod-0").fails = True
+    return fleet

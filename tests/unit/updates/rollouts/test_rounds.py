@@ -1,4 +1,4 @@
-"""Rounds of a Rollout: stages, limits, soaks, gates, failures, and what people say."""
+"""Rounds of a Rollout: stages, limits, soaks, failures, and members that are changed by hand."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from typing import Any
 
 import pytest
 
-from kaas.api.rollout import (
-    ANNOTATION_ROLLOUT_ABORT,
-    ANNOTATION_ROLLOUT_APPROVED,
-    ANNOTATION_ROLLOUT_RETRY,
-    ANNOTATION_ROLLOUT_SKIP,
-)
-from kaas.api.rollout_acts import Act, abort_text
+from kaas.api.rollout import ANNOTATION_ROLLOUT_RETRY, ANNOTATION_ROLLOUT_SKIP
 from kaas.api.rollout_status import State
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
-from kaas.kube.times import stamp
-from kaas.updates.rollouts.scene import Answer, Ask
 from kaas.updates.standing import Obstacle
-from tests.unit.updates.rollouts.fleet import NEW, NOW, OLD, FakeCluster, Fleet, clusters, names, rollout, stage
-
-HOUR = timedelta(hours=1)
-
-
-def two_stages(**more: Any) -> Fleet:
-    spec = rollout(stage("canary", **more), stage("prod", maxConcurrency=2))
-    return Fleet(spec, [*clusters("canary", 1), *clusters("prod", 3)])
-
+from tests.unit.updates.rollouts.fleet import (
+    HOUR,
+    NEW,
+    NOW,
+    OLD,
+    FakeCluster,
+    Fleet,
+    clusters,
+    failing,
+    names,
+    rollout,
+    stage,
+    two_stages,
+)
 
 # --- stages -------------------------------------------------------------------------------------------------------
 
@@ -235,13 +232,6 @@ def test_a_member_of_an_earlier_stage_is_tried_again_while_others_go_on() -> Non
 # --- failures -----------------------------------------------------------------------------------------------------
 
 
-def failing(max_failures: int | str = 0, number: int = 3) -> Fleet:
-    fleet = Fleet(rollout(stage("prod", maxFailures=max_failures), stage("last")), clusters("prod", number))
-    fleet.clusters += clusters("last", 1)
-    fleet.cluster("prod-0").fails = True
-    return fleet
-
-
 def test_more_failures_than_may_stop_it_until_a_person_acts() -> None:
     fleet = failing()
     fleet.until_state(State.STOPPED)
@@ -376,230 +366,3 @@ def test_a_status_that_says_no_version_for_a_moment_changes_nothing() -> None:
     fleet.cluster("prod-1").running = None
     fleet.settle()
     assert fleet.states()["prod-1"] == "NotStarted"
-
-
-# --- gates --------------------------------------------------------------------------------------------------------
-
-
-def gated(*gates: dict[str, Any], where: str = "afterGates") -> Fleet:
-    fleet = Fleet(rollout(stage("canary", **{where: list(gates)}), stage("prod")), clusters("canary", 1))
-    fleet.clusters += clusters("prod", 1)
-    return fleet
-
-
-def test_an_approval_opens_one_gate() -> None:
-    gate = {"name": "seen", "type": "Approval"}
-    fleet = Fleet(rollout(stage("canary", beforeGates=[gate], afterGates=[gate])), clusters("canary", 1))
-    fleet.go(times=3)
-    assert fleet.status.stage == "canary"
-    assert fleet.stage("canary").started is None
-    assert "kaas rollout approve" in (fleet.status.message or "")
-    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary")
-    fleet.go(times=4)
-    assert fleet.states() == {"canary-0": "Completed"}
-    assert fleet.status.reason == "WaitsForGate"
-    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "canary/seen", by="ben")
-    fleet.settle()
-    assert fleet.status.state is State.COMPLETED
-    assert fleet.stage("canary").after_gates[0].message == "approved by ben"
-
-
-def test_a_time_to_wait_for() -> None:
-    time = NOW + 6 * HOUR
-    fleet = gated({"name": "monday", "type": "StartAt", "startAt": {"time": stamp(time)}}, where="beforeGates")
-    fleet.settle()
-    assert fleet.status.next_time == time
-    fleet.go(5 * HOUR)
-    assert not fleet.members
-    fleet.go(HOUR)
-    assert fleet.states() == {"canary-0": "Running"}
-
-
-def test_health_of_all_members() -> None:
-    fleet = gated({"name": "well", "type": "Healthy", "sustainedSeconds": 3600})
-    fleet.go(HOUR, times=2)
-    fleet.cluster("canary-0").ready = False
-    fleet.go(HOUR, times=2)
-    assert "canary-0" in (fleet.status.message or "")
-    assert fleet.stage("prod").started is None
-    fleet.cluster("canary-0").ready = True
-    fleet.go(HOUR)
-    assert fleet.status.next_time == fleet.now + HOUR
-    fleet.go(HOUR)
-    assert fleet.stage("prod").started is not None
-
-
-def promql(**more: Any) -> dict[str, Any]:
-    return {"name": "errors", "type": "PromQL", "promQL": {"query": "errors", "atMost": 0.01}, **more}
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (None, "Site north is asked"),
-        (Answer(None, "no answer in time"), "could not be asked: no answer in time"),
-        (Answer(None), "has no data"),
-        (Answer(0.5), "is not at most 0.01: it was 0.5, 2027-01-04 13:00 UTC"),
-        (Answer(float("nan")), "is not at most 0.01"),
-    ],
-)
-def test_metrics_that_are_not_good_keep_a_gate_closed(answer: Answer | None, words: str) -> None:
-    fleet = gated(promql())
-    ask = Ask("north", "errors")
-    if answer is not None:
-        fleet.answers[ask] = answer
-    fleet.settle()
-    fleet.go(HOUR)
-    assert words in (fleet.status.message or "")
-    assert fleet.look().asks == (ask,)
-    assert fleet.look().until == fleet.now + timedelta(seconds=60)
-
-
-def test_metrics_that_are_good_for_long_enough_open_it() -> None:
-    fleet = gated(promql(sustainedSeconds=1800))
-    fleet.answers[Ask("north", "errors")] = Answer(0.001)
-    fleet.settle()
-    fleet.go(HOUR)
-    assert fleet.stage("canary").after_gates[0].holds == fleet.now
-    fleet.answers[Ask("north", "errors")] = Answer(0.1)
-    fleet.go(timedelta(minutes=20))
-    assert fleet.stage("canary").after_gates[0].holds is None
-    fleet.answers[Ask("north", "errors")] = Answer(0.001)
-    fleet.go(timedelta(minutes=20), times=2)
-    assert fleet.stage("prod").started is None
-    fleet.go(timedelta(minutes=20))
-    assert fleet.stage("prod").started is not None
-    assert fleet.look().asks == ()
-
-
-def test_numbers_that_change_are_not_retold() -> None:
-    fleet = gated(promql())
-    fleet.answers[Ask("north", "errors")] = Answer(0.5)
-    fleet.go(HOUR, times=2)
-    before = fleet.status
-    fleet.answers[Ask("north", "errors")] = Answer(0.6)
-    fleet.go(timedelta(seconds=60))
-    assert fleet.status == before
-
-
-# --- what people say ----------------------------------------------------------------------------------------------
-
-
-def test_paused_nothing_begins_and_what_has_begun_is_finished() -> None:
-    fleet = two_stages()
-    fleet.settle()
-    fleet.change(paused=True)
-    fleet.settle()
-    assert fleet.status.state is State.STOPPING
-    fleet.go(HOUR, times=5)
-    assert (fleet.status.state, fleet.status.reason) == (State.STOPPED, "Paused")
-    assert fleet.states() == {"canary-0": "Completed"}
-    fleet.change(paused=False)
-    fleet.until_state(State.COMPLETED)
-    assert [e for e in fleet.events if e.startswith("Rollout")] == [
-        "RolloutStarted",
-        "RolloutPaused",
-        "RolloutResumed",
-        "RolloutCompleted",
-    ]
-
-
-def test_paused_a_turn_that_was_not_taken_is_given_back() -> None:
-    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, asleep=True))
-    fleet.settle()
-    fleet.change(paused=True)
-    fleet.settle()
-    fleet.cluster("prod-0").asleep = False
-    fleet.go(times=4)
-    assert fleet.cluster("prod-0").running == OLD
-    assert fleet.status.state is State.STOPPED
-
-
-def test_aborted_it_ends_and_holds_its_members() -> None:
-    fleet = two_stages()
-    fleet.settle()
-    fleet.now += timedelta(minutes=1)
-    fleet.annotate({ANNOTATION_ROLLOUT_ABORT: abort_text(Act(at=fleet.now, by="anna", reason="bad image"))})
-    fleet.settle()
-    assert fleet.status.state is State.STOPPING
-    fleet.go(HOUR, times=3)
-    assert (fleet.status.state, fleet.status.reason) == (State.STOPPED, "Aborted")
-    assert fleet.status.finished is not None
-    assert "aborted by anna (bad image); delete the Rollout" in (fleet.status.message or "")
-    turn = fleet.turn("prod-0")
-    assert turn is not None
-    assert (turn.allowed, turn.reason) == (False, "RolloutAborted")
-
-
-def test_what_cannot_be_read_is_told_and_counts_as_not_there() -> None:
-    fleet = two_stages()
-    fleet.annotate({ANNOTATION_ROLLOUT_SKIP: "team/canary-0"})
-    fleet.until_state(State.COMPLETED)
-    assert fleet.events.count("AnnotationUnreadable") == 1
-    assert next(c for c in fleet.status.conditions if c.type == "AnnotationsRead").status == "False"
-
-
-def test_what_was_said_to_an_earlier_run_does_not_count() -> None:
-    fleet = two_stages()
-    fleet.say(ANNOTATION_ROLLOUT_SKIP, "team/canary-0")
-    fleet.now += timedelta(days=1)
-    fleet.until_state(State.COMPLETED)
-    assert fleet.states()["canary-0"] == "Completed"
-
-
-# --- channels -----------------------------------------------------------------------------------------------------
-
-
-def test_every_newest_version_of_a_channel_one_run_after_the_other() -> None:
-    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 1))
-    fleet.settle()
-    assert (fleet.status.state, fleet.status.reason) == (State.NOT_STARTED, "NoRelease")
-    turn = fleet.turn("prod-0")
-    assert turn is not None
-    assert not turn.allowed
-    fleet.newest = NEW
-    fleet.settle()
-    assert (fleet.status.run, fleet.status.version) == (1, str(NEW))
-    fleet.newest = KubernetesVersion(36, 4)
-    fleet.settle()
-    assert fleet.status.run == 1
-    fleet.until_state(State.COMPLETED)
-    fleet.go()
-    assert (fleet.status.run, fleet.status.version) == (2, "v1.36.4")
-    assert [(r.run, r.state) for r in fleet.status.history] == [(1, State.COMPLETED)]
-    fleet.until_state(State.COMPLETED)
-    assert str(fleet.cluster("prod-0").running) == "v1.36.4"
-
-
-def test_without_a_release_it_does_not_start_and_holds_its_clusters() -> None:
-    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1), unfit="there is no Release of v1.36.3: make one")
-    fleet.go(times=3)
-    assert (fleet.status.state, fleet.status.message) == (State.NOT_STARTED, "there is no Release of v1.36.3: make one")
-    turn = fleet.turn("prod-0")
-    assert turn is not None
-    assert not turn.allowed
-    assert turn.message.endswith("there is no Release of v1.36.3: make one")
-    fleet.unfit = ""
-    fleet.until_state(State.COMPLETED)
-
-
-def test_an_aborted_version_is_left_for_the_next_one() -> None:
-    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 2), newest=NEW)
-    fleet.settle()
-    fleet.go(timedelta(minutes=5))
-    fleet.annotate({ANNOTATION_ROLLOUT_ABORT: abort_text(Act(at=fleet.now))})
-    fleet.go(HOUR, times=2)
-    assert fleet.states() == {"prod-0": "Completed", "prod-1": "Stopped"}
-    fleet.newest = KubernetesVersion(36, 4)
-    fleet.until_state(State.COMPLETED)
-    assert {str(c.running) for c in fleet.clusters} == {"v1.36.4"}
-    assert [(r.version, r.state) for r in fleet.status.history] == [(str(NEW), State.STOPPED)]
-
-
-def test_who_came_late_follows_when_the_run_is_through() -> None:
-    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 1), newest=NEW)
-    fleet.settle()
-    fleet.clusters.append(FakeCluster("late", {"stage": "prod"}))
-    fleet.until_state(State.COMPLETED)
-    fleet.go(HOUR, times=2)
-    assert fleet.cluster("late").running == NEW

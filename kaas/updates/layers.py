@@ -22,5 +22,5 @@ def calendar(cluster: Cluster, namespace: Object | None, site: Site) -> tuple[Ca
     except MaintenanceInvalid as wrong:
         problem = "; ".join(str(wrong).splitlines()[:_MOST])
     layers = (cluster.spec.maintenance, between, site.spec.maintenance)
-    found = Calendar(layers, cluster.metadata.uid or "")
+    found = Calendar(layers, cluster.metadata.uid or "", readable=not problem)
     return found, problem or "; ".join(found.faults[:_MOST]) or too_short(cluster, site, found)

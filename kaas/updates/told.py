@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -41,9 +41,14 @@ class Told:
 
 
 def without_maintenance(decision: Decision, problem: str) -> Decision:
-    """A decision when nobody knows when the Cluster may be changed: what is under way goes on, nothing is begun."""
-    if not problem or (decision.target is not None and decision.choice is None):
+    """A decision when nobody knows when the Cluster may be changed: nothing is begun; of what is under way it is told.
+
+    What cannot be read has no window open either (see `layers`): then the pools of an update under way wait.
+    """
+    if not problem:
         return decision
+    if decision.target is not None and decision.choice is None:
+        return replace(decision, message=f"{decision.message}; {problem}")
     return Decision(None, decision.choice, INVALID, problem, decision.until)
 
 

@@ -153,15 +153,17 @@ class Calendar:
     layers: what Cluster, Namespace and Site say, nearest first. The windows of the first that has any count, and the
     exclusions of all. uid: of the Cluster, for the window that it has when nobody has set one.
 
+    readable: False when one of them cannot be read: nobody knows then what it leaves out, and nothing ever opens.
+
     A window that cannot be read never opens: `faults` says why. What is open without a break for more than a year
     begins, and may end, at the turn of a year as far as this calendar tells.
     """
 
-    def __init__(self, layers: Sequence[Maintenance], uid: str) -> None:
+    def __init__(self, layers: Sequence[Maintenance], uid: str, *, readable: bool = True) -> None:
         set_windows = next((layer.windows for layer in layers if layer.windows), ())
         self.is_default = not set_windows
         """Whether nobody has set a window."""
-        self.windows: tuple[Window, ...] = set_windows or (default_window(uid),)
+        self.windows: tuple[Window, ...] = (set_windows or (default_window(uid),)) if readable else ()
         """The windows that count."""
         self.exclusions: tuple[Exclusion, ...] = tuple(e for layer in layers for e in layer.exclusions)
         """Times that are left out."""

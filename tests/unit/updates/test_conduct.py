@@ -151,6 +151,20 @@ async def test_what_will_block_it_is_told_a_day_before_and_again_when_it_is_some
 # --- from step to step ----------------------------------------------------------------------------------------------
 
 
+async def test_no_machine_is_begun_while_what_a_namespace_says_cannot_be_read(world: World) -> None:
+    await begun(world)
+    world.change(version="v1.36.3")
+    world.namespace("exclusions: [")
+    await world.settle(4)
+    assert (states(world)["ControlPlane"], states(world)["Pool/cpu"]) == ("Done", "Held")
+    assert world.update["waiting"] == ["cpu"]
+    assert "no window is in sight" in world.update["hold"]["message"]
+    assert "Namespace 'tenants': annotation kaas.internal/maintenance" in world.update["message"]
+    world.namespace("exclusions: []")
+    await world.look()
+    assert states(world)["Pool/cpu"] == "Running"
+
+
 async def test_it_goes_on_when_for_a_while_nothing_is_known_of_the_control_plane(world: World) -> None:
     await begun(world)
     world.change(version="v1.36.3")

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.updates.verify.cluster_server import ClusterServer, Ways, serving
+from tests.unit.updates.verify.bench import Bench
+from tests.unit.updates.verify.cluster_server import KEY, ClusterServer, Ways, serving
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ async def ways(server: ClusterServer) -> AsyncIterator[Ways]:
     made.add(server.url)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def bench(server: ClusterServer, ways: Ways) -> AsyncIterator[Bench]:
+    made = Bench(server, ways)
+    yield made
+    made.verifier.forget(KEY)

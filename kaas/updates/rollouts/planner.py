@@ -66,7 +66,7 @@ def decide(rollout: Rollout, members: Sequence[Member], now: datetime, known: Kn
     stages = looked_at(_aligned(rollout, before.stages), scene)
     halt = _halted(before.halt, stages, scene, rollout.metadata.generation or 0)
     held = _held(rollout, scene, halt)
-    course = Course(stood_still(stages, held, scene)) if held else gone_through(stages, scene)
+    course = Course(stood_still(stages, held)) if held else gone_through(stages, scene)
     if course.halt is not None:
         halt = course.halt.model_copy(update={"generation": rollout.metadata.generation or 0})
         held = halt.reason

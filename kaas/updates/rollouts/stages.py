@@ -73,7 +73,7 @@ def failed_too_often(stages: Sequence[StageStatus], scene: Scene, generation: in
     return None
 
 
-def stood_still(stages: Sequence[StageStatus], reason: str, scene: Scene) -> list[StageStatus]:
+def stood_still(stages: Sequence[StageStatus], reason: str) -> list[StageStatus]:
     """The stages while nothing further may begin: those who have had their turn and did not begin give it back."""
     return [
         stage

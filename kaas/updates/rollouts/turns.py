@@ -88,7 +88,7 @@ class _Standing:
         stage = stage_of(self._rollout.spec.stages, member)
         if stage is None or self._has_no_say(member):
             return None
-        return self._of_later(stage.name, now) if self._version else self._of_none(stage.name, member, now)
+        return self._of_later(stage.name, now) if self._version else self._of_none(stage.name, member)
 
     @property
     def _state(self) -> State | None:
@@ -113,7 +113,7 @@ class _Standing:
             stage, False, ROLLOUT_PENDING, f"{behind}{record.message or place.stage.message or 'it waits'}", now
         )
 
-    def _of_none(self, stage: str, member: Member, now: datetime) -> Turn | None:
+    def _of_none(self, stage: str, member: Member) -> Turn | None:
         """There is no version yet that goes through the fleet."""
         words = (self._status.message if self._status else None) or "it has not been looked at yet"
         said = f"Rollout {self._rollout.metadata.name}, stage {stage}: {words}"

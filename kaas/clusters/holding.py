@@ -42,7 +42,9 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     if update is None or update.target != target.version or target.releases:
         return Holds()
     there = {labels(d).get(TOPOLOGY_DEPLOYMENT_LABEL, ""): d for d in live.deployments}
-    waiting = [p for p in parts if p.name in there and (update.hold is not None or p.pool in update.waiting)]
+    wait = [p for p in parts if update.hold is not None or p.pool in update.waiting]
+    unseen = _as_before([p for p in wait if p.name not in there], live)
+    waiting = [p for p in wait if p.name in there]
     behind = [p for p in waiting if version_of(there[p.name]) != target.version]
     same = [p for p in waiting if p not in behind and p.pool in update.waiting]
     begun = [p for p in same if update.class_revision is not None or _has_begun(p.pool, update)]
@@ -50,7 +52,20 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     begun += [p for p in behind if p.pool in update.waiting and (moves or _is_held(p, live))]
     calm = [p for p in begun if _is_held(p, live) or _is_calm(p, there[p.name], live)]
     kept = {p.name: image for p in same if not _has_begun(p.pool, update) and (image := _image(p, target, live))}
-    return Holds(frozenset(p.name for p in behind), frozenset(p.name for p in calm), kept)
+    deferred, on_delete = {p.name for p in behind} | unseen.deferred, {p.name for p in calm} | unseen.on_delete
+    return Holds(frozenset(deferred), frozenset(on_delete), {**kept, **unseen.images})
+
+
+def _as_before(parts: Sequence[Deployment], live: Live) -> Holds:
+    """What is held of MachineDeployments that are not seen now, as when their kind is not served for a while."""
+    said = {p.name: part for p in parts if (part := _in_topology(p, live))}
+    version = live.topology.get("version", "")
+    images = {name: (_own_images(part) or {}).get(version) for name, part in said.items()}
+    return Holds(
+        frozenset(name for name, part in said.items() if annotation(part, DEFER_UPGRADE) is not None),
+        frozenset(name for name, part in said.items() if strategy_of(part) == ON_DELETE),
+        {name: image for name, image in images.items() if image},
+    )
 
 
 def alone(desired: Object, live: Object | None) -> Object | None:
@@ -92,10 +107,15 @@ def _has_begun(pool: str, update: UpdateSummary) -> bool:
 
 def _image(part: Deployment, target: Target, live: Live) -> str | None:
     """The image that a MachineDeployment has, if it is to be another one; None when it is not."""
-    overrides = (_in_topology(part, live).get("variables") or {}).get("overrides") or ()
-    own = next((v["value"] for v in overrides if v["name"] == "images"), None)
+    own = _own_images(_in_topology(part, live))
     has: str | None = (own if own is not None else live_images(live)).get(target.version)
     return has if has != target.images.get(target.version) else None
+
+
+def _own_images(part: Object) -> Mapping[str, str] | None:
+    """The images of a MachineDeployment in the topology that keeps its own; None where it has those of the Cluster."""
+    overrides = (part.get("variables") or {}).get("overrides") or ()
+    return next((v["value"] for v in overrides if v["name"] == "images"), None)
 
 
 def _in_topology(part: Deployment, live: Live) -> Object:

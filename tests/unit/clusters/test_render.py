@@ -295,6 +295,16 @@ def test_a_pool_keeps_its_image_until_it_is_its_turn() -> None:
     assert _image_of_the_pool({**waits, "classRevision": "newer"}) == ("before", "OnDelete")
 
 
+def test_what_is_held_stays_so_while_its_machine_deployment_is_not_seen() -> None:
+    live = replace(_pool_of("v1.36.1", 3, 3, on_delete=True), deployments=())
+    assert _held(live) == (False, "OnDelete")
+    assert _held(live, waiting=False) == (False, None)
+    (part,) = live.topology["workers"]["machineDeployments"]
+    part["metadata"]["annotations"] = {DEFER_UPGRADE: ""}
+    del part["rollout"]
+    assert _held(live) == (True, None)
+
+
 def test_a_pool_of_which_some_may_be_missing_is_held_when_no_more_are() -> None:
     live = _pool_of("v1.36.1", 3, 4)
     step = {"name": "Pool/cpu", "state": "Held", "started": "2027-01-05T22:00:00Z"}

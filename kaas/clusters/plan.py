@@ -25,6 +25,7 @@ class Step:
 
     id: stable name of the step. reason: for a person, why it is there.
     apply, delete: objects to write, and to delete, in this order. keep: whether the Cluster keeps its finalizer.
+    instead: what is applied when that is refused.
     gates: what it waits for; nothing of it or after it is done before none is left.
     """
 
@@ -33,6 +34,7 @@ class Step:
     apply: tuple[Object, ...] = ()
     delete: tuple[Ref, ...] = ()
     keep: bool | None = None
+    instead: tuple[Object, ...] = ()
     gates: tuple[Gate, ...] = ()
 
 
@@ -107,15 +109,19 @@ def _apply(snapshot: Snapshot, site: Site, revision: ClassRevision, aim: Target,
         yield Step("made-again", "what others deleted is made again", gates=(_deleted_by_others(snapshot),))
     elif changed:
         what = "create the Cluster API Cluster" if snapshot.live.cluster is None else f"change {', '.join(changed[:5])}"
-        yield Step("cluster", what, apply=(with_applied_hash(desired),))
+        yield Step("cluster", what, apply=(with_applied_hash(desired),), instead=_held_alone(snapshot, desired))
 
 
 def _hold(snapshot: Snapshot, desired: Object) -> Iterator[Step]:
     """What is held is said although the rest has to wait: else Cluster API would replace one machine after another."""
+    if held := _held_alone(snapshot, desired):
+        yield Step("hold", "no further machine of these pools is begun", apply=held)
+
+
+def _held_alone(snapshot: Snapshot, desired: Object) -> tuple[Object, ...]:
     live = snapshot.live.cluster
     held = alone(desired, live) if live is not None and not is_deleting(live) else None
-    if held is not None:
-        yield Step("hold", "no further machine of these pools is begun", apply=(with_applied_hash(held),))
+    return (with_applied_hash(held),) if held is not None else ()
 
 
 def _name_taken(cluster: Cluster) -> Gate:

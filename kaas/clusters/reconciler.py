@@ -150,8 +150,15 @@ class ClusterReconciler:
             if step.keep is not None:
                 await self._set_finalizer(key, keep=step.keep)
         except (Invalid, Forbidden) as error:
+            await self._apply_instead(step)
             return str(error)
         return None
+
+    async def _apply_instead(self, step: Step) -> None:
+        """What does not wait until a refused change is put right; if that is refused too, the first refusal is told."""
+        with suppress(Invalid, Forbidden):
+            for obj in step.instead:
+                self._store.put(await self._writer.apply(obj))
 
     async def _collect(self, snapshot: Snapshot) -> None:
         """Class revisions that no Cluster is on go. Cluster API keeps those of Clusters that we do not watch."""

@@ -14,6 +14,7 @@ from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.snapshot import Cloud
 from kaas.clusters.watched import interests
 from kaas.kube.objects import is_deleting, ref_of
+from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
 from kaas.runtime.clock import FakeClock
 from kaas.runtime.index import Index
 from tests.unit.clusters.builders import NAME, NAMESPACE, Object, condition, full_cloud
@@ -167,7 +168,7 @@ class World:
         self._part(cluster, CONTROL_PLANE_API, "KubeadmControlPlane", "cp", spec, status=masters)
         for d in wanted:
             spec = {"template": {"spec": {"version": topology["version"]}}}
-            labels = {LABEL_POOL: d["metadata"]["labels"][LABEL_POOL]}
+            labels = {LABEL_POOL: d["metadata"]["labels"][LABEL_POOL], TOPOLOGY_DEPLOYMENT_LABEL: d["name"]}
             self._part(cluster, CLUSTER_API, "MachineDeployment", d["name"], spec, labels, _counts(d["replicas"]))
         names = {f"{cluster['metadata']['name']}-{d['name']}" for d in wanted}
         for part in self.api.of_kind("MachineDeployment"):

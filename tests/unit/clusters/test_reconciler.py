@@ -138,6 +138,28 @@ async def test_refusal_is_a_condition_and_ends_the_work(kind: str) -> None:
     assert phase(world) == "Ready"
 
 
+async def test_a_pool_that_has_to_wait_is_held_although_the_change_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await ready()
+    apply = world.api.apply
+
+    async def picky(obj: Object) -> Object:
+        if obj["kind"] == "Cluster" and obj["spec"]["topology"]["workers"]["machineDeployments"][0]["replicas"] == 9:
+            raise refusal("spec.topology")
+        return await apply(obj)
+
+    monkeypatch.setattr(world.api, "apply", picky)
+    world.ask(nodePools=[pool(replicas=9)])
+    assert world.cluster is not None
+    assert world.capi is not None
+    step = {"name": "Pool/cpu", "state": "Held", "started": "2027-01-05T22:00:00Z"}
+    update = {"target": world.capi["spec"]["topology"]["version"], "waiting": ["cpu"], "steps": [step]}
+    world.api.put({**world.cluster, "status": {**world.cluster["status"], "update": update}})
+    await world.settle()
+    assert phase(world) == "Blocked"
+    (part,) = world.capi["spec"]["topology"]["workers"]["machineDeployments"]
+    assert (part["rollout"]["strategy"]["type"], part["replicas"]) == ("OnDelete", 2)
+
+
 async def test_refused_change_leaves_the_cluster_as_it_works() -> None:
     world = await ready()
     before = copy.deepcopy(world.capi)

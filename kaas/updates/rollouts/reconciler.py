@@ -76,6 +76,7 @@ class RolloutReconciler:
             self._said.pop(name, None)
             self._looked.pop(name, None)
             self._office.metrics.forget(name)
+            self._office.parsed.forget("Rollout", None, name)
             return None
         since = (now - self._looked[name]).total_seconds() if name in self._looked else QUIET
         if 0 <= since < QUIET:

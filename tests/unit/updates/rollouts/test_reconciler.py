@@ -11,6 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kaas.api.constants import ROLLOUT_MANAGER
+from kaas.api.parsed import Parsed
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site, SiteMetrics
 from kaas.kube import resources
 from kaas.kube.errors import KubeError
@@ -39,6 +41,7 @@ class World:
     value: float = 1.0
     blind: bool = False
     refuses: bool = False
+    parsed: Parsed = field(default_factory=Parsed)
     revision: int = 0
 
     def __post_init__(self) -> None:
@@ -51,7 +54,7 @@ class World:
         """A new controller."""
         self.registry = CollectorRegistry()
         meter, metrics = Meter(self._query, self._site), RolloutMetrics(self.registry)
-        self.reconciler = RolloutReconciler(Office(self.index, self, self, self, meter, metrics))
+        self.reconciler = RolloutReconciler(Office(self.index, self, self, self, meter, metrics, self.parsed))
 
     def now(self) -> datetime:
         return self.time
@@ -202,7 +205,7 @@ async def test_a_cluster_that_an_older_rollout_has_is_left_to_it() -> None:
     assert "older" in member["message"]
 
 
-async def test_when_it_is_gone_its_figures_go_too() -> None:
+async def test_when_it_is_gone_its_figures_and_what_was_read_of_it_go_too() -> None:
     world = World()
     world.cluster("one")
     world.rollout()
@@ -212,3 +215,9 @@ async def test_when_it_is_gone_its_figures_go_too() -> None:
     world.index.remove(found)
     assert await world.look() is None
     assert not [s for m in world.registry.collect() for s in m.samples if s.labels.get("rollout") == "fleet"]
+    with pytest.raises(LookupError):
+        world.parsed(_unread, found)
+
+
+def _unread(_: Object) -> Rollout:
+    raise LookupError("it is not known any more")

@@ -30,7 +30,7 @@ from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import CERTIFICATES_END, LEAST_LEFT, Subject, next_opening
-from kaas.updates.run import Case, ClusterKey, Examiner, Finding, Report, Severity
+from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
 
 BLOCKED: Final = "PreflightBlocks"
 """Reason while the checks before an update keep it from being begun."""
@@ -126,7 +126,8 @@ class Conductor:
     def _begin(
         self, subject: Subject, decision: Decision, aims: Aims, report: PreflightReport, now: datetime
     ) -> Conduct:
-        steps = begin(aims, _pools(subject.cluster, aims), now, _report(report))
+        why = EXPIRED if decision.reason == EXPIRED else ANNOUNCED
+        steps = begin(aims, _pools(subject.cluster, aims), now, _report(report), reason=why)
         ledger = Ledger(steps, retried=_heard(subject.cluster, now))
         progress = advance(ledger, self._seen(subject, aims, decision.reason, now), now)
         self._examiner.watch(_key(subject))

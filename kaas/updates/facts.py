@@ -39,12 +39,13 @@ class Run:
     """An update that is under way: it has begun, and its ledger is not through.
 
     began: None when that is not known any more. stopped: why it has stopped by itself, for a person; "" while it goes
-    on.
+    on. forced: whether it was begun since what ran had expired: it waits for no window, also after it has stopped.
     """
 
     aims: Aims
     began: datetime | None = None
     stopped: str = ""
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,8 @@ def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
     if run is not None and run.stopped:
         return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims)
     forced = isinstance(chosen, Choice) and chosen.forced and target > running
-    reason = EXPIRED if forced or standing.reason == EXPIRED else UPDATING
+    begun_so = standing.reason == EXPIRED or (run is not None and run.forced)
+    reason = EXPIRED if forced or begun_so else UPDATING
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
     return Decision(target, None, reason, words, None, aims=run.aims if run else None)
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
-from kaas.api.update_status import THROUGH, UpdateSummary
+from kaas.api.update_status import EXPIRED, THROUGH, UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
 from kaas.updates.facts import Aims, Change, Run
-from kaas.updates.run import FINISHED
+from kaas.updates.run import ANNOUNCED, FINISHED
 
 NOTHING: Final = UpdateSummary()
 
@@ -93,7 +93,8 @@ def _run_of(said: UpdateSummary, target: KubernetesVersion | None) -> Run | None
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
     aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
-    return Run(aims, said.began, said.stopped.message if said.stopped else "")
+    forced = any((s.name, s.reason) == (ANNOUNCED, EXPIRED) for s in said.steps)
+    return Run(aims, said.began, said.stopped.message if said.stopped else "", forced)
 
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:

@@ -25,11 +25,16 @@ MAX_POOLS: Final = 50
 Steps = tuple[UpdateStep, ...]
 
 
-def begin(aims: Aims, pools: Iterable[str], now: datetime, report: Report | None = None) -> Steps:
-    """The steps of an update that begins now. pools: in the order in which they are updated."""
+def begin(
+    aims: Aims, pools: Iterable[str], now: datetime, report: Report | None = None, *, reason: str = "Announced"
+) -> Steps:
+    """The steps of an update that begins now. pools: in the order in which they are updated.
+
+    reason: of the first, under which it is found again why it was begun, whatever the update says meanwhile.
+    """
     words = f"to {aims.version}: {', '.join(aims.changes)}"
     names = [CONTROL_PLANE, *(POOL_PREFIX + p for p in [*pools][:MAX_POOLS]), ADD_ONS, VERIFICATION, FINISHED]
-    first = (_done(ANNOUNCED, "Announced", words, now), _done(PREFLIGHT, "Checked", _checked(report), now))
+    first = (_done(ANNOUNCED, reason, words, now), _done(PREFLIGHT, "Checked", _checked(report), now))
     return (*first, *(UpdateStep(name=name, state="Pending", since=now) for name in names))
 
 

@@ -183,6 +183,21 @@ async def test_it_goes_on_when_for_a_while_nothing_is_known_of_the_control_plane
     assert world.told() == []
 
 
+async def test_what_has_expired_waits_for_no_window_after_it_has_stopped_either(world: World) -> None:
+    world.releases(release("v1.36.1", expires="2027-01-01"))
+    await world.look()
+    assert world.step("Announced")["reason"] == world.update["reason"] == "Expired"
+    world.change(version="v1.36.3")
+    world.checks.verdicts["ControlPlane"] = Verdict(False, "it is not well", ("NodesReady",))
+    await world.settle(3)
+    assert world.update["reason"] == "Stopped"
+    world.checks.verdicts.clear()
+    world.clock.time = at("2027-01-06 12:00")  # outside of any window
+    annotate(world, ANNOTATION_UPDATE_RETRY, "put right")
+    await world.settle(4)
+    assert (states(world)["Pool/cpu"], world.update["reason"]) == ("Running", "Expired")
+
+
 async def test_step_by_step_to_its_end(world: World) -> None:
     await begun(world)
     world.change(version="v1.36.3")

@@ -246,6 +246,9 @@ def test_a_persons_word_about_the_version_ends_it(asked: str, running: str, reas
 def test_one_that_nobody_may_put_off_stays_so() -> None:
     of = under_way(running="v1.36.3", reason="Expired")
     assert plan(of, OPEN).reason == "Expired"
+    steps = [{"name": "Announced", "state": "Done", "reason": "Expired"}, {"name": "Finished", "state": "Pending"}]
+    tried_again = under_way(running="v1.36.3", reason="Stopped", steps=steps)
+    assert plan(tried_again, OPEN).reason == "Expired"
 
 
 # --- the turn of a Rollout ----------------------------------------------------------------------------------------

@@ -53,7 +53,10 @@ def control_plane(sight: Sight) -> Part:
     """The machines of the control plane."""
     status, parts = sight.cluster.status, [sight.control_plane] if sight.control_plane else []
     running = KubernetesVersion.known(status.version if status else None)
-    handed = _runs(running, sight.aims) and _handed(sight, parts)
+    asked = [KubernetesVersion.known((p.get("spec") or {}).get("version")) for p in parts]
+    there = bool(sight.machines.get(CONTROL_PLANE_POOL)) and bool(asked)  # they tell themselves which of them are old
+    runs = all(_runs(v, sight.aims) for v in asked) if there else _runs(running, sight.aims)
+    handed = runs and _handed(sight, parts)
     counts = _counted(parts, status.control_plane if status else None)
     wanted = sight.cluster.spec.control_plane
     found = _part(sight, CONTROL_PLANE_POOL, wanted.replicas, counts, handed=handed)

@@ -143,6 +143,15 @@ def test_a_control_plane_is_through_when_its_oldest_machine_runs_the_version() -
     assert not seen(status={**status, "version": OLD})[0].through
 
 
+def test_machines_of_a_control_plane_are_counted_while_the_oldest_is_of_before() -> None:
+    plane = part(resources.KUBEADM_CONTROL_PLANE, "team", spec={"version": NEW}, status=counts(2, 1, 2))
+    both = machine("a", OLD, pool=""), machine("b", NEW, pool="")
+    found, _ = seen(plane, *both, status={"version": OLD})
+    assert (found.handed, found.machines, found.ready, found.through) == (True, 2, 1, False)
+    plane = part(resources.KUBEADM_CONTROL_PLANE, "team", spec={"version": OLD}, status=counts(1, 1, 1))
+    assert not seen(plane, both[0], status={"version": OLD})[0].handed
+
+
 @pytest.mark.parametrize(
     ("spec", "startup", "drain"),
     [

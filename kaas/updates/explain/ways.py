@@ -184,6 +184,11 @@ def _retry(view: View) -> Iterator[Way]:
         "remove the cause, then say that it goes on",
         _annotate(view, f"{ANNOTATION_UPDATE_RETRY}='<reason>' --overwrite"),
     )
+    stopped = view.update.stopped
+    if stopped is not None and stopped.reason == "MachineNotJoining":
+        words = "have another one made in place of the machine that has not joined: it boots no second time"
+        namespace = view.cluster.metadata.namespace
+        yield Way(words, f"kubectl delete machines.cluster.x-k8s.io -n {namespace} '<machine>'")
     yield Way("or set spec.version to a newer version: that ends this update", "")
     yield from _look(view)
 

@@ -121,6 +121,13 @@ async def test_stopped_until_a_person_acts(world: World) -> None:
     assert "kaas.internal/update-retry='<reason>' --overwrite" in words(found)
 
 
+async def test_a_machine_that_has_not_joined_is_to_be_made_anew(world: World) -> None:
+    late = replace(BUSY, coming=OPEN, startup=timedelta(0))
+    found = await under_way(world, *[seen(late)] * 8)
+    assert (found.reason, found.because[0].reason) == ("Stopped", "MachineNotJoining")
+    assert "kubectl delete machines.cluster.x-k8s.io -n tenants '<machine>'" in words(found)
+
+
 async def test_an_update_without_steps_is_under_way_all_the_same(world: World) -> None:
     await looked_at(world, OPEN)
     playing(world, steps=[])

@@ -98,13 +98,22 @@ def waiting_of(ledger: Ledger) -> tuple[str, ...]:
 
 def _moved_on(steps: Steps, seen: Seen, now: datetime) -> Steps:
     found: list[UpdateStep] = list(steps)
-    for place, step in enumerate(steps):
+    for place in _in_order(steps):
+        step = steps[place]
         if step.state in THROUGH or (pool_of(step) is None and not _reached(found[:place])):
             continue
         found[place] = new = _next(step, seen, now)
         if new.state not in THROUGH and not _keeps_nobody(new):
             break
     return tuple(found)
+
+
+def _in_order(steps: Steps) -> list[int]:
+    """Places of the steps; a pool that has begun comes before those that have not, which a person may let go late."""
+    pools = [place for place, step in enumerate(steps) if pool_of(step) is not None]
+    pools_first = sorted(pools, key=lambda place: steps[place].started is None)
+    first, last = (pools[0], pools[-1] + 1) if pools else (0, 0)
+    return [*range(first), *pools_first, *range(last, len(steps))]
 
 
 def _keeps_nobody(step: UpdateStep) -> bool:

@@ -185,6 +185,21 @@ def test_a_pool_that_a_person_takes_back_in_the_middle_keeps_the_next_waiting(co
     assert found.waiting == ("cpu", "dgx")
 
 
+def test_a_pool_that_a_person_lets_go_late_waits_for_the_one_that_has_begun(course: Course) -> None:
+    course.pool("cpu", replace(old(), manual=True))
+    at_pools(course).look()
+    assert course.states["Pool/dgx"] == "Running"
+    course.seen = replace(course.seen, released=frozenset({"cpu"}))
+    found = course.settle()
+    assert (course.states["Pool/cpu"], course.states["Pool/dgx"], found.waiting) == ("Held", "Running", ("cpu",))
+    course.window(is_open=False)
+    assert course.settle().waiting == ("cpu", "dgx")
+    course.window(is_open=True)
+    course.pool("dgx", new())
+    found = course.settle()
+    assert (course.states["Pool/cpu"], course.states["Pool/dgx"], found.waiting) == ("Running", "Done", ())
+
+
 def test_a_pool_that_leaves_the_spec_is_skipped(course: Course) -> None:
     at_pools(course)
     course.seen = replace(course.seen, pools={"dgx": new()})

@@ -123,7 +123,7 @@ def _title(cluster: Cluster, found: Explanation) -> Text:
 
 
 def _answer(found: Explanation) -> Padding:
-    return Padding(Text(f"{found.reason}: {found.answer}", MARKS[_MARK_OF[found.state]][1]), (0, 0, 0, 2))
+    return Padding(Text(f"{found.reason}: {found.answer}", MARKS[_MARK_OF[found.state]][1]), (0, 0, 0, 2), expand=False)
 
 
 def _section(name: str, rows: Iterable[tuple[Text, ...]]) -> list[RenderableType]:

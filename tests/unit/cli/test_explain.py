@@ -25,10 +25,18 @@ def asked(of: Cluster | None = None, releases: Sequence[Release] = tuple(RELEASE
     return Asked(of or cluster(status=LOOKED_AT), found["site"], found["namespace"], releases, found["rollouts"])
 
 
-def text(about: Asked) -> list[str]:
+def printed(about: Asked, width: int = 400) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=400, no_color=True).print(shown(about.cluster, explained(about, NOW)))
-    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    Console(file=out, width=width, no_color=True).print(shown(about.cluster, explained(about, NOW)))
+    return out.getvalue().splitlines()
+
+
+def text(about: Asked) -> list[str]:
+    return [" ".join(line.split()) for line in printed(about)]
+
+
+def test_a_line_is_as_long_as_its_words_when_it_is_read_by_a_program() -> None:
+    assert max(map(len, printed(asked(), width=10_000))) < 400
 
 
 def test_the_answer_the_reasons_what_comes_and_what_can_be_done() -> None:

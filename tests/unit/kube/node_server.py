@@ -11,6 +11,9 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from tests.unit import web_server
+from tests.unit.web_server import refusal
+
 FIRST = "first"
 Node = dict[str, Any]
 Fault = Callable[[web.Request], web.Response] | None
@@ -83,7 +86,7 @@ class NodeServer:
         (self.watches if watching else self.lists if request.path == "/api/v1/nodes" else self.gets).append(request)
         await self._resumed.wait()
         if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return status(401, "Unauthorized")
+            return refusal(401, "Unauthorized")
         fault = self.watch_fault if watching else self.list_fault
         if fault:
             return fault(request)
@@ -102,7 +105,7 @@ class NodeServer:
 
     def _get(self, request: web.Request) -> web.Response:
         name = request.path.rpartition("/")[2]
-        return web.json_response(self.nodes[name]) if name in self.nodes else status(404, "NotFound")
+        return web.json_response(self.nodes[name]) if name in self.nodes else refusal(404, "NotFound")
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse()
@@ -115,24 +118,15 @@ class NodeServer:
         return stream
 
 
-def status(code: int, reason: str) -> web.Response:
-    return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": reason}, status=code)
-
-
 @asynccontextmanager
 async def serving() -> AsyncIterator[NodeServer]:
-    fake, app = NodeServer(), web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        fake.resume()
-        fake.reset()
-        await runner.cleanup()
+    fake = NodeServer()
+    async with web_server.serving(fake.answer) as fake.url:
+        try:
+            yield fake
+        finally:
+            fake.resume()
+            fake.reset()
 
 
 def kubeconfig(server: str, token: str = FIRST, **user: Any) -> bytes:

@@ -16,6 +16,7 @@ from kaas.kube.client import USER_AGENT, KubeClient, Limits
 from kaas.kube.errors import Conflict, Forbidden, NotFound, Unavailable
 from kaas.kube.objects import Ref
 from kaas.kube.resources import CONFIG_MAP
+from tests.unit.web_server import serving
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "default"}}
 REF = Ref("v1", "ConfigMap", "default", "x")
@@ -42,14 +43,9 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    fake, app = Server(), web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    await runner.cleanup()
+    fake = Server()
+    async with serving(fake.answer) as fake.url:
+        yield fake
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import yaml
 from aiohttp import web
 
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import Forbidden, Unavailable
 from kaas.kube.exposition import lines
 from kaas.kube.samples import labels
+from tests.unit.kube.node_server import kubeconfig
+from tests.unit.web_server import serving
 
 WANTED = ('deprecated_apis{group="batch",version="v1beta1"} 1', "deprecated_apis_total 7")
 TEXT = "\n".join(["# HELP deprecated_apis Gauge.", WANTED[0], *(f"other{{n={n}}} 1" for n in range(9000)), WANTED[1]])
@@ -43,21 +44,11 @@ def server() -> Server:
 
 @pytest.fixture
 async def client(server: Server, tmp_path: Path) -> AsyncIterator[KubeClient]:
-    app = web.Application()
-    app.router.add_get("/metrics", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
     file = tmp_path / "kubeconfig"
-    where = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}
-    context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
-    user = {"name": "u", "user": {}}
-    file.write_text(
-        yaml.safe_dump({"clusters": [where], "contexts": [context], "users": [user], "current-context": "c"})
-    )
-    async with await KubeClient.connect(file) as connected:
-        yield connected
-    await runner.cleanup()
+    async with serving(server.answer, "/metrics") as url:
+        file.write_bytes(kubeconfig(url))
+        async with await KubeClient.connect(file) as connected:
+            yield connected
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])

@@ -16,7 +16,8 @@ from kaas.kube.client import Limits
 from kaas.kube.errors import Forbidden, NotFound, Unavailable
 from kaas.kube.resources import NODE
 from kaas.kube.workloads import ClusterKey, Patience, Workloads
-from tests.unit.kube.node_server import NodeServer, kubeconfig, serving, status
+from tests.unit.kube.node_server import NodeServer, kubeconfig, serving
+from tests.unit.web_server import refusal
 
 ONE, TWO = ("team-a", "one"), ("team-a", "two")
 NODES_PATH = "/api/v1/nodes"
@@ -144,7 +145,7 @@ async def test_an_expired_version_is_listed_anew(fleet: Fleet, server: NodeServe
     await until("what is gone is gone", lambda: fleet.names() == ["c"])
     await until("watched again", lambda: len(server.watches) == 2 and server.open == 1)
     assert fleet.clear()
-    server.watch_fault = lambda _: status(410, "Expired")
+    server.watch_fault = lambda _: refusal(410, "Expired")
     lists = len(server.lists)
     await server.end()
     await until("listed again", lambda: len(server.lists) > lists + 3)
@@ -198,7 +199,7 @@ async def test_a_black_hole_is_blindness_and_ends(server: NodeServer) -> None:
 
 async def test_one_failure_is_chance(fleet: Fleet, server: NodeServer) -> None:
     await watching(fleet, server)
-    failures = iter([status(500, "InternalError")])
+    failures = iter([refusal(500, "InternalError")])
     seen: list[bool] = []
 
     def once(_: web.Request) -> web.Response:
@@ -300,7 +301,7 @@ async def test_a_dead_cluster_slows_no_other(fleet: Fleet, server: NodeServer) -
 
 
 async def test_pauses_grow_to_half_a_minute(fleet: Fleet, server: NodeServer) -> None:
-    server.list_fault = lambda _: status(503, "ServiceUnavailable")
+    server.list_fault = lambda _: refusal(503, "ServiceUnavailable")
     fleet.workloads.follow(ONE)
     await until("tried ten times", lambda: len(fleet.clock.naps) > 10)
     assert [round(n / w) for n, w in zip(fleet.clock.naps, (1, 2, 4, 8, 16, 30, 30), strict=False)] == [1] * 7
@@ -311,7 +312,7 @@ async def test_looking_at_one_node(fleet: Fleet, server: NodeServer, monkeypatch
     server.put("b", sick="yes")
     assert await fleet.workloads.look(ONE, "b") == {"sick": "yes"}
     assert await fleet.workloads.look(ONE, "none") is None
-    server.list_fault = lambda _: status(403, "Forbidden")
+    server.list_fault = lambda _: refusal(403, "Forbidden")
     with pytest.raises(Unavailable, match="Forbidden"):
         await fleet.workloads.look(ONE, "b")
     monkeypatch.setattr(module, "LOOK", 0.1)

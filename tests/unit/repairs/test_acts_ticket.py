@@ -12,6 +12,7 @@ from aiohttp import web
 from kaas.api.repair import Ticket
 from kaas.repairs.acts import ticket as module
 from kaas.repairs.acts.ticket import send
+from tests.unit.web_server import serving
 
 BODY = {"node": "dgx-1", "tried": ["HardReboot"]}
 
@@ -32,14 +33,10 @@ class Receiver:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    made, app = Receiver(), web.Application()
-    app.router.add_post("/hook", made.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield made
-    await runner.cleanup()
+    made = Receiver()
+    async with serving(made.take, "/hook") as url:
+        made.url = f"{url}/hook"
+        yield made
 
 
 @dataclass

@@ -23,10 +23,12 @@ from kaas.updates.preflight.ask import ask
 from kaas.updates.preflight.facts import PreflightFacts, Unknown
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.run import Case, ClusterKey, Report
+from tests.unit.kube.node_server import kubeconfig
 from tests.unit.openstack.fake_cloud import PROJECT, SECRET, FakeCloud, running
 from tests.unit.updates.preflight.cases import FLAVORS, KEY, case, cluster
 from tests.unit.updates.preflight.test_read import certificate, machine
 from tests.unit.updates.subjects import NOW, site
+from tests.unit.web_server import serving
 
 Answer = tuple[int, Any]
 CONTROL_PLANE = {"cluster.x-k8s.io/control-plane": ""}
@@ -123,22 +125,12 @@ def cloud() -> Iterator[FakeCloud]:
 
 @pytest.fixture
 async def workload(tmp_path: Path) -> AsyncIterator[Workload]:
-    fake, app = Workload(dict(WELL)), web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    config = {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-    async with await KubeClient.connect(tmp_path / "kubeconfig", limits=Limits(2.0, 5.0, 1)) as client:
-        fake.client = client
-        yield fake
-    await runner.cleanup()
+    fake, file = Workload(dict(WELL)), tmp_path / "kubeconfig"
+    async with serving(fake.answer) as url:
+        file.write_bytes(kubeconfig(url))
+        async with await KubeClient.connect(file, limits=Limits(2.0, 5.0, 1)) as client:
+            fake.client = client
+            yield fake
 
 
 @dataclass

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import yaml
 from aiohttp import web
 
 from kaas.kube.client import KubeClient, Limits
 from kaas.kube.errors import NotFound
 from kaas.kube.kubeconfig import connect
 from kaas.updates.run import ClusterKey
+from tests.unit import web_server
+from tests.unit.kube.node_server import kubeconfig
+from tests.unit.web_server import refusal
 
 Object = dict[str, Any]
 Fault = Callable[[web.Request], web.Response] | None
@@ -134,23 +136,14 @@ class ClusterServer:
         return web.json_response({"metadata": meta, "items": every[start : start + PAGE]})
 
 
-def refusal(code: int, reason: str) -> web.Response:
-    return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": reason}, status=code)
-
-
 @asynccontextmanager
 async def serving() -> AsyncIterator[ClusterServer]:
-    fake, app = ClusterServer(), web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        fake.resume()
-        await runner.cleanup()
+    fake = ClusterServer()
+    async with web_server.serving(fake.answer) as fake.url:
+        try:
+            yield fake
+        finally:
+            fake.resume()
 
 
 class Ways:
@@ -160,14 +153,8 @@ class Ways:
         self._clients: dict[ClusterKey, KubeClient] = {}
 
     def add(self, server: str, key: ClusterKey = KEY) -> None:
-        config = {
-            "current-context": "c",
-            "clusters": [{"name": "k", "cluster": {"server": server}}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-        }
         limits = Limits(connect=5.0, request=10.0, attempts=1)
-        self._clients[key] = connect("connect", yaml.safe_dump(config).encode(), limits=limits)
+        self._clients[key] = connect("connect", kubeconfig(server), limits=limits)
 
     async def client(self, cluster: ClusterKey) -> KubeClient:
         if cluster not in self._clients:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from kaas.updates.verify.promql import QueryFailed, query
+from tests.unit.web_server import serving
 
 
 class Metrics:
@@ -36,16 +37,9 @@ class Metrics:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[Metrics]:
-    fake, app = Metrics(), web.Application()
-    app.router.add_route("*", "/{path:.*}", fake.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    fake = Metrics()
+    async with serving(fake.answer) as fake.url:
         yield fake
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from kaas.updates.verify.course import CLUSTER
 from kaas.updates.verify.verifier import Verifier
 from tests.unit.updates.subjects import NOW, READY
 from tests.unit.updates.verify.bench import SINCE, STEP, Bench
-from tests.unit.updates.verify.cluster_server import KEY, Ways, refusal
+from tests.unit.updates.verify.cluster_server import KEY, Ways
+from tests.unit.web_server import refusal
 
 
 async def test_a_cluster_that_is_well(bench: Bench) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +41,7 @@ from kaas.updates.targets import choose
 from kaas.updates.verify.asked import asked
 from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
+from tests.unit.schema_walk import leaves
 from tests.unit.updates.preflight.cases import BUDGET, HOOK, case, facts, worker
 
 LIMITS = {"maxInFlight": 1, "maxUnhealthy": "40%"}
@@ -329,19 +329,6 @@ CHANGES: dict[str, Change] = {
     "Release.spec.deprecated": Change("deprecated", "2027-04-20T00:00:00Z"),
     "Release.spec.expires": Change("expires", "2027-05-20T00:00:00Z"),
 }
-
-
-def leaves(schema: Object, path: str) -> Iterator[str]:
-    """Paths of all fields below which there are no more."""
-    if "properties" in schema:
-        for name, child in schema["properties"].items():
-            yield from leaves(child, f"{path}.{name}")
-    elif schema.get("type") == "array":
-        yield from leaves(schema["items"], f"{path}[]")
-    elif isinstance(schema.get("additionalProperties"), dict):
-        yield from leaves(schema["additionalProperties"], f"{path}{{}}")
-    else:
-        yield path
 
 
 ELSEWHERE = ("NodeRepair", "Rollout")

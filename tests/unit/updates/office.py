@@ -18,19 +18,9 @@ from kaas.runtime.index import Index
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.reconciler import Office, UpdateReconciler
 from kaas.updates.run import Case, Finding, Report, Verdict
-from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
+from tests.unit.updates.subjects import NOW, Clock, raw_cluster, raw_release, raw_site
 
 KEY = ("tenants", "team")
-
-
-@dataclass
-class Clock:
-    """A time of day that stands still."""
-
-    time: datetime = NOW
-
-    def now(self) -> datetime:
-        return self.time
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,16 @@ TUESDAYS = {"recurrence": "FREQ=WEEKLY;BYDAY=TU", "start": "22:00", "durationMin
 READY = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": NOW.isoformat()}
 UID = "11111111-2222-3333-4444-555555555555"
 Object = dict[str, Any]
+
+
+@dataclass
+class Clock:
+    """A time of day that moves when it is told to."""
+
+    time: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.time
 
 
 def version(text: str) -> KubernetesVersion:

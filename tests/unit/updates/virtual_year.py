@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -14,6 +14,7 @@ from kaas.api.site import Site
 from kaas.api.update_status import UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.objects import Object
+from kaas.kube.times import stamp
 from kaas.updates import told
 from kaas.updates.catalogue import catalogue
 from kaas.updates.facts import Decision, Event
@@ -21,10 +22,10 @@ from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.standing import standing_of
 from kaas.updates.windows import Calendar
+from tests.unit.updates.chance import maintenance
 from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, site
 
 YEAR = timedelta(days=365)
-ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
 RULES = (
     "FREQ=WEEKLY;BYDAY=TU",
     "FREQ=WEEKLY;BYDAY=SA,SU",
@@ -150,12 +151,12 @@ def _releases(random: Random) -> list[Release]:
             regular = rapid + timedelta(days=random.randint(0, 30))
             stable = regular + timedelta(days=random.randint(0, 60))
             raw = raw_release(f"v1.{minor}.{patch}", None)
-            raw["spec"]["channels"] = {"rapid": _text(rapid), "regular": _text(regular), "stable": _text(stable)}
+            raw["spec"]["channels"] = {"rapid": stamp(rapid), "regular": stamp(regular), "stable": stamp(stable)}
             ends = stable + timedelta(days=random.randint(30, 300))
             if random.random() < 0.4:
-                raw["spec"]["expires"] = _text(ends)
+                raw["spec"]["expires"] = stamp(ends)
             if random.random() < 0.4:
-                raw["spec"]["deprecated"] = _text(stable + (ends - stable) / 2)
+                raw["spec"]["deprecated"] = stamp(stable + (ends - stable) / 2)
             if random.random() < 0.1:
                 del raw["spec"]["channels"]
             found.append(Release.model_validate(raw))
@@ -166,27 +167,8 @@ def _releases(random: Random) -> list[Release]:
 def _site(random: Random) -> Site:
     more: dict[str, Any] = {"updates": {"maxVersion": f"1.{random.choice(MINORS)}"}} if random.random() < 0.3 else {}
     if random.random() < 0.3:
-        more["maintenance"] = _maintenance(random)
+        more["maintenance"] = maintenance(random, RULES, most=4, days=365, longest=90)
     return site(**more)
-
-
-def _maintenance(random: Random) -> Object:
-    windows = [
-        {
-            "recurrence": random.choice(RULES),
-            "start": f"{random.randint(0, 23):02}:{random.choice((0, 30)):02}",
-            "durationMinutes": random.choice((30, 60, 240, 1440)),
-            "timeZone": random.choice(ZONES),
-        }
-        for _ in range(random.randint(0, 2))
-    ]
-    exclusions = []
-    for _ in range(random.randint(0, 4)):
-        start = NOW + timedelta(hours=random.randint(0, 24 * 365))
-        end = start + timedelta(hours=random.choice((1, 30, 24 * 14, 24 * 90)))
-        scope = random.choice(("All", "Minor", "Nodes"))
-        exclusions.append({"from": _text(start), "until": _text(end), "scope": scope, "reason": "because"})
-    return {"windows": windows, "exclusions": exclusions}
 
 
 def _cluster(random: Random, releases: list[Release]) -> tuple[Cluster, KubernetesVersion]:
@@ -196,11 +178,9 @@ def _cluster(random: Random, releases: list[Release]) -> tuple[Cluster, Kubernet
     kubernetes = random.choice(("Patch", "None") if pinned else ("Patch", "Minor", "Minor", "None"))
     updates = {"channel": random.choice(("Rapid", "Regular", "Stable", "None")), "kubernetes": kubernetes}
     raw = raw_cluster(
-        str(running) if pinned else f"1.{running.minor}", updates=updates, maintenance=_maintenance(random)
+        str(running) if pinned else f"1.{running.minor}",
+        updates=updates,
+        maintenance=maintenance(random, RULES, most=4, days=365, longest=90),
     )
     raw["metadata"]["uid"] = f"{random.getrandbits(64):016x}"
     return Cluster.model_validate(raw), running
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -17,6 +16,7 @@ from kaas.api.rollout import Rollout
 from kaas.kube.times import stamp
 from kaas.updates.rollouts.newest import newest
 from kaas.updates.rollouts.scene import Answer
+from tests.unit.schema_walk import leaves
 from tests.unit.updates.rollouts.fleet import NEW, NOW, FakeCluster, Fleet, Object, rollout
 from tests.unit.updates.subjects import release
 
@@ -96,19 +96,7 @@ OTHERWISE: Object = {
 """Another valid value for each field."""
 
 
-def leaves(of: Object, path: str = "") -> Iterator[str]:
-    if "properties" in of:
-        for name, child in of["properties"].items():
-            yield from leaves(child, f"{path}.{name}".lstrip("."))
-    elif of.get("type") == "array":
-        yield from leaves(of["items"], f"{path}[]")
-    elif isinstance(of.get("additionalProperties"), dict):
-        yield from leaves(of["additionalProperties"], f"{path}{{}}")
-    else:
-        yield path
-
-
-FIELDS = list(leaves(schema(Rollout)["properties"]["spec"]))
+FIELDS = [field.removeprefix("spec.") for field in leaves(schema(Rollout)["properties"]["spec"], "spec")]
 OF_CHANNEL = {"channel": "Stable", "minor": "1.37"}
 KINDS = {f"stages[].{when}Gates[].type" for when in ("before", "after")}
 """Another type of gate has other fields: it is a change of several."""

@@ -8,20 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.unit.updates.subjects import NOW
-
 Entry = tuple[Any, str]
 """Whom it is about, and what is to be done."""
-
-
-@dataclass
-class Clock:
-    """A time of day that moves when it is told to."""
-
-    time: datetime = NOW
-
-    def now(self) -> datetime:
-        return self.time
 
 
 @dataclass

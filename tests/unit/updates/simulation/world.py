@@ -32,13 +32,13 @@ from kaas.updates.reconciler import Office, UpdateReconciler
 from kaas.updates.run import FINISHED
 from kaas.updates.watched import concern
 from tests.unit.updates.simulation import manifests
-from tests.unit.updates.simulation.agenda import Agenda, Clock
+from tests.unit.updates.simulation.agenda import Agenda
 from tests.unit.updates.simulation.doctor import Doctor
 from tests.unit.updates.simulation.machines import Begun, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
 from tests.unit.updates.simulation.rendering import CLASS, cluster_class, rendered
 from tests.unit.updates.simulation.waves import Waves
-from tests.unit.updates.subjects import NOW
+from tests.unit.updates.subjects import NOW, Clock
 
 FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
 LOOK, TELL, RENDER, ROLL, WAVE = "look", "tell", "render", "roll", "wave"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
 
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.objects import Object
+from kaas.kube.times import stamp
+from tests.unit.updates.chance import maintenance
 from tests.unit.updates.simulation.world import World
 from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
 
-ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
 RULES = ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=DAILY")
 ROLLOUTS = 0.3
 MINORS = (34, 35, 36, 37)
@@ -50,10 +51,10 @@ def _releases(random: Random) -> list[Object]:
             regular = rapid + timedelta(days=random.randint(0, 20))
             stable = regular + timedelta(days=random.randint(0, 40))
             raw = raw_release(f"v1.{minor}.{patch}", None)
-            raw["spec"]["channels"] = {"rapid": text(rapid), "regular": text(regular), "stable": text(stable)}
+            raw["spec"]["channels"] = {"rapid": stamp(rapid), "regular": stamp(regular), "stable": stamp(stable)}
             ends = stable + timedelta(days=random.randint(30, 300))
             if random.random() < 0.3:
-                raw["spec"]["expires"] = text(ends)
+                raw["spec"]["expires"] = stamp(ends)
             found.append(raw)
             if random.random() < 0.3:
                 found.append(_image(raw, rapid + timedelta(days=random.randint(1, 30))))
@@ -65,32 +66,13 @@ def _image(release: Object, rapid: datetime) -> Object:
     """The same version with a newer node image."""
     name = f"{release['metadata']['name']}-2"
     channels = {
-        "rapid": text(rapid),
-        "regular": text(rapid + timedelta(days=9)),
-        "stable": text(rapid + timedelta(days=30)),
+        "rapid": stamp(rapid),
+        "regular": stamp(rapid + timedelta(days=9)),
+        "stable": stamp(rapid + timedelta(days=30)),
     }
     spec = {**release["spec"], "channels": channels, "image": f"ubuntu-{name}"}
     spec.pop("expires", None)
     return {**release, "metadata": {"name": name}, "spec": spec}
-
-
-def _maintenance(random: Random) -> Object:
-    windows = [
-        {
-            "recurrence": random.choice(RULES),
-            "start": f"{random.randint(0, 23):02}:{random.choice((0, 30)):02}",
-            "durationMinutes": random.choice((30, 60, 240, 1440)),
-            "timeZone": random.choice(ZONES),
-        }
-        for _ in range(random.randint(0, 2))
-    ]
-    exclusions = []
-    for _ in range(random.randint(0, 3)):
-        start = NOW + timedelta(hours=random.randint(0, 24 * 280))
-        end = start + timedelta(hours=random.choice((1, 30, 24 * 14, 24 * 60)))
-        scope = random.choice(("All", "Minor", "Nodes"))
-        exclusions.append({"from": text(start), "until": text(end), "scope": scope, "reason": "because"})
-    return {"windows": windows, "exclusions": exclusions}
 
 
 def _cluster(random: Random, number: int, running: KubernetesVersion) -> Object:
@@ -98,7 +80,9 @@ def _cluster(random: Random, number: int, running: KubernetesVersion) -> Object:
     kubernetes = random.choice(("Patch", "None") if pinned else ("Patch", "Minor", "Minor", "Minor"))
     updates: dict[str, Any] = {"channel": random.choice(("Rapid", "Regular", "Stable")), "kubernetes": kubernetes}
     asked = str(running) if pinned else f"1.{running.minor}"
-    raw = raw_cluster(asked, name=f"c-{number}", updates=updates, maintenance=_maintenance(random))
+    raw = raw_cluster(
+        asked, name=f"c-{number}", updates=updates, maintenance=maintenance(random, RULES, most=3, days=280, longest=60)
+    )
     raw["metadata"] |= {"uid": f"{random.getrandbits(64):016x}", "labels": {"stage": random.choice(("first", "rest"))}}
     raw["spec"]["controlPlane"]["replicas"] = random.choice((1, 3))
     pools = random.sample(("cpu", "big", "dgx"), random.randint(0, 3))
@@ -112,7 +96,3 @@ def _pool(random: Random, name: str) -> Object:
     if random.random() < 0.2:
         update["strategy"] = "Manual"
     return {"name": name, "flavor": "cpu-4", "replicas": random.randint(0, 4), "update": update}
-
-
-def text(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

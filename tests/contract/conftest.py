@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ import yaml
 from kaas_lab import build, management, processes, slots
 from kaas_lab.management import Management
 from kaas_lab.reporter import Reporter
+from typer.testing import Result
+
+from kaas.kube.client import KubeClient
+from tests.contract.api_server import ApiServer
+from tests.unit.cli.running import kaas
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -45,3 +51,34 @@ def capi_management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manage
     providers = ("core", "cabpk", "kcp", "capdev", "capo")
     with running(tmp_path_factory.mktemp("capi"), ["dev", "openstack"], providers) as cluster:
         yield cluster
+
+
+@pytest.fixture
+async def client(management: Management) -> AsyncIterator[KubeClient]:
+    """A client for the bare API server."""
+    async with await KubeClient.connect(management.kubeconfig) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def namespace(client: KubeClient) -> str:
+    """A Namespace of the bare API server that nobody else uses."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture(name="api")
+def api_server(management: Management) -> ApiServer:
+    """The bare API server, as tests ask it that are not asynchronous."""
+    return ApiServer(management.kubeconfig)
+
+
+@pytest.fixture(name="run")
+def command(management: Management) -> Callable[..., Result]:
+    """The command, on the bare API server."""
+
+    def run(*arguments: str | Path, stdin: str | None = None) -> Result:
+        return kaas("--kubeconfig", management.kubeconfig, *arguments, stdin=stdin)
+
+    return run

@@ -7,9 +7,10 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from kaas_lab.management import Management
 from typer.testing import Result
 
 from kaas.cli.names import of_clusters
@@ -17,28 +18,11 @@ from kaas.cli.session import CLI_MANAGER
 from kaas.cli.settings import Settings
 from tests.contract.api_server import ApiServer, path_of
 from tests.contract.manifests import GOOD
-from tests.unit.cli.running import kaas, write
+from tests.unit.cli.running import write
 
 Object = dict[str, Any]
 SINCE = "2026-01-01T00:00:00Z"
 Kaas = Callable[..., Result]
-
-
-class Management(Protocol):
-    kubeconfig: Path
-
-
-@pytest.fixture(name="api")
-def api_server(management: Management) -> ApiServer:
-    return ApiServer(management.kubeconfig)
-
-
-@pytest.fixture(name="run")
-def command(management: Management) -> Kaas:
-    def run(*arguments: str | Path, stdin: str | None = None) -> Result:
-        return kaas("--kubeconfig", management.kubeconfig, *arguments, stdin=stdin)
-
-    return run
 
 
 @pytest.fixture(name="name")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from kaas_lab.management import Management
 from typer.testing import Result
 
 from kaas.api.cluster import Cluster
@@ -23,28 +24,11 @@ from kaas.cli.settings import Settings
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.planner import decide
 from tests.contract.api_server import ApiServer, path_of
-from tests.unit.cli.running import kaas, write
+from tests.unit.cli.running import write
 
 Object = dict[str, Any]
 Kaas = Callable[..., Result]
 MERGE = "application/merge-patch+json"
-
-
-class Management(Protocol):
-    kubeconfig: Path
-
-
-@pytest.fixture(name="api")
-def api_server(management: Management) -> ApiServer:
-    return ApiServer(management.kubeconfig)
-
-
-@pytest.fixture(name="run")
-def command(management: Management) -> Kaas:
-    def run(*arguments: str | Path) -> Result:
-        return kaas("--kubeconfig", management.kubeconfig, *arguments)
-
-    return run
 
 
 @pytest.fixture(name="name")

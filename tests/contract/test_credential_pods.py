@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import copy
 import random
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kaas_lab.management import Management
 
 from kaas.credentials.pods.mutation import mutate
 from kaas.credentials.terms import AWS_MODE_ANNOTATION, AWS_MOUNT, GCP_MOUNT, TOKEN_MOUNT
@@ -26,20 +23,12 @@ CASES: dict[str, tuple[Object, Any]] = {
 }
 
 
-@pytest.fixture
-async def client(management: Management) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(management.kubeconfig) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def namespace(client: KubeClient) -> str:
+@pytest.fixture(name="namespace")
+async def namespace_with_account(client: KubeClient, namespace: str) -> str:
     """A namespace with its ServiceAccount, which nobody else makes here."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    meta = {"name": "default", "namespace": name}
+    meta = {"name": "default", "namespace": namespace}
     await client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    return name
+    return namespace
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,6 @@ from kaas.kube.events import Events
 from kaas.kube.objects import Object, Ref, ref_of, uid
 from kaas.kube.resources import CONFIG_MAP, EVENT
 from kaas.runtime.clock import SystemClock
-
-
-@pytest.fixture
-async def client(management: Management) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(management.kubeconfig) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def namespace(client: KubeClient) -> str:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
 
 
 def config_map(namespace: str, name: str = "one", **data: str) -> Object:

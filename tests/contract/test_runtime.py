@@ -50,19 +50,6 @@ async def until_told(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def client(management: Management) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(management.kubeconfig) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def namespace(client: KubeClient) -> str:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
-
-
 def config_map(namespace: str, name: str, **data: str) -> Object:
     meta = {"name": name, "namespace": namespace, "labels": {"watched": namespace}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}

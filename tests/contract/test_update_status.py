@@ -19,8 +19,8 @@ from kaas.runtime.index import Index
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.reconciler import Office, UpdateReconciler
 from kaas.updates.run import Finding, Severity, Verdict
-from tests.unit.updates.office import Checks, Clock
-from tests.unit.updates.subjects import READY, at, raw_cluster, raw_release, raw_site
+from tests.unit.updates.office import Checks
+from tests.unit.updates.subjects import READY, Clock, at, raw_cluster, raw_release, raw_site
 
 OPEN = at("2027-01-05 22:00")
 REPAIR = {"unhealthy": 1, "inFlight": 0, "quarantined": 1}

@@ -6,7 +6,6 @@ No kubelet and no Job controller run: the test makes Nodes Ready and ends Jobs a
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,19 +36,6 @@ STEP = "Pool/cpu"
 START = datetime(2027, 1, 5, 22, tzinfo=UTC)
 VERSION = "v1.36.3"
 LOOKS = 20  # ten seconds apart each, by the time that the test moves
-
-
-@pytest.fixture
-async def client(management: Management) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(management.kubeconfig) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def namespace(client: KubeClient) -> str:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
 
 
 async def ask_for(client: KubeClient, times: int) -> None:

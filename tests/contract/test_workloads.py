@@ -30,12 +30,6 @@ QUICK = Patience(silence=0.5, probe=0.5, page=10.0, quick=0.05, longest=0.5)
 
 
 @pytest.fixture
-async def client(management: Management) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(management.kubeconfig) as connected:
-        yield connected
-
-
-@pytest.fixture
 async def name(client: KubeClient) -> AsyncIterator[str]:
     """A Node."""
     made = f"node-{uuid.uuid4().hex[:8]}"

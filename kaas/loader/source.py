@@ -1,0 +1,100 @@
+"""What a place to load from is asked, and what it can answer: the engine's side of every kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+"""Bytes as a source hands them over; written and summed without a copy."""
+
+
+class Algorithm(StrEnum):
+    """How a content is summed. The names are those that reports show."""
+
+    CRC32 = "crc32"
+    CRC32C = "crc32c"
+    CRC64NVME = "crc64nvme"
+    MD5 = "md5"
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """Sum of a whole object, as the store has it. value: lower-case hexadecimal of the big-endian sum."""
+
+    algorithm: Algorithm
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of a listing.
+
+    key: as the store has it, whole. name: what is below the source's prefix: the path in the destination, once it is
+    checked. size: bytes. version: what changes when the content does (ETag or generation), "" when unknown. checksum:
+    what the listing itself says; `Source.checksum` may know a better one.
+    """
+
+    key: str
+    name: str
+    size: int
+    version: str
+    checksum: Checksum | None = None
+
+
+class SourceError(Exception):
+    """A source did not give what it was asked for. The message names bucket and key, and the way out."""
+
+
+class NotThere(SourceError):
+    """No such bucket, prefix or key: trying again would not help."""
+
+
+class Denied(SourceError):
+    """Credentials are missing, wrong or too weak: trying again would not help."""
+
+
+class Refused(SourceError):
+    """The source cannot be used as it is named: another region, an address that is not allowed, a kind not known."""
+
+
+class Changed(SourceError):
+    """The object is not any more what was listed: it has to be listed and loaded anew."""
+
+
+class Unreachable(SourceError):
+    """No answer, or one that says to try again (429, 5xx, SlowDown, cut off, too slow). wait: seconds it asks for."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Source(Protocol):
+    """One bucket and prefix, open. Every method raises a SourceError and nothing else; none tries again by itself.
+
+    One event loop's; many reads at once.
+    """
+
+    @property
+    def label(self) -> str:
+        """URL without credentials, for people."""
+
+    def pages(self) -> AsyncIterator[Sequence[Entry]]:
+        """All objects, a page of the listing at a time, directory markers (`a/`) included, with size 0."""
+
+    async def read(self, entry: Entry, start: int, length: int) -> Buffer:
+        """So many bytes from `start` on, exactly; a small object that is asked for whole takes one request.
+
+        Changed when the version is not that of the entry, where the store can tell.
+        """
+
+    async def checksum(self, entry: Entry) -> Checksum | None:
+        """The best sum that the store has of the whole object; None when it has none that can be compared."""
+
+    async def close(self) -> None:
+        """Close all connections."""

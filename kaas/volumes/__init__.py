@@ -1,0 +1,1 @@
+"""PersistentVolumeClaims that are filled from a bucket, and Pods that wait for it."""

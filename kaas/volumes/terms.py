@@ -10,7 +10,7 @@ PREFIX: Final = f"{GROUP}/load-"
 
 # On a PersistentVolumeClaim.
 SOURCE: Final = f"{PREFIX}source"
-"""`s3://bucket/prefix/`, `gs://…`, `https://…`, `hf://…`. What ends with `/` is a directory, anything else one object."""
+"""`s3://bucket/prefix/`, `gs://…`, `https://…`, `hf://…`. With `/` at its end a directory, else one object."""
 PATH: Final = f"{PREFIX}path"
 """Directory in the volume; `/` when left out."""
 CREDENTIALS: Final = f"{PREFIX}credentials"

@@ -52,13 +52,13 @@ class Run:
 class Turn:
     """What a Rollout says of one of its members.
 
-    allowed: whether its turn has come. reason: one CamelCase word. message: for a person, why not yet. until: when the
-    answer may become another one by the clock alone.
+    version: None while none goes through the fleet. allowed: whether its turn has come. reason: one CamelCase word.
+    message: for a person, why not yet. until: when the answer may become another one by the clock alone.
     """
 
     rollout: str
     stage: str
-    version: KubernetesVersion
+    version: KubernetesVersion | None
     allowed: bool
     reason: str
     message: str

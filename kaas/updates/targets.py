@@ -172,9 +172,8 @@ def _change(ahead: int) -> Change:
 def _brought_by(question: _Question, turn: Turn) -> Choice | Refusal:
     """Exactly the version of the Rollout, as far as the owner and the Site allow it; whether it is its turn or not."""
     running, version = question.running, turn.version
-    if running >= version:
-        words = f"{running} runs, and Rollout {turn.rollout} brings its members to {version}: what is newer comes by a"
-        return Refusal(ROLLOUT_DONE, f"{words} Rollout too", _until(question))
+    if version is None or running >= version:
+        return _opted_out(question) or _brings_nothing(question, turn)
     refused = _opted_out(question) or _out_of_reach(question, version)
     if refused is not None:
         words = f"Rollout {turn.rollout} does not bring {version}: {refused.message}"
@@ -183,6 +182,14 @@ def _brought_by(question: _Question, turn: Turn) -> Choice | Refusal:
     since = released.entered(Channel.RAPID, question.now) or _made(released) or question.now
     words = f"Rollout {turn.rollout} brings {version} in its stage {turn.stage}, {running} runs"
     return Choice(version, _change(version.minor - running.minor), since, forced=False, message=words)
+
+
+def _brings_nothing(question: _Question, turn: Turn) -> Refusal:
+    """Its owner would take what is newer, and the Rollout brings nothing that is."""
+    if turn.version is None:
+        return Refusal(ROLLOUT_DONE, f"Rollout {turn.rollout} brings no version yet", _until(question))
+    words = f"{question.running} runs, and Rollout {turn.rollout} brings its members to {turn.version}"
+    return Refusal(ROLLOUT_DONE, f"{words}: what is newer comes by a Rollout too", _until(question))
 
 
 def _out_of_reach(question: _Question, version: KubernetesVersion) -> Refusal | None:

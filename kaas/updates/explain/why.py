@@ -187,7 +187,8 @@ def _beyond(view: View) -> Iterator[Because]:
     """What the Cluster would be brought to if a Rollout, its owner, its Site or a date did not keep it from it."""
     turn = view.subject.turn
     if turn is not None:
-        yield Because("Rollout", f"Rollout {turn.rollout} brings {turn.version} in its stage {turn.stage}")
+        brings = f"brings {turn.version}" if turn.version else "brings no version yet"
+        yield Because("Rollout", f"Rollout {turn.rollout} {brings} in its stage {turn.stage}")
         return
     found = better(view.subject, view.now)
     if found is not None:

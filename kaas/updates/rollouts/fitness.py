@@ -32,6 +32,21 @@ def unfit(member: Member, version: KubernetesVersion) -> Unfit | None:
     return next((found for rule in _RULES if (found := rule(member, version)) is not None), None)
 
 
+def declined(member: Member) -> Unfit | None:
+    """Why its owner takes no version from anyone, whichever it is; None when they take some."""
+    if member.asked.startswith("v"):
+        return Unfit("Pinned", f"its spec.version {member.asked} pins it")
+    return _opted_out(member)
+
+
+def _opted_out(member: Member) -> Unfit | None:
+    if member.updates.channel is Channel.NONE:
+        return Unfit("ChannelNone", "its spec.updates.channel is None")
+    if member.updates.kubernetes is KubernetesUpdates.NONE:
+        return Unfit("KubernetesNone", "its spec.updates.kubernetes is None")
+    return None
+
+
 def _not_running(member: Member, _: KubernetesVersion) -> Unfit | None:
     if member.running is not None:
         return None
@@ -44,18 +59,13 @@ def _newer(member: Member, version: KubernetesVersion) -> Unfit | None:
     return Unfit("RunsNewer", f"runs {member.running}, newer than {version}", free=False)
 
 
-def _pinned(member: Member, version: KubernetesVersion) -> Unfit | None:
-    if not member.asked.startswith("v") or member.asked == str(version):
-        return None
-    return Unfit("Pinned", f"its spec.version {member.asked} pins it")
+def _declined(member: Member, version: KubernetesVersion) -> Unfit | None:
+    """An exact version keeps all others away."""
+    return _opted_out(member) if member.asked == str(version) else declined(member)
 
 
-def _opted_out(member: Member, version: KubernetesVersion) -> Unfit | None:
+def _patches_only(member: Member, version: KubernetesVersion) -> Unfit | None:
     updates, running = member.updates, member.running
-    if updates.channel is Channel.NONE:
-        return Unfit("ChannelNone", "its spec.updates.channel is None")
-    if updates.kubernetes is KubernetesUpdates.NONE:
-        return Unfit("KubernetesNone", "its spec.updates.kubernetes is None")
     if updates.kubernetes is KubernetesUpdates.PATCH and running is not None and version.minor > running.minor:
         return Unfit("PatchOnly", f"runs {running}, and its spec.updates.kubernetes is Patch: no newer minor for it")
     return None
@@ -68,4 +78,4 @@ def _too_far(member: Member, version: KubernetesVersion) -> Unfit | None:
     return Unfit("TooFarBehind", f"{words}{member.running.minor + 1} first")
 
 
-_RULES: Final[Sequence[Rule]] = (_not_running, _newer, _pinned, _opted_out, _too_far)
+_RULES: Final[Sequence[Rule]] = (_not_running, _newer, _declined, _patches_only, _too_far)

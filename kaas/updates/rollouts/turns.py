@@ -17,7 +17,7 @@ from kaas.api.rollout_status import RolloutMember, StageStatus, State
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Turn
 from kaas.updates.planner import ROLLOUT_PENDING
-from kaas.updates.rollouts.fitness import unfit
+from kaas.updates.rollouts.fitness import declined, unfit
 from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.selection import stage_of
@@ -95,7 +95,7 @@ class _Standing:
         return self._status.state if self._status else None
 
     def _has_no_say(self, member: Member) -> bool:
-        why = unfit(member, self._version) if self._version else None
+        why = unfit(member, self._version) if self._version else declined(member)
         return why is not None and why.free
 
     def _of_member(self, place: _Place, now: datetime) -> Turn | None:
@@ -119,7 +119,7 @@ class _Standing:
         said = f"Rollout {self._rollout.metadata.name}, stage {stage}: {words}"
         if member.running is None:
             return None
-        return Turn(self._rollout.metadata.name, stage, member.running, False, ROLLOUT_PENDING, said[:1024])
+        return Turn(self._rollout.metadata.name, stage, None, False, ROLLOUT_PENDING, said[:1024])
 
     def _of_later(self, stage: str, now: datetime) -> Turn | None:
         """A Cluster that is no member: its stage has not started, or had before it came."""

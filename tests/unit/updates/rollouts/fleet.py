@@ -107,7 +107,9 @@ class FakeCluster:
         """What it does at a moment; returns what is worth telling."""
         if self.is_under_way and self.begun is not None and self.stopped is None:
             return self._go_on(now)
-        if turn is None or not turn.allowed or self.running is None or turn.version <= self.running:
+        if turn is None or not turn.allowed or self.running is None:
+            return ""
+        if turn.version is None or turn.version <= self.running:
             return ""
         if self.obstacle is not None or self.asleep or self.stopped is not None or not self.is_open(now):
             return ""

@@ -163,7 +163,7 @@ class Agent:
         if fresh:
             self._disk(key).format(fresh)
             self._records[key] = fresh
-        self._save(key, running=True, booted=server.booted)
+        self._save(key, running=True, booted=server.booted, own_boots=0)
         self._end_faults(server, restart)
         self._power_on(server)
 

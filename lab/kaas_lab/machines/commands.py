@@ -10,7 +10,7 @@ import typer
 from kaas_lab.layout import Layout, default_state
 
 from . import faults, power
-from .faults import ApiMode, Fault, Kind, Until
+from .faults import ApiMode, Fault, Kind, MigMode, Until
 
 app_break = typer.Typer(help="Break a machine of the lab, or a cluster's end point.", no_args_is_help=True)
 app_heal = typer.Typer(help="Heal machines of the lab.", no_args_is_help=True)
@@ -108,6 +108,18 @@ def break_xid(
     _break(state, site, faults.xid(node, number, missing, until))
 
 
+@app_break.command(name="mig")
+def break_mig(
+    target: Pool,
+    how: Annotated[MigMode, typer.Argument(help="It fails, never ends, needs a reboot, or takes --seconds.")],
+    state: State,
+    site: SiteName = "lab",
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long it takes; 4 seconds when left out.")] = None,
+) -> None:
+    """GPUs of machines are laid out (nvidia.com/mig.config) in another way than well; those that are stay so."""
+    _break(state, site, Fault("mig", target, layout=how, seconds=seconds))
+
+
 @app_break.command(name="server")
 def break_server(
     node: NodeName,
@@ -165,6 +177,12 @@ def heal_gpu(node: NodeName, state: State, site: SiteName = "lab") -> None:
 def heal_xid(node: NodeName, state: State, site: SiteName = "lab") -> None:
     """Give the Node its GPU back; the condition is reported the other way around."""
     _heal(state, site, "xid", node)
+
+
+@app_heal.command(name="mig")
+def heal_mig(target: Pool, state: State, site: SiteName = "lab") -> None:
+    """Let GPUs be laid out; what has failed is tried again at a reboot, or when the label changes."""
+    _heal(state, site, "mig", target)
 
 
 @app_heal.command(name="server")

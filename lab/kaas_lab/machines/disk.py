@@ -20,7 +20,7 @@ class Record:
 
     address: the loopback address at which it listens.
     installed, booted: ids of Nova's actions that made its disk and started it last.
-    boot_id: what the kernel would show in /proc/sys/kernel/random/boot_id.
+    own_boots: how often it has booted by itself since then.
     image, version: what it was installed from, and the Kubernetes version of that.
     joined: kubeadm has finished; a machine whose first boot failed stays out of its cluster until a rebuild.
     failure: why it did not join, empty when it did or still tries.
@@ -31,7 +31,7 @@ class Record:
     address: str
     installed: str
     booted: str = ""
-    boot_id: str = ""
+    own_boots: int = 0
     image: str = ""
     version: str = ""
     running: bool = False

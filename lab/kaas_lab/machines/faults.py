@@ -18,10 +18,11 @@ from typing import Literal
 from . import xids
 from .nova import Restart
 
-Kind = Literal["kubelet", "join", "condition", "gpu", "xid", "api"]
+Kind = Literal["kubelet", "join", "condition", "gpu", "xid", "mig", "api"]
 Until = Literal["heal", "plugin", "reboot", "hard-reboot", "power-cycle", "rebuild"]
 ApiMode = Literal["hang", "refuse"]
-KINDS: tuple[Kind, ...] = ("kubelet", "join", "condition", "gpu", "xid", "api")
+MigMode = Literal["fails", "hangs", "reboots", "slow"]
+KINDS: tuple[Kind, ...] = ("kubelet", "join", "condition", "gpu", "xid", "mig", "api")
 # The mildest restart that heals. One of the device plugin is no restart of the machine, and each of those includes it.
 HEALED_BY: dict[Until, Restart] = {
     "plugin": Restart.SOFT,
@@ -43,12 +44,13 @@ class Fault:
     """One fault.
 
     kind: `kubelet` (dies), `join` (a machine that boots never joins), `condition` (of the Node), `gpu` (devices missing
-      from allocatable), `xid` (both, as the NVIDIA driver and a problem detector have it), `api` (the end point of a
-      cluster).
-    target: a Node or server by name or id; for `join` the start of server names or a pattern with `*`; for `api` the
-      name of the Cluster API cluster.
+      from allocatable), `xid` (both, as the NVIDIA driver and a problem detector have it), `mig` (of laying out GPUs),
+      `api` (the end point of a cluster).
+    target: a Node or server by name or id; for `join` and `mig` the start of server names or a pattern with `*`; for
+      `api` the name of the Cluster API cluster.
     healed: a condition whose problem has gone. A detector keeps reporting it, with the opposite status, and so do we.
     condition, status, reason, message: of a `condition` or `xid`. missing: devices of `gpu` or `xid`. mode: of `api`.
+    layout, seconds: of `mig`, as in `MigFault`.
     until: what ends it; `heal` is the command, which ends any. began: when it was put in force, in seconds (UTC).
     """
 
@@ -60,6 +62,8 @@ class Fault:
     message: str = "broken on demand"
     missing: int = 0
     mode: ApiMode = "hang"
+    layout: MigMode | Literal[""] = ""
+    seconds: float | None = None
     healed: bool = False
     until: Until = "heal"
     began: float = field(default=0.0, compare=False)
@@ -70,6 +74,14 @@ def xid(target: str, number: int, missing: int | None = None, until: Until = "he
     lost = missing if missing is not None else int(number not in xids.APPLICATIONS)
     reason, message = xids.reason(number), xids.message(number)
     return Fault("xid", target, xids.CONDITION, "True", reason, message, missing=lost, until=until)
+
+
+@dataclass(frozen=True)
+class MigFault:
+    """What is wrong when GPUs are laid out. mode: "" for nothing. seconds: how long it takes, None for as usual."""
+
+    mode: MigMode | Literal[""] = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,10 +189,17 @@ def of_node(faults: Iterable[Fault], *names: str) -> NodeFaults:
 
 def blocks_join(faults: Iterable[Fault], server: str) -> bool:
     """Whether a server of this name must not join. Pure."""
-    return any(
-        f.kind == "join" and (fnmatch.fnmatchcase(server, f.target) or server.startswith(f"{f.target}-"))
-        for f in faults
-    )
+    return any(f.kind == "join" and _begins(f, server) for f in faults)
+
+
+def of_mig(faults: Iterable[Fault], *names: str) -> MigFault:
+    """What is wrong when GPUs of the machine that goes by any of these names are laid out. Pure."""
+    mine = [f for f in faults if f.kind == "mig" and any(f.target == name or _begins(f, name) for name in names)]
+    return MigFault(mine[-1].layout, mine[-1].seconds) if mine else MigFault()
+
+
+def _begins(fault: Fault, server: str) -> bool:
+    return fnmatch.fnmatchcase(server, fault.target) or server.startswith(f"{fault.target}-")
 
 
 def broken_clusters(faults: Iterable[Fault], mode: ApiMode) -> set[str]:

@@ -12,20 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import controlplane, faults, kubeadm, kwok, pki
+from . import controlplane, faults, kubeadm, kwok, migmanager, pki
 from .api import Api, open_kubeconfig
 from .controlplane import COMPONENTS, ETCD_CLIENT, Place
 from .disk import Disk, Record
 from .egress import Egress
-from .faults import Fault
+from .faults import Fault, MigFault
+from .gpus import Gpus
 from .kubeadm import ClusterConfiguration, Configuration
 from .kubelet import Kubelet
+from .migmanager import MigManager
 from .nodeobject import MAX_PODS, NodeFacts
 from .nova import Server
 from .supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 MANIFESTS = "/etc/kubernetes/manifests"
+LAID_OUT = "/var/lib/nvidia/mig-manager/layout.json"
 REGISTRATION = "/var/lib/kubelet/registration.json"
 ADMIN = f"{controlplane.KUBERNETES}/admin.conf"
 SUPER_ADMIN = f"{controlplane.KUBERNETES}/super-admin.conf"
@@ -219,6 +222,24 @@ class Host:
         self.say("device plugin: started again, registers all devices")
         faults.end_by_plugin(self.around.state, self.record.node, self.server.name, self.server.id)
 
+    def boot_id(self) -> str:
+        """What the kernel would show in /proc/sys/kernel/random/boot_id."""
+        own = self.record.own_boots
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.record.booted}/{own}" if own else self.record.booted))
+
+    def operate_gpus(self, kubelet: Kubelet) -> MigManager:
+        """NVIDIA's GPU operator here; the kubelet offers from now on what comes of it."""
+        if self._api is None:
+            raise RuntimeError(f"{self.server.name}: a kubelet comes before what is read of its Node")
+        file = self.disk.path(LAID_OUT)
+        clock = asyncio.get_running_loop().time
+        gpus = Gpus(self.server.flavor.gpus, self.boot_id(), migmanager.kept(file), clock)
+        kubelet.devices = gpus.devices
+        return MigManager(self._api, self.record.node, gpus, file, self._mig_fault, self.say)
+
+    def _mig_fault(self) -> MigFault:
+        return faults.of_mig(self.around.faults, self.record.node, self.server.name, self.server.id)
+
     def prepare_kwok(self) -> None:
         """Write what kwok is told, and a serving certificate such as a kubelet signs for itself."""
         pair = pki.self_signed(self.record.node, [self.record.address, self.server.fixed_ip])
@@ -233,7 +254,7 @@ class Host:
             server=self.server.id,
             address=self.server.fixed_ip,
             version=self.record.version,
-            boot_id=str(uuid.uuid5(uuid.NAMESPACE_OID, self.record.booted)),
+            boot_id=self.boot_id(),
             flavor=self.server.flavor,
             labels=kept["labels"],
             taints=tuple(kept["taints"]),

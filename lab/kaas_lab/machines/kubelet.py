@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from . import deviceplugin, nodeobject
 from .api import CONFLICT, NOT_FOUND, Api, ApiError, Object
 from .faults import NodeFaults
-from .nodeobject import NodeFacts
+from .nodeobject import Devices, NodeFacts
 
 # kubelet's defaults: nodeLeaseDurationSeconds, a quarter of it, nodeStatusReportFrequency
 LEASE_SECONDS = 40
@@ -34,6 +34,8 @@ class Kubelet:
 
     faults: what is wrong with the machine now. components: static Pods and whether each is ready.
     annotations: of the static Pods, by component. registered: set once the API server has the Node.
+    devices: what the device plugin offers now, the flavor's GPUs when nothing else is said. None: it is not known yet,
+      and until then there is no status.
     plugin_restarted: called when the device plugin has been restarted since it failed.
     starting: whether the machine has just booted, so that its Node is not ready for a moment.
     """
@@ -51,6 +53,7 @@ class Kubelet:
     ) -> None:
         self._api, self._facts, self._faults, self._components = api, facts, faults, components
         self._annotations, self._say, self._starting = annotations, say, starting
+        self.devices: Callable[[], Devices | None] = lambda: nodeobject.whole(facts)
         self.plugin_restarted: Callable[[], None] = lambda: None
         self.registered = asyncio.Event()
         self._uid = ""
@@ -99,9 +102,9 @@ class Kubelet:
     async def _step(self, *, ready: bool) -> None:
         now = asyncio.get_running_loop().time()
         faults = self._faults()
-        wanted = (faults, ready)
-        if wanted != self._posted or now >= self._due["status"]:
-            await self._report(faults, ready=ready)
+        wanted = (faults, ready, devices := self.devices())
+        if devices is not None and (wanted != self._posted or now >= self._due["status"]):
+            await self._report(faults, devices, ready=ready)
             self._posted, self._due["status"] = wanted, now + REPORT_SECONDS
         if now >= self._due["lease"]:
             await self._renew()
@@ -116,12 +119,13 @@ class Kubelet:
         mine = [p for p in pods["items"] if deviceplugin.is_plugin(p)]
         return bool(mine) and all(deviceplugin.is_running(p) and deviceplugin.made(p) > since for p in mine)
 
-    async def _report(self, faults: NodeFaults, *, ready: bool) -> None:
+    async def _report(self, faults: NodeFaults, devices: Devices, *, ready: bool) -> None:
         now = _now()
         path = f"/api/v1/nodes/{self._facts.name}"
         found = await self._api.get(path)
         known = found.get("status", {}).get("conditions", [])
-        body = nodeobject.status(self._facts, faults, now, ready=ready)
+        told = {**nodeobject.forgotten(found, devices), **devices}
+        body = nodeobject.status(self._facts, faults, now, ready=ready, devices=told)
         nodeobject.transitions(body["status"]["conditions"], known, now)
         await self._api.patch(f"{path}/status", body)
 

@@ -107,6 +107,7 @@ class Machine:
             asyncio.create_task(kubelet.run()),
             asyncio.create_task(self._supervise(kubelet)),
             asyncio.create_task(self._await_death()),
+            *([asyncio.create_task(self._operate_gpus(kubelet))] if self._host.server.flavor.gpus else []),
         ]
         cloud = asyncio.create_task(self._await_cloud(kubelet))
         try:
@@ -118,6 +119,17 @@ class Machine:
                 task.cancel()
             await asyncio.gather(*tasks, cloud, return_exceptions=True)
         self._running = False
+
+    async def _operate_gpus(self, kubelet: Kubelet) -> None:
+        """Ends when the machine has booted again, by itself, for a layout of its GPUs."""
+        host = self._host
+        manager = host.operate_gpus(kubelet)
+        await kubelet.registered.wait()
+        await manager.run()
+        await asyncio.to_thread(self._around.supervisor.kill_all, host.server.id)
+        host.update(own_boots=host.record.own_boots + 1)
+        host.say("mig-manager: reboots the machine")
+        await asyncio.sleep(self._around.boot_seconds)
 
     async def _await_death(self) -> None:
         while not self._host.faults().kubelet_dead:  # noqa: ASYNC110 - faults come from files, nobody sets an event

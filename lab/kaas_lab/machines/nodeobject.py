@@ -13,6 +13,8 @@ from .faults import NodeFaults
 from .nova import Flavor
 
 Object = dict[str, Any]
+Devices = Mapping[str, tuple[int, int]]
+"""GPUs, or slices of them, by resource: how many there are, and how many can be had."""
 GPU = "nvidia.com/gpu"
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 MAX_PODS = 110  # kubelet's default
@@ -75,13 +77,18 @@ def own_labels(facts: NodeFacts) -> dict[str, str]:
     }
 
 
-def status(facts: NodeFacts, faults: NodeFaults, now: dt.datetime, *, ready: bool) -> Object:
-    """A patch of the Node's status; `ready` is False right after a start, while the container runtime comes up."""
-    capacity = resources(facts)
+def status(
+    facts: NodeFacts, faults: NodeFaults, now: dt.datetime, *, ready: bool, devices: Devices | None = None
+) -> Object:
+    """A patch of the Node's status; `ready` is False right after a start, while the container runtime comes up.
+
+    devices: None for the flavor's GPUs as they are.
+    """
+    found = whole(facts) if devices is None else devices
     return {
         "status": {
-            "capacity": capacity,
-            "allocatable": allocatable(facts, faults),
+            "capacity": resources(facts) | {name: str(there) for name, (there, _) in found.items()},
+            "allocatable": allocatable(facts, faults, found),
             "conditions": conditions(faults, now, ready=ready),
             "addresses": [
                 {"type": "InternalIP", "address": facts.address},
@@ -104,22 +111,35 @@ def status(facts: NodeFacts, faults: NodeFaults, now: dt.datetime, *, ready: boo
     }
 
 
+def whole(facts: NodeFacts) -> Devices:
+    """The flavor's GPUs, none of them divided."""
+    return {GPU: (facts.flavor.gpus, facts.flavor.gpus)} if facts.flavor.gpus else {}
+
+
+def forgotten(found: Mapping[str, Any], devices: Devices) -> Devices:
+    """Devices that a Node's status still speaks of: a kubelet says of them that there are none."""
+    old = (found.get("status") or {}).get("capacity") or {}
+    return {name: (0, 0) for name in old if name.startswith("nvidia.com/") and name not in devices}
+
+
 def resources(facts: NodeFacts) -> dict[str, str]:
-    """Capacity of the flavor; GPUs as their device plugin would count them."""
-    found = {
+    """Capacity of the flavor, without its GPUs."""
+    return {
         "cpu": str(facts.flavor.vcpus),
         "memory": f"{facts.flavor.ram}Mi",
         "ephemeral-storage": f"{facts.flavor.disk}Gi",
         "pods": str(facts.max_pods),
     }
-    return found | ({GPU: str(facts.flavor.gpus)} if facts.flavor.gpus else {})
 
 
-def allocatable(facts: NodeFacts, faults: NodeFaults) -> dict[str, str]:
-    """Capacity less what the kubelet keeps, and less the GPUs that a fault took away."""
+def allocatable(facts: NodeFacts, faults: NodeFaults, devices: Devices) -> dict[str, str]:
+    """Capacity less what the kubelet keeps, and less the devices that a fault took away."""
     found = resources(facts) | {"memory": f"{max(facts.flavor.ram - RESERVED_MEMORY_MIB, 0)}Mi"}
-    if facts.flavor.gpus:
-        found[GPU] = str(max(facts.flavor.gpus - faults.missing_gpus, 0))
+    missing = faults.missing_gpus
+    for name, (_, free) in sorted(devices.items()):
+        lost = min(missing, free)
+        missing -= lost
+        found[name] = str(free - lost)
     return found
 
 

@@ -25,6 +25,7 @@ CASES = {
         missing=1,
         until="power-cycle",
     ),
+    ("mig", "team-a-dgx", "slow", "--seconds", "60"): Fault("mig", "team-a-dgx", layout="slow", seconds=60),
     ("api", "team-a", "refuse"): Fault("api", "team-a", mode="refuse"),
     ("condition", "a", "GPUHealthy=False", "--reason", "XID79", "--message", "m"): Fault(
         "condition", "a", condition="GPUHealthy", status="False", reason="XID79", message="m"

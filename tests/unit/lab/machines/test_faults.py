@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kaas_lab.machines import faults
-from kaas_lab.machines.faults import Fault, NodeFaults, UnknownFault, Until
+from kaas_lab.machines.faults import Fault, MigFault, NodeFaults, UnknownFault, Until
 from kaas_lab.machines.nova import Restart
 
 XID = Fault("condition", "gpu-1", condition="GPUHealthy", status="False", reason="XID79", message="fell off the bus")
@@ -67,6 +67,13 @@ def test_a_file_half_written_is_none(tmp_path: Path) -> None:
 )
 def test_who_may_not_join(target: str, blocked: bool) -> None:
     assert faults.blocks_join([Fault("join", target)], "team-a-gpu-x1-y2") is blocked
+
+
+def test_layouts_go_wrong_by_node_and_by_pool() -> None:
+    found = [Fault("mig", "team-a-dgx", layout="slow", seconds=9), Fault("mig", "node-7", layout="fails")]
+    assert faults.of_mig(found, "team-a-dgx-x1-y2") == MigFault("slow", 9)
+    assert faults.of_mig(found, "node-7", "team-a-dgx-x1-y2") == MigFault("fails")
+    assert faults.of_mig(found, "team-b-dgx-x1") == MigFault()
 
 
 def test_broken_clusters() -> None:

@@ -33,20 +33,35 @@ def test_taints_and_provider_id() -> None:
 
 
 def test_capacity_is_the_flavors() -> None:
-    assert nodeobject.resources(FACTS) == {
+    assert nodeobject.status(FACTS, WELL, NOW, ready=True)["status"]["capacity"] == {
         "cpu": "128",
         "memory": "1048576Mi",
         "ephemeral-storage": "1000Gi",
         "pods": "110",
         GPU: "8",
     }
-    assert GPU not in nodeobject.resources(replace(FACTS, flavor=Flavor("m1.small", 2, 4096, 20)))
+    small = replace(FACTS, flavor=Flavor("m1.small", 2, 4096, 20))
+    assert GPU not in nodeobject.status(small, WELL, NOW, ready=True)["status"]["capacity"]
 
 
 def test_missing_gpus_are_missing_from_allocatable_alone() -> None:
     body = nodeobject.status(FACTS, NodeFaults(missing_gpus=2), NOW, ready=True)["status"]
     assert (body["capacity"][GPU], body["allocatable"][GPU]) == ("8", "6")
-    assert nodeobject.allocatable(FACTS, NodeFaults(missing_gpus=20))[GPU] == "0"
+    assert nodeobject.allocatable(FACTS, NodeFaults(missing_gpus=20), {GPU: (8, 8)})[GPU] == "0"
+
+
+def test_slices_are_missing_as_gpus_are() -> None:
+    slices = {GPU: (8, 0), "nvidia.com/mig-1g.5gb": (56, 56)}
+    body = nodeobject.status(FACTS, NodeFaults(missing_gpus=2), NOW, ready=True, devices=slices)["status"]
+    assert (body["capacity"][GPU], body["allocatable"][GPU]) == ("8", "0")
+    assert (body["capacity"]["nvidia.com/mig-1g.5gb"], body["allocatable"]["nvidia.com/mig-1g.5gb"]) == ("56", "54")
+
+
+def test_devices_that_are_no_more_are_told_to_be_none() -> None:
+    """A patch alone would leave them on the Node."""
+    found = {"status": {"capacity": {"cpu": "1", GPU: "8", "nvidia.com/mig-1g.5gb": "56"}}}
+    assert nodeobject.forgotten(found, {GPU: (8, 8)}) == {"nvidia.com/mig-1g.5gb": (0, 0)}
+    assert nodeobject.forgotten({}, {}) == {}
 
 
 def states(faults: NodeFaults, *, ready: bool = True) -> dict[str, tuple[str, str]]:

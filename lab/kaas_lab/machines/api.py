@@ -14,6 +14,7 @@ import yaml
 
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 REQUEST_SECONDS = 10.0
+CONNECTIONS = 4
 NOT_FOUND, CONFLICT = 404, 409
 
 Object = dict[str, Any]
@@ -28,14 +29,16 @@ class ApiError(Exception):
 
 
 class Api:
-    """One server and one identity. Close it, or use it in an `async with`."""
+    """One server and one identity. Close it, or use it in an `async with`. connections: at most so many at a time."""
 
-    def __init__(self, server: str, context: ssl.SSLContext, token: str | None = None) -> None:
+    def __init__(
+        self, server: str, context: ssl.SSLContext, token: str | None = None, *, connections: int = CONNECTIONS
+    ) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.server = server
         self._session = aiohttp.ClientSession(
             server,
-            connector=aiohttp.TCPConnector(ssl=context, limit=4),
+            connector=aiohttp.TCPConnector(ssl=context, limit=connections),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
         )

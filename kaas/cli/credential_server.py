@@ -6,9 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from kaas.admission import access
 from kaas.cli.credential_policy import policy
 from kaas.cli.exits import CliError, ExitCode
-from kaas.credentials.server import access, process
+from kaas.credentials.server import process
 from kaas.runtime import logs
 
 
@@ -17,7 +18,9 @@ def main(text: str) -> int:
     given = json.loads(text)
     logs.configure(given.pop("log_format"), given.pop("log_level"))
     kubeconfig, names, decided = given.pop("kubeconfig"), given.pop("names"), policy(given.pop("policy"))
-    options = process.Options(Path(kubeconfig) if kubeconfig else None, names=tuple(names), policy=decided, **given)
+    options = process.Options(
+        kubeconfig=Path(kubeconfig) if kubeconfig else None, names=tuple(names), policy=decided, **given
+    )
     try:
         process.run(options)
     except (access.AccessError, CliError, OSError) as error:

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from kaas.credentials.server.certificates import new_ca, new_leaf
-from kaas.credentials.server.tls import Tls
+from kaas.admission.certificates import new_ca, new_leaf
+from kaas.admission.tls import Tls
 
 NAME = "no-op.example.com"
 HOST = "127.0.0.1"

@@ -7,11 +7,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
 
+from kaas.admission.app import Answer, Response, Review, Webhook, refusal
 from kaas.credentials import podreview
 from kaas.credentials.pods.facts import SecretFacts
 from kaas.credentials.review import secret_response
 from kaas.credentials.secrets.policy import Policy
-from kaas.credentials.server.app import Answer, Response, Review, Webhook, refusal
 from kaas.credentials.server.lookups import Lookups
 from kaas.credentials.server.metrics import Metrics
 from kaas.kube.errors import KubeError
@@ -25,6 +25,8 @@ ANNOTATED_PODS: Final = "/mutate-annotated-pods"
 SECRETS: Final = "/validate-secrets"
 FIRST_TRY: Final = "/first-try"
 """Behind the path of a webhook for Pods: the API server asks the path itself when this gives no answer."""
+
+SPEAKER: Final = "cloud credentials"
 
 # Words of a warning about a Pod, and what it is counted as. The first that is found counts.
 REASONS: Final = {
@@ -47,9 +49,9 @@ def webhooks(lookups: Lookups, metrics: Metrics, policy: Policy) -> dict[str, We
     pods = PodReviews(lookups, metrics)
     answers: dict[str, Answer] = {PODS: pods.answer, ANNOTATED_PODS: partial(pods.answer, accounts=False)}
     return {
-        **{path + FIRST_TRY: Webhook("pods", answer, again=True) for path, answer in answers.items()},
-        **{path: Webhook("pods", answer) for path, answer in answers.items()},
-        SECRETS: Webhook("secrets", SecretReviews(metrics, policy).answer),
+        **{path + FIRST_TRY: Webhook("pods", answer, again=True, speaker=SPEAKER) for path, answer in answers.items()},
+        **{path: Webhook("pods", answer, speaker=SPEAKER) for path, answer in answers.items()},
+        SECRETS: Webhook("secrets", SecretReviews(metrics, policy).answer, speaker=SPEAKER),
     }
 
 
@@ -71,7 +73,7 @@ class PodReviews:
             account, needs = await self._account(review, accounts=accounts)
             secrets = await self._secrets(needs)
         except Undecided as problem:
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(problem))
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(problem), SPEAKER)
         answer = podreview.answer(review, account, secrets)
         self._counted(answer)
         response: Response = answer.review["response"]

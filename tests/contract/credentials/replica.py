@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import aiohttp
 import psutil
 
-from kaas.credentials.server.certificates import CA_LIFE, LEAF_LIFE, SETTLED, Lives
+from kaas.admission.certificates import CA_LIFE, LEAF_LIFE, SETTLED, Lives
 from kaas.credentials.server.process import Options, run
 from kaas.runtime import logs
 from tests import metrics

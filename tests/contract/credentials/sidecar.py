@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from kaas.credentials.server.certificates import new_ca, new_leaf
-from kaas.credentials.server.tls import Tls
+from kaas.admission.certificates import new_ca, new_leaf
+from kaas.admission.tls import Tls
 from tests.contract.credentials.cluster import Cluster, Object
 
 HOST = "127.0.0.1"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kaas.credentials.server.certificates import Pair, new_ca, new_leaf
+from kaas.admission.certificates import Pair, new_ca, new_leaf
 from tests.contract.credentials.clients.amazon import Amazon, amazon
 from tests.contract.credentials.clients.google_cloud import HOSTS, Google, google
 from tests.contract.credentials.clients.issuer import Issuer

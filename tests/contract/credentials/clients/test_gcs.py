@@ -11,8 +11,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from kaas.admission.certificates import Pair
 from kaas.credentials.secrets.external import configuration
-from kaas.credentials.server.certificates import Pair
 from kaas.credentials.terms import GCP_ANNOTATION, GCP_FILE, GCP_PROJECT
 from tests.contract.credentials.clients.conftest import PROVIDER
 from tests.contract.credentials.clients.google_cloud import TOKEN_URI, Google

@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from kaas.credentials.server.certificates import Pair
+from kaas.admission.certificates import Pair
 from kaas.credentials.terms import AWS_ANNOTATION, AWS_MODE_ANNOTATION, AWS_REGION_ANNOTATION, AWS_ROLE_ANNOTATION
 from tests.contract.credentials.clients.amazon import REGION, Amazon
 from tests.contract.credentials.clients.issuer import Issuer

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from kaas.credentials.server.access import Access
+from kaas.admission.access import Access
 from kaas.kube.errors import Forbidden, KubeError, NotFound, Unavailable, error_for
 from kaas.kube.objects import Object
 

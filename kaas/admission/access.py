@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kaas.credentials.server.files import in_memory
+from kaas.admission.files import in_memory
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts a Pod's account: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod"""

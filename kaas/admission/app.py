@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kaas.credentials.server.metrics import Metrics
+from kaas.admission.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ Answer = Callable[[Review], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Webhook:
-    """One path. name: its label in metrics.
+    """One path. name: its label in metrics. speaker: who refuses, as its messages begin.
 
     again: whether the API server asks a second time, by another path, when it gets no review. So what fails is not
     refused here yet.
@@ -43,6 +43,7 @@ class Webhook:
     name: str
     answer: Answer
     again: bool = False
+    speaker: str = "kaas"
 
 
 class State:
@@ -149,11 +150,12 @@ class Endpoint:
                 response = await self._webhook.answer(review)
         except TimeoutError:
             self._count(FAILED)
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no answer in time; try again")
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no answer in time; try again", self._webhook.speaker)
         except Exception as error:
             self._count(FAILED)
             log.error("a review failed: %s", _where(error))
-            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"an error of the webhook ({type(error).__name__})")
+            message = f"an error of the webhook ({type(error).__name__})"
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, message, self._webhook.speaker)
         self._count(_result(response))
         return response
 
@@ -174,10 +176,10 @@ def parsed(body: bytes) -> Review:
     return found
 
 
-def refusal(code: HTTPStatus, message: str) -> Response:
+def refusal(code: HTTPStatus, message: str, speaker: str) -> Response:
     """Response that refuses an object for a reason that is not the object's."""
     reasons = {HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailable", HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError"}
-    status = {"code": int(code), "message": f"cloud credentials: {message}", "reason": reasons.get(code, "Invalid")}
+    status = {"code": int(code), "message": f"{speaker}: {message}", "reason": reasons.get(code, "Invalid")}
     return {"allowed": False, "status": status}
 
 

@@ -162,7 +162,7 @@ def new_ca(now: datetime, life: timedelta) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     # The serial number in the name: two CAs of one name would be taken for each other.
     serial = x509.random_serial_number()
-    subject = _name(f"kaas-credentials-ca-{serial:x}"[:64])
+    subject = _name(f"kaas-admission-ca-{serial:x}"[:64])
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -191,7 +191,7 @@ def new_leaf(ca: Pair, names: Sequence[str], now: datetime, life: timedelta) -> 
         raise ValueError("the CA's key is not the key of its certificate")
     end = min(now + life, issuer.not_valid_after_utc)
     builder = (
-        _builder(_name("kaas-credentials"), issuer.subject, key.public_key(), now, end, x509.random_serial_number())
+        _builder(_name("kaas-admission"), issuer.subject, key.public_key(), now, end, x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)

@@ -6,8 +6,8 @@ import ssl
 from asyncio import sslproto
 from datetime import datetime
 
-from kaas.credentials.server.certificates import Pair
-from kaas.credentials.server.files import in_memory
+from kaas.admission.certificates import Pair
+from kaas.admission.files import in_memory
 
 # Bytes that asyncio sets aside for each connection; its own 256 KiB are a megabyte for each four of an API server.
 # A larger review is read in several pieces.

@@ -14,17 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from kaas.credentials.server import certificates, secret
-from kaas.credentials.server.certificates import Lives, Material, Step
-from kaas.credentials.server.tls import Tls
+from kaas.admission import certificates, secret
+from kaas.admission.certificates import Lives, Material, Step
+from kaas.admission.tls import Tls
 from kaas.kube.errors import Conflict, KubeError
 from kaas.kube.objects import Object
 
 log = logging.getLogger(__name__)
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1"
-CONFIGURATION = "kaas-credentials"
-"""Name of both webhook configurations."""
 POLL = 5.0
 """Seconds between two looks: a new leaf is served by every replica after so long."""
 STEPS = 4  # at one look; more would mean that replicas do not agree
@@ -48,17 +46,24 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Keeping:
-    """Whose certificates are kept. names: that the webhook is called by, which the leaf has to be valid for."""
+    """Whose certificates are kept.
+
+    names: that the webhook is called by, which the leaf has to be valid for. secret: its name. configuration: name of
+    the webhook configurations that are to trust them. kinds: which of these there are.
+    """
 
     namespace: str
     names: Sequence[str]
+    secret: str
+    configuration: str
     lives: Lives = field(default_factory=Lives)
     poll: float = POLL
-    secret: str = secret.NAME
-    configurations: Sequence[str] = (
-        f"{CONFIGURATIONS}/mutatingwebhookconfigurations/{CONFIGURATION}",
-        f"{CONFIGURATIONS}/validatingwebhookconfigurations/{CONFIGURATION}",
-    )
+    kinds: Sequence[str] = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+
+    @property
+    def configurations(self) -> list[str]:
+        """Where the webhook configurations are."""
+        return [f"{CONFIGURATIONS}/{kind}/{self.configuration}" for kind in self.kinds]
 
     @property
     def collection(self) -> str:

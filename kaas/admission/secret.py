@@ -8,10 +8,8 @@ import binascii
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from kaas.credentials.server.certificates import Material, Pair
+from kaas.admission.certificates import Material, Pair
 from kaas.kube.objects import Object
-
-NAME = "kaas-credentials-tls"
 
 
 def read(secret: Object) -> Material | None:

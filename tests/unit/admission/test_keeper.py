@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import base64
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 
-from kaas.credentials.server import certificates, secret
-from kaas.credentials.server.certificates import CA_LIFE, LEAF_LIFE, Lives, Pair, Step
-from kaas.credentials.server.keeper import Keeper, Keeping
-from kaas.credentials.server.tls import Tls
+from kaas.admission import certificates, secret
+from kaas.admission.certificates import CA_LIFE, LEAF_LIFE, Lives, Pair, Step
+from kaas.admission.keeper import Keeper, Keeping
+from kaas.admission.tls import Tls
 from kaas.kube.errors import Unavailable
-from tests.unit.credentials.server.store import CONFIGURATION, Object, Store
+from tests.unit.admission.store import CONFIGURATION, Object, Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("kaas-credentials.kaas-credentials.svc",)
-KEEPING = Keeping("kaas-credentials", NAMES)
+SECRET = "kaas-credentials-tls"
+KEEPING = Keeping("kaas-credentials", NAMES, SECRET, "kaas-credentials")
 DAY = timedelta(days=1)
 
 
@@ -191,7 +193,7 @@ async def test_certificates_of_somebody_else_are_served_and_never_changed() -> N
     leaf = certificates.new_leaf(ca, ["other"], START, DAY)
     data = {"ca.crt": ca.certificate, "tls.crt": leaf.certificate, "tls.key": leaf.key}
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-    store.put(KEEPING.path, {"metadata": {"name": secret.NAME}, "data": encoded})
+    store.put(KEEPING.path, {"metadata": {"name": SECRET}, "data": encoded})
     store.writes.clear()
     replica = Replica(store)
     await replica.look()
@@ -213,7 +215,7 @@ async def test_a_damaged_secret_is_made_anew(damage: str) -> None:
 
 async def test_names_of_two_versions_do_not_take_turns() -> None:
     store = installed()
-    old, new = Replica(store), Replica(store, keeping=Keeping("kaas-credentials", ("other.example.com",)))
+    old, new = Replica(store), Replica(store, keeping=replace(KEEPING, names=("other.example.com",)))
     await old.look()
     await new.look()
     store.writes.clear()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
-from kaas.credentials.server.app import LARGEST, Endpoint, State, Webhook, application, observation
-from kaas.credentials.server.metrics import Metrics
+from kaas.admission.app import LARGEST, Endpoint, State, Webhook, application, observation
+from kaas.admission.metrics import Metrics
 from tests import metrics as read
 
 REVIEW = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u", "object": {}}}
@@ -25,7 +25,7 @@ async def allowed(_: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics()
+    return Metrics("kaas_test", ("pods", "secrets"))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def serve(state: State, metrics: Metrics) -> AsyncIterator[Serve]:
 
 
 def count(metrics: Metrics, **labels: str) -> float:
-    return read.total(read.parse(metrics.text()[0].decode()), "kaas_credential_requests_total", **labels)
+    return read.total(read.parse(metrics.text()[0].decode()), "kaas_test_requests_total", **labels)
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ async def test_it_is_not_ready_without_a_certificate(metrics: Metrics) -> None:
         found = await client.get("/readyz")
         assert (found.status, await found.text()) == (503, "no certificate yet\n")
         page = await client.get("/metrics")
-        assert "kaas_credential_requests_total" in await page.text()
+        assert "kaas_test_requests_total" in await page.text()

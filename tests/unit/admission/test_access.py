@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from kaas.credentials.server.access import Access, AccessError, find, from_kubeconfig, in_cluster, own_namespace
-from kaas.credentials.server.api import Api
+from kaas.admission.access import Access, AccessError, find, from_kubeconfig, in_cluster, own_namespace
+from kaas.admission.api import Api
 from kaas.kube.errors import Conflict, Forbidden, Unavailable
 
 

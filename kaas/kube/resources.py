@@ -122,6 +122,10 @@ DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 DAEMON_SET = Resource("apps", "v1", "DaemonSet", "daemonsets")
 JOB = Resource("batch", "v1", "Job", "jobs")
 CRON_JOB = Resource("batch", "v1", "CronJob", "cronjobs")
+PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+PERSISTENT_VOLUME = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False)
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False

@@ -30,6 +30,7 @@ USER_AGENT = f"kaas/{distribution_version('kaas')}"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 Resources = list[Resource]
 Names = list[str]
@@ -70,7 +71,7 @@ class _Call:
     path: str
     what: str
     kind: str
-    body: Object | None = None
+    body: Object | Objects | None = None
     content_type: str = JSON
     idempotent: bool = True
     once: bool = False
@@ -199,6 +200,13 @@ class KubeClient:
         twice = "resourceVersion" not in (patch.get("metadata") or {})
         return await self._send(_Call("patch", "PATCH", path, what, ref.kind, patch, MERGE_PATCH, idempotent=twice))
 
+    async def patch_json(self, ref: Ref, operations: Objects) -> Object:
+        """JSON Patch (RFC 6902): Invalid when a `test` in it fails, NotFound when the object is not there."""
+        resource = await self.resource(ref.api_version, ref.kind)
+        path = with_query(resource.path(ref.namespace, ref.name), {"fieldManager": FIELD_MANAGER})
+        call = _Call("patch", "PATCH", path, f"patch {ref}", ref.kind, operations, JSON_PATCH, idempotent=False)
+        return await self._send(call)
+
     async def evict(self, pod: Object) -> str:
         """Have a Pod deleted in its own time, if its PodDisruptionBudgets allow.
 
@@ -218,12 +226,12 @@ class KubeClient:
             return ": ".join(dict.fromkeys([refusal.message, *(c.message for c in refusal.causes if c.message)]))
         return ""
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: Object, *, manager: str = FIELD_MANAGER) -> Object:
         """Create an object; Conflict when the name is taken. Also for `generateName`."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         meta = obj["metadata"]
         what = f"create {obj['kind']} {meta.get('name') or meta.get('generateName')}"
-        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
         path = with_query(resource.path(meta.get("namespace")), query)
         return await self._send(_Call("create", "POST", path, what, obj["kind"], obj, idempotent=False))
 

@@ -1,0 +1,138 @@
+"""A PersistentVolumeClaim as loads see it: what it asks for, what it is, and whether its data is there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from kaas.kube.objects import Object, condition, is_deleting, metadata, name_of, uid
+from kaas.kube.times import at
+from kaas.volumes import terms
+from kaas.volumes.annotations import Fault, Request, Spec, request_of
+from kaas.volumes.identity import Load, token_of
+from kaas.volumes.reasons import FINAL
+
+Key = tuple[str, str]
+"""Namespace and name of a claim."""
+
+RWX: Final = "ReadWriteMany"
+WRITABLE: Final = frozenset({"ReadWriteOnce", RWX, "ReadWriteOncePod"})
+_NEVER: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Phase(StrEnum):
+    """Phase of a claim, as the volume binder writes it."""
+
+    PENDING = "Pending"
+    BOUND = "Bound"
+    LOST = "Lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim.
+
+    storage_class: None when it was left out, "" for volumes made by hand. faults: of annotations, and of what the
+    claim is. condition: ours as it stands, empty when it was never written.
+    """
+
+    key: Key
+    uid: str
+    request: Request
+    phase: Phase
+    created: datetime
+    storage_class: str | None = None
+    volume: str = ""
+    deleting: bool = False
+    faults: tuple[Fault, ...] = ()
+    condition: Mapping[str, Any] = _NEVER
+
+    @property
+    def spec(self) -> Spec | None:
+        """What is to be loaded; None for a claim without annotations, and for one with faults."""
+        return None if self.faults else self.request.spec
+
+    @property
+    def load(self) -> Load | None:
+        """The load that it asks for; None when there is no spec."""
+        spec = self.spec
+        return Load.of(self.uid, spec.id, spec.digest()) if spec else None
+
+    @property
+    def told(self) -> Load | None:
+        """The load that its condition speaks of; None when it speaks of none."""
+        return Load.named_in(str(self.condition.get("message") or ""))
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the data of its `load-id` is there. Other annotations may have changed since: that loads nothing."""
+        told = self.told
+        if self.condition.get("status") != "True" or told is None or self.request.id is None:
+            return False
+        return told.token == token_of(self.uid, self.request.id)
+
+    @property
+    def failed(self) -> bool:
+        """Whether exactly the load that it asks for has failed for good."""
+        final = self.condition.get("status") == "False" and self.condition.get("reason") in FINAL
+        return final and self.load is not None and self.told == self.load
+
+    @property
+    def holds_pods(self) -> bool:
+        """Whether Pods that mount it wait."""
+        return self.request.concerns and self.request.waits and not self.loaded
+
+
+def claim_of(obj: Object) -> Claim:
+    """The claim that an object is."""
+    meta, spec = metadata(obj), obj.get("spec") or {}
+    request = request_of(meta.get("annotations") or {})
+    return Claim(
+        key=name_of(obj),
+        uid=uid(obj),
+        request=request,
+        phase=Phase((obj.get("status") or {}).get("phase") or Phase.PENDING),
+        created=at(meta["creationTimestamp"]),
+        storage_class=spec.get("storageClassName"),
+        volume=spec.get("volumeName") or "",
+        deleting=is_deleting(obj),
+        faults=request.faults + (_unfit(request.spec, spec) if request.spec else ()),
+        condition=condition(obj, terms.CONDITION) or _NEVER,
+    )
+
+
+def _unfit(wanted: Spec, spec: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """What keeps a claim of this kind from being loaded at all."""
+    found = []
+    modes = set(spec.get("accessModes") or ())
+    if spec.get("volumeMode") == "Block":
+        found.append(Fault("spec.volumeMode", "Block has no files: make the claim with volumeMode Filesystem"))
+    if not modes & WRITABLE:
+        found.append(Fault("spec.accessModes", f"{', '.join(sorted(modes))} cannot be written: add {RWX}"))
+    if wanted.shards > 1 and RWX not in modes:
+        found.append(Fault(terms.SHARDS, f"several Pods need a claim with access mode {RWX}: remove it, or use one"))
+    return tuple(found)
+
+
+def lean(obj: Object) -> Object:
+    """Of a claim, what is kept in memory."""
+    meta, spec, status = metadata(obj), obj.get("spec") or {}, obj.get("status") or {}
+    kept: Object = {k: meta[k] for k in _METADATA if k in meta}
+    if ours := {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith(terms.PREFIX)}:
+        kept["annotations"] = ours
+    found = condition(obj, terms.CONDITION)
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": kept,
+        "spec": {k: spec[k] for k in _SPEC if k in spec},
+        "status": {"phase": status.get("phase"), "conditions": [found] if found else []},
+    }
+
+
+_METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+_SPEC: Final = ("accessModes", "volumeMode", "storageClassName", "volumeName")

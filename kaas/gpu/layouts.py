@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sys import intern
+from functools import lru_cache
 from typing import Final
 
 from kaas.gpu.geometry import DISABLED, slices_of
@@ -57,9 +57,13 @@ NO_LAYOUT: Final = Layout()
 
 
 def layout_of(labels: Mapping[str, str]) -> Layout:
-    """The layout from a Node's labels; names that many Nodes share are kept once."""
-    found = tuple(intern(str(labels.get(key) or "")) for key in (CONFIG, STATE, STRATEGY, PRODUCT))
-    return Layout(*found) if any(found) else NO_LAYOUT
+    """The layout from a Node's labels; one that many Nodes have is kept once."""
+    return _kept(*(str(labels.get(key) or "") for key in (CONFIG, STATE, STRATEGY, PRODUCT)))
+
+
+@lru_cache(maxsize=1024)
+def _kept(*said: str) -> Layout:
+    return Layout(*said)
 
 
 def expected(layout: Layout, gpus: int, model: str = "") -> Devices | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from kaas.gpu.layouts import SUCCESS, Devices, expected, short
 from kaas.repairs.facts import NodeView
 
 SLICES: Final = 7
@@ -14,12 +15,11 @@ SLICES: Final = 7
 _MIG: Final = "/mig-"
 _PROFILE: Final = re.compile(r"/mig-(?:\d+c\.)?(\d+)g\.")
 
-MIG_CHANGING: Final = frozenset({"pending", "rebooting"})
-"""States of MIG Manager in which devices come and go. Source: NVIDIA/mig-parted, deployments/container."""
-
 
 def complete(node: NodeView, gpus: int) -> bool:
     """Whether every GPU is there and can be had; for the many nodes that are well, so it does as little as it can."""
+    if (wanted := _laid_out(node, gpus)) is not None:
+        return not short(wanted, node.allocatable)
     capacity = node.capacity
     if not capacity:
         return gpus == 0
@@ -38,12 +38,16 @@ def complete(node: NodeView, gpus: int) -> bool:
 def lacking(node: NodeView, gpus: int) -> tuple[int, str]:
     """GPUs that cannot be had, a part of one counted as one, and the numbers for a person; 0 and "" when none.
 
-    gpus: how many the pool's machines have. With MIG's strategy `mixed` it is not known how many slices there should
-    be, and with `single` or time-slicing there are more devices than GPUs: so a node with slices lacks only what is
-    not allocatable, and any other also what it has less of than GPUs.
+    gpus: how many the pool's machines have. In a layout that NVIDIA's MIG manager has made, and whose geometry is
+    known, each of its slices has to be had, and nothing else counts: for five minutes a kubelet goes on counting
+    devices that were there before. In others it is not known how many slices there should be, and with strategy
+    `single` or time-slicing there are more devices than GPUs: so a node with slices lacks only what is not
+    allocatable, and any other also what it has less of than GPUs.
     """
-    short = {n: c - node.allocatable.get(n, 0) for n, c in sorted(node.capacity.items())}
-    missing = {n: s for n, s in short.items() if s > 0}
+    if (wanted := _laid_out(node, gpus)) is not None:
+        return _lacking_slices(node, wanted, gpus)
+    few = {n: c - node.allocatable.get(n, 0) for n, c in sorted(node.capacity.items())}
+    missing = {n: s for n, s in few.items() if s > 0}
     if missing:
         told = ", ".join(f"{node.allocatable.get(n, 0)} of {node.capacity[n]} {n}" for n in missing)
         return min(_gpus(missing), gpus) if gpus else _gpus(missing), f"only {told} can be had"
@@ -51,6 +55,20 @@ def lacking(node: NodeView, gpus: int) -> tuple[int, str]:
         return 0, ""
     whole = sum(c for n, c in node.capacity.items() if _MIG not in n)
     return gpus - whole, f"the node has {whole} of {gpus} GPUs"
+
+
+def _laid_out(node: NodeView, gpus: int) -> Devices | None:
+    """What it should offer in its layout, None where that is not known."""
+    return expected(node.layout, gpus) if gpus and node.layout.state == SUCCESS else None
+
+
+def _lacking_slices(node: NodeView, wanted: Devices, gpus: int) -> tuple[int, str]:
+    found = short(wanted, node.allocatable)
+    if not found:
+        return 0, ""
+    told = ", ".join(f"{number} of {wanted[name]} {name}" for name, number in sorted(found.items()))
+    lost = max(-(-(wanted[name] - number) * gpus // wanted[name]) for name, number in found.items())
+    return lost, f"only {told} of layout {node.layout.name} can be had"
 
 
 def _gpus(missing: Mapping[str, int]) -> int:

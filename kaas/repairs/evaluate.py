@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.api.repair import SignalPolicy
+from kaas.gpu.layouts import SUCCESS
 from kaas.repairs.conditions import signal_of
 from kaas.repairs.devices import complete
 from kaas.repairs.facts import Finding, MachineView, NodeCondition, NodeView, PoolFacts, ServerView
@@ -18,7 +19,7 @@ from kaas.repairs.signals import GPU_MISSING, SIGNALS, Signal
 from kaas.repairs.subject import NO_PAST, Past, Seen, Subject
 from kaas.repairs.traces import Trace
 
-_MIG_WELL: Final = frozenset({"", "success"})
+_MIG_WELL: Final = frozenset({"", SUCCESS})
 
 
 def evaluate(
@@ -57,7 +58,9 @@ def _well(
         return False
     if server is not None and (server.status != "ACTIVE" or server.host_status in HOST_AWAY):
         return False
-    if node.mig_state not in _MIG_WELL or (node.version != machine.version and differs(node.version, machine.version)):
+    if node.layout.state not in _MIG_WELL or (
+        node.version != machine.version and differs(node.version, machine.version)
+    ):
         return False
     return _conditions_well(node, trace) and complete(node, pool.gpus_per_node)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from kaas.api.repair import Action, Limits, Mode, RepairPolicy
+from kaas.gpu.layouts import NO_LAYOUT, Layout
 
 NodeKey = tuple[str, str]
 """Namespace and name of a Machine: what identifies a node here, for a machine that never joined has no Node."""
@@ -38,7 +39,7 @@ class NodeView:
     """What the workload cluster says of a Node.
 
     capacity, allocatable: devices by resource name, GPU resources only (MIG slices too).
-    mig_state: label `nvidia.com/mig.config.state`, "" when there is none.
+    layout: of its GPUs, as its labels tell.
     request: value of the annotation `kaas.internal/repair`, None when nobody asks.
     """
 
@@ -48,7 +49,7 @@ class NodeView:
     conditions: tuple[NodeCondition, ...] = ()
     capacity: Mapping[str, int] = field(default_factory=dict)
     allocatable: Mapping[str, int] = field(default_factory=dict)
-    mig_state: str = ""
+    layout: Layout = NO_LAYOUT
     unschedulable: bool = False
     deleting: bool = False
     request: str | None = None

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Final
 
 from kaas.api.repair import Action
+from kaas.gpu.layouts import CHANGING, FAILED
 from kaas.repairs.conditions import GPU_FAULT, NODE_NOT_READY, NODE_SILENT
-from kaas.repairs.devices import MIG_CHANGING, lacking
+from kaas.repairs.devices import lacking
 from kaas.repairs.facts import SUCCEEDED, MachineView, NodeView
 from kaas.repairs.gpu_faults import judge, quoted
 from kaas.repairs.subject import Seen, Subject
@@ -28,7 +29,6 @@ RESCUE and SHELVED are left out: a person has done that, and what they want is n
 """
 HOST_AWAY: Final = frozenset({"DOWN", "UNKNOWN"})
 """`host_status` of a hypervisor of which Nova hears nothing; MAINTENANCE is somebody's wish. Source: Nova API 2.16."""
-MIG_FAILED: Final = "failed"
 
 _REBOOTS: Final = frozenset({Action.SOFT_REBOOT, Action.HARD_REBOOT, Action.POWER_CYCLE, Action.REBUILD})
 
@@ -86,7 +86,7 @@ def never_joined(subject: Subject) -> Seen | None:
 def gpu_missing(subject: Subject) -> Seen | None:
     """Fewer GPUs can be had than there are, or than there should be; not while MIG is being set up."""
     node = subject.node
-    if node is None or node.mig_state in MIG_CHANGING:
+    if node is None or node.layout.state in CHANGING:
         return None
     number, message = lacking(node, subject.pool.gpus_per_node)
     return Seen(message, gpus=number) if number else None
@@ -121,15 +121,15 @@ def _recurred(subject: Subject) -> Counter[int | None]:
 
 def mig_failed(subject: Subject) -> Seen | None:
     """MIG Manager gave up."""
-    if subject.node is not None and subject.node.mig_state == MIG_FAILED:
+    if subject.node is not None and subject.node.layout.state == FAILED:
         return Seen("nvidia.com/mig.config.state is failed: the GPUs are not partitioned as they should be")
     return None
 
 
 def mig_pending(subject: Subject) -> Seen | None:
     """MIG Manager is at it."""
-    if subject.node is not None and subject.node.mig_state in MIG_CHANGING:
-        return Seen(f"nvidia.com/mig.config.state is {subject.node.mig_state}")
+    if subject.node is not None and subject.node.layout.state in CHANGING:
+        return Seen(f"nvidia.com/mig.config.state is {subject.node.layout.state}")
     return None
 
 

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from sys import intern
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from kaas.api.constants import ANNOTATION_REPAIR
+from kaas.gpu.layouts import layout_of
 from kaas.kube.objects import Object, annotation, is_deleting, labels, metadata
 from kaas.repairs.facts import NodeCondition, NodeView
-
-# NVIDIA GPU operator: set by its MIG manager, as success, pending, rebooting or failed.
-MIG_STATE: Final = "nvidia.com/mig.config.state"
 
 # Extended resources of devices: nvidia.com/gpu, nvidia.com/mig-1g.5gb, amd.com/gpu, gpu.intel.com/i915.
 _GPU = re.compile(r"(^|[^a-z])(gpu|mig)", re.IGNORECASE)
@@ -34,7 +32,7 @@ def node_view(node: Object) -> NodeView:
         conditions=_conditions(status, metadata(node).get("creationTimestamp")),
         capacity=_devices(status.get("capacity")),
         allocatable=_devices(status.get("allocatable")),
-        mig_state=_shared(labels(node).get(MIG_STATE)),
+        layout=layout_of(labels(node)),
         unschedulable=bool((node.get("spec") or {}).get("unschedulable")),
         deleting=is_deleting(node),
         request=annotation(node, ANNOTATION_REPAIR),

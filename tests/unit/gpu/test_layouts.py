@@ -103,6 +103,7 @@ def test_too_few() -> None:
 def test_labels() -> None:
     labels = {"nvidia.com/mig.config": "all-1g.5gb", "nvidia.com/mig.config.state": "pending"}
     assert layout_of(labels) == Layout("all-1g.5gb", "pending")
-    assert layout_of({"x": "y"}) is NO_LAYOUT
+    assert layout_of(labels) is layout_of(dict(labels))
+    assert layout_of({"x": "y"}) == NO_LAYOUT
     assert (layout_of(labels).in_place, NO_LAYOUT.in_place) == (False, True)
     assert Layout("all-1g.5gb").progress == "not begun"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kaas.api.repair import RepairPolicy
+from kaas.gpu.layouts import Layout
 from kaas.repairs.evaluate import evaluate
 from kaas.repairs.facts import Finding, MachineView, NodeCondition, NodeView, PoolFacts, ServerView
 from kaas.repairs.ladders import bare_metal, gpu_vm
@@ -60,7 +61,7 @@ def node(*bad: NodeCondition, **more: Any) -> NodeView:
     conditions = WELL
     for one in bad:
         conditions = (*(c for c in conditions if c.type != one.type), one)
-    made = NodeView("m-1", "boot-1", VERSION, conditions, EIGHT, EIGHT, "success")
+    made = NodeView("m-1", "boot-1", VERSION, conditions, EIGHT, EIGHT, Layout(state="success"))
     return replace(made, **more)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaas.gpu.layouts import Layout
 from kaas.repairs import evaluate as module
 from kaas.repairs.conditions import CONDITIONS
 from kaas.repairs.evaluate import evaluate
@@ -70,7 +71,12 @@ nodes = st.none() | st.builds(
     node,
     st.builds(condition, kinds, statuses, st.sampled_from(["", "Xid79", "Xid13", "NvidiaDoubleBitError"])),
     st.builds(condition, kinds, statuses),
-    mig_state=st.sampled_from(["", "success", "pending", "failed"]),
+    layout=st.builds(
+        Layout,
+        st.sampled_from(["", "all-1g.5gb"]),
+        st.sampled_from(["", "success", "pending", "failed"]),
+        st.sampled_from(["", "single", "mixed"]),
+    ),
     allocatable=st.sampled_from([{"nvidia.com/gpu": 8}, {"nvidia.com/gpu": 3}, {}]),
     version=st.sampled_from(["", "v1.36.1", "v1.35.6"]),
     request=st.sampled_from([None, "", "Replace", "nonsense"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kaas.gpu.layouts import Layout
 from kaas.repairs.facts import NodeView
 from kaas.repairs.nodeview import node_view
 
@@ -15,7 +16,7 @@ DGX: dict[str, Any] = {
     "metadata": {
         "name": "dgx",
         "creationTimestamp": MADE,
-        "labels": {"nvidia.com/mig.config.state": "failed"},
+        "labels": {"nvidia.com/mig.config": "all-1g.5gb", "nvidia.com/mig.config.state": "failed"},
         "annotations": {"kaas.internal/repair": ""},
     },
     "spec": {"unschedulable": True},
@@ -40,7 +41,7 @@ DGX: dict[str, Any] = {
 def test_a_gpu_node() -> None:
     view = node_view(DGX)
     assert view.name == "dgx"
-    assert (view.boot_id, view.version, view.mig_state) == ("b1", "v1.35.0", "failed")
+    assert (view.boot_id, view.version, view.layout) == ("b1", "v1.35.0", Layout("all-1g.5gb", "failed"))
     assert view.capacity == {"nvidia.com/gpu": 8, "nvidia.com/mig-1g.5gb": 7}
     assert view.allocatable == {"nvidia.com/gpu": 7, "nvidia.com/mig-1g.5gb": 0}
     assert (view.unschedulable, view.deleting, view.request) == (True, False, "")

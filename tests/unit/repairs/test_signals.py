@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kaas.api.repair import Action, SignalPolicy
+from kaas.gpu.layouts import Layout
 from kaas.repairs.conditions import CONDITIONS, GPU_FAULT, signal_of
 from kaas.repairs.facts import Finding
 from kaas.repairs.looks import request_problem
@@ -57,8 +58,8 @@ ROWS: list[tuple[str, dict[str, Any], datetime, int]] = [
     ("Flapping", {"flaps": True}, HOUR_AGO, 0),
     ("GpuMissing", {"a_node": node(allocatable={"nvidia.com/gpu": 6})}, NOW, 2),
     ("GpuFault", of_node("AcceleratedHardwareReady", "False", "NvidiaXID79Error"), HOUR_AGO, 1),
-    ("MigFailed", {"a_node": node(mig_state="failed")}, NOW, 8),
-    ("MigPending", {"a_node": node(mig_state="pending")}, NOW, 8),
+    ("MigFailed", {"a_node": node(layout=Layout(state="failed"))}, NOW, 8),
+    ("MigPending", {"a_node": node(layout=Layout(state="pending"))}, NOW, 8),
     ("ServerError", {"server": server(status="ERROR", fault="No route")}, NOW, 8),
     ("ServerStopped", {"server": server(status="SHUTOFF")}, NOW, 8),
     ("ServerGone", {"server": server(status="DELETED")}, NOW, 8),
@@ -231,6 +232,7 @@ def test_names_that_no_signal_has() -> None:
 
 def test_several_things_are_told_in_the_order_of_the_table() -> None:
     found = look(
-        a_node=node(condition("Ready", "False", since=HOUR_AGO), mig_state="failed"), server=server(status="ERROR")
+        a_node=node(condition("Ready", "False", since=HOUR_AGO), layout=Layout(state="failed")),
+        server=server(status="ERROR"),
     )
     assert names(found) == ["NodeNotReady", "MigFailed", "ServerError"]

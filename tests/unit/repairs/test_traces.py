@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.api.repair import Action
+from kaas.gpu.layouts import Layout
 from kaas.repairs.facts import Progress
 from kaas.repairs.subject import Past
 from kaas.repairs.traces import CALM, FLAPPING_LAPSES, FLAPPING_WINDOW, MERGED, MOST_LAPSES, Trace
@@ -180,8 +181,8 @@ def test_first_times_last_as_long_as_the_signal() -> None:
 
 def test_one_signal_keeps_its_clock_when_another_ends() -> None:
     trace = Trace()
-    look(machine(health_check="sick"), node(mig_state="failed"), trace=trace, now=NOW)
-    (found,) = look(a_node=node(mig_state="failed"), trace=trace, now=NOW + MINUTE)
+    look(machine(health_check="sick"), node(layout=Layout(state="failed")), trace=trace, now=NOW)
+    (found,) = look(a_node=node(layout=Layout(state="failed")), trace=trace, now=NOW + MINUTE)
     assert (found.signal, found.since) == ("MigFailed", NOW)
 
 

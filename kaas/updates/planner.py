@@ -142,20 +142,18 @@ def _not_yet(chosen: Choice | Refusal, waits: Turn | None, changes: datetime | N
 
 def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
     """An update that has begun goes on, and nothing else is begun; None when none has, or a person wants another."""
-    standing, running = subject.standing, subject.running
-    run, target = standing.run, standing.run.aims.version if standing.run else standing.target
-    if running is None or target is None or (run is None and target <= running):
+    run, running = subject.standing.run, subject.running
+    if run is None or running is None:
         return None
-    refused = isinstance(chosen, Refusal) and (run is None or chosen.reason in _BY_VERSION)
-    if refused and target > running:
+    target = run.aims.version
+    if isinstance(chosen, Refusal) and chosen.reason in _BY_VERSION and target > running:
         return None
-    if run is not None and run.stopped:
+    if run.stopped:
         return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims)
     forced = isinstance(chosen, Choice) and chosen.forced and target > running
-    begun_so = standing.reason == EXPIRED or (run is not None and run.forced)
-    reason = EXPIRED if forced or begun_so else UPDATING
+    reason = EXPIRED if forced or run.forced or subject.standing.reason == EXPIRED else UPDATING
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
-    return Decision(target, None, reason, words, None, aims=run.aims if run else None)
+    return Decision(target, None, reason, words, None, aims=run.aims)
 
 
 # --- what its owner wants -----------------------------------------------------------------------------------------

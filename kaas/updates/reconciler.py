@@ -24,7 +24,6 @@ from kaas.kube.times import whole
 from kaas.updates import layers, told
 from kaas.updates.conduct import Conductor
 from kaas.updates.facts import Turn
-from kaas.updates.holding import again
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.run import Examiner
@@ -111,11 +110,10 @@ class UpdateReconciler:
         self._said[key] = (cluster.metadata.uid or "", status)
         self._metrics.decided(key, decision, begun=conduct.begun)
         self._count(before["update"], status["update"])
-        for event in told.transitions(subject, decision, said, before["update"], status["update"], now):
+        for event in told.transitions(decision, said, before["update"], status["update"], now):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._events.emit(raw, event.reason, event.message, event_type=event.type)
-        legacy = None if conduct.ledger.steps else again(subject, told.followed(subject, decision), now)
-        ahead = [t for t in (decision.until, conduct.until, legacy) if t is not None]
+        ahead = [t for t in (decision.until, conduct.until) if t is not None]
         seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, 0.0), LONGEST)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kaas.api.constants import CONDITION_UPDATES
-from kaas.api.update_status import EXPIRED
+from kaas.api.update_status import EXPIRED, RolledBack
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import MAX_MESSAGE, condition_of
 from kaas.kube.objects import Object
@@ -17,7 +17,7 @@ from kaas.kube.times import stamp
 from kaas.updates.conduct import Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
-from kaas.updates.holding import hold
+from kaas.updates.ledger import rollback
 from kaas.updates.planner import Subject, next_opening
 from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
@@ -58,12 +58,10 @@ def status(
     said: Notice | None,
     before: Object,
     now: datetime,
-    conduct: Conduct | None = None,
+    conduct: Conduct,
 ) -> Object:
-    """The status to write. before: the status as it is. conduct: None for a Cluster whose updates have no ledger."""
-    target = followed(subject, decision)
-    steps = conduct.ledger.steps if conduct else ()
-    held = conduct.ledger.hold if conduct and steps else hold(subject, target, decision.reason, now)
+    """The status to write. before: the status as it is."""
+    target, held = followed(subject, decision), conduct.ledger.hold
     going_to = _going_to(decision)
     found = {
         "target": str(target) if target else None,
@@ -78,7 +76,7 @@ def status(
         "announced": _announced(said),
         "hold": held.to_json() if held else None,
         "rollout": subject.turn.rollout if subject.turn else None,
-        **(_conducted(conduct, before["update"], target) if conduct else {}),
+        **_conducted(conduct, before["update"], target),
     }
     holds = None if subject.running is None else going_to is None and decision.reason not in _WRONG
     condition = condition_of(CONDITION_UPDATES, holds, decision.reason, decision.message, before, now)
@@ -102,9 +100,11 @@ def _conducted(conduct: Conduct, before: Object, target: KubernetesVersion | Non
         "availability": conduct.availability,
         "stopped": ledger.stopped,
         "retried": ledger.retried,
+        "before": conduct.before,
     }
     said = {name: part.to_json() if part else None for name, part in parts.items()}
-    return brought | said | {"steps": [s.to_json() for s in ledger.steps], "waiting": [*conduct.waiting]}
+    lists = {"steps": ledger.steps, "rolledBack": ledger.rolled_back}
+    return brought | said | {k: [i.to_json() for i in v] for k, v in lists.items()} | {"waiting": [*conduct.waiting]}
 
 
 def followed(subject: Subject, decision: Decision) -> KubernetesVersion | None:
@@ -140,10 +140,10 @@ def _announced(said: Notice | None) -> Object | None:
 
 
 def transitions(
-    subject: Subject, decision: Decision, said: Notice | None, before: Object, after: Object, now: datetime
+    decision: Decision, said: Notice | None, before: Object, after: Object, now: datetime
 ) -> Iterator[Told]:
     """What has changed, for people. before, after: the `update` of the status as it was, and as it is now."""
-    yield from _ended(subject, before, after)
+    yield from _ended(before, after)
     if "hold" in after and "hold" not in before:
         yield Told("UpdateHeld", after["hold"]["message"])
     if said is not None and said.is_new:
@@ -159,17 +159,13 @@ def ended(before: Object, after: Object) -> str | None:
     return is_now if was not in (None, is_now) and is_now in ("Done", "Skipped") else None
 
 
-def _ended(subject: Subject, before: Object, after: Object) -> Iterator[Told]:
-    """That an update is through: by its ledger, or where it has none when the control plane is there."""
+def _ended(before: Object, after: Object) -> Iterator[Told]:
+    """That an update is through, or called off."""
     state, target = ended(before, after), before.get("target")
     if state == "Done":
         yield Told("Updated", f"the update to {target} is through")
     elif state == "Skipped":
         yield Told("UpdateCalledOff", f"the update to {target} is called off: {after.get('message')}")
-    running = subject.running
-    is_there = target and running and running >= KubernetesVersion.parse(target)
-    if is_there and before.get("version") == target and not before.get("steps"):
-        yield Told("Updated", f"runs {running}")
 
 
 def _state_of_step(update: Object, name: str) -> str | None:
@@ -208,6 +204,8 @@ def _stopped(before: Object, after: Object) -> Iterator[Told]:
     stopped, was = after.get("stopped"), before.get("stopped")
     if stopped and (was is None or was["since"] != stopped["since"]):
         yield Told("UpdateStopped", f"step {stopped['step']}: {stopped['message']}", "Warning")
+        if back := [RolledBack.model_validate(e) for e in after.get("rolledBack") or ()]:
+            yield Told("UpdateRolledBack", "; ".join(rollback.told(back)))
     if was and (retried := after.get("retried")) and retried != before.get("retried"):
         yield Told("UpdateRetried", f"the update goes on: {retried['reason']}")
 

@@ -9,6 +9,7 @@ from kaas.api.update_status import THROUGH, UpdateStep
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.view import View, unmet
 from kaas.updates.ledger.advance import BY_HAND
+from kaas.updates.ledger.rollback import told
 from kaas.updates.ledger.steps import pool_of
 from kaas.updates.planner import STOPPED, moment
 
@@ -23,11 +24,9 @@ def of_run(view: View) -> Explanation | None:
 
     A person's own word about the version counts more than one that has begun: the planner then goes on with it no more.
     """
-    if view.decision.target is None or view.decision.choice is not None:
+    run, decision = view.subject.standing.run, view.decision
+    if run is None or decision.target is None or decision.choice is not None:
         return None
-    run = view.subject.standing.run
-    if run is None:
-        return _without_ledger(view)
     if run.stopped:
         return _stopped(view)
     step = current(view)
@@ -80,15 +79,9 @@ def _stopped(view: View) -> Explanation:
     step, since = (stopped.step, f" {moment(stopped.since)}") if stopped else ("", "")
     said = stopped.message if stopped else run.stopped if run else ""
     words = f"the update to {view.update.target} stopped at step {step}{since}: {said}"
-    because = (Because(stopped.reason if stopped else STOPPED, said), *_steps(view), *unmet(view))
+    back = (Because("RolledBack", t) for t in told(view.update.rolled_back))
+    because = (Because(stopped.reason if stopped else STOPPED, said), *back, *_steps(view), *unmet(view))
     return view.explanation(State.BLOCKED, STOPPED, words, because)
-
-
-def _without_ledger(view: View) -> Explanation:
-    """A target that is gone to, of which no steps are told."""
-    began = f"it was begun {moment(view.update.began)}" if view.update.began else "it is not known since when"
-    because = (Because("Began", began), *_waiting(view), *unmet(view))
-    return view.explanation(State.UNDER_WAY, UNDER_WAY, view.decision.message, because, _following(view))
 
 
 def _steps(view: View) -> Iterator[Because]:

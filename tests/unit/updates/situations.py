@@ -117,8 +117,6 @@ class Situation:
         return found
 
     def _ledger(self) -> Object:
-        if self._rarely(0.4):
-            return {}
         reached = self._random.randint(2, len(STEPS))
         states = ["Done"] * reached + [self._random.choice(STATES) for _ in STEPS[reached : reached + 1]]
         states += ["Pending"] * (len(STEPS) - len(states))

@@ -126,11 +126,3 @@ async def test_a_machine_that_has_not_joined_is_to_be_made_anew(world: World) ->
     found = await under_way(world, *[seen(late)] * 8)
     assert (found.reason, found.because[0].reason) == ("Stopped", "MachineNotJoining")
     assert "kubectl delete machines.cluster.x-k8s.io -n tenants '<machine>'" in words(found)
-
-
-async def test_an_update_without_steps_is_under_way_all_the_same(world: World) -> None:
-    await looked_at(world, OPEN)
-    playing(world, steps=[])
-    found = why(world)
-    assert (found.state, found.reason) == (State.UNDER_WAY, "UnderWay")
-    assert "it was begun 2027-01-05 22:00 UTC" in words(found)

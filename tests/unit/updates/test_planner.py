@@ -10,7 +10,7 @@ import pytest
 
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.updates.expiry import Announced
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Aims, Change, Run, Turn
 from kaas.updates.limits import Limit
 from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, Subject, plan
 from kaas.updates.standing import Standing
@@ -89,9 +89,15 @@ def test_a_day_between_two_updates() -> None:
 
 
 def test_what_is_under_way_goes_on_whatever_the_window() -> None:
-    standing = Standing(version("v1.36.3"), OPEN, "Updating")
+    standing = Standing(version("v1.36.3"), OPEN, "Updating", run=Run(Aims(version("v1.36.3"), (Change.PATCH,)), OPEN))
     found = plan(subject(None, OLD, NEW, standing=standing), SHUT + timedelta(days=1))
     assert (found.target, found.choice, found.reason) == (version("v1.36.3"), None, "Updating")
+
+
+def test_a_control_plane_made_older_after_its_update_waits_for_a_window_again() -> None:
+    standing = Standing(version("v1.36.3"), OPEN, "Updating")
+    found = plan(subject(None, OLD, NEW, standing=standing), SHUT + timedelta(days=1))
+    assert (found.target, found.reason) == (None, "OutsideMaintenance")
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,17 @@ from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.model import Condition
 from kaas.api.release import Release
 from kaas.api.site import Site
-from kaas.api.update_status import UpdateSummary
+from kaas.api.update_status import EXPIRED, UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import told
 from kaas.updates.catalogue import catalogue
-from kaas.updates.facts import Decision, Event
+from kaas.updates.conduct import Conduct
+from kaas.updates.facts import Aims, Decision, Event
 from kaas.updates.forecast import forecast
+from kaas.updates.ledger.advance import Ledger
+from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.standing import standing_of
 from kaas.updates.windows import Calendar
@@ -71,6 +74,7 @@ class Year:
         )
         self.said: Object = {"update": {}, "conditions": []}
         self.ends: datetime | None = None  # of the update that is under way
+        self.ledger = Ledger(())
         self.ill_until: datetime | None = None
 
     def run(self) -> None:
@@ -90,6 +94,8 @@ class Year:
         """The world goes on."""
         if self.ends is not None and time >= self.ends:
             self.ends, self.running = None, KubernetesVersion.parse(self.said["update"]["target"])
+            self.ledger = Ledger(tuple(s.model_copy(update={"state": "Done"}) for s in self.ledger.steps))
+            self.said["update"]["steps"] = [s.to_json() for s in self.ledger.steps]
         if self.ill_until is not None and time >= self.ill_until:
             self.ill_until = None
         if self.faults and self.ill_until is None and self.random.random() < 0.1:
@@ -116,14 +122,16 @@ class Year:
         notice = notice_of(subject, decision, time)
         if notice and notice.is_new and notice.announced:
             self.warnings.append((time, notice.announced.version, notice.announced.days))
-        if told.is_begun(decision):
-            self._begin(decision, time)
-        self.said = told.status(subject, decision, notice, self.said, time)
+        aims = _aims(decision) if told.is_begun(decision) else None
+        if aims is not None:
+            self._begin(decision, aims, time)
+        conduct = Conduct(decision, self.ledger, aims, begun=aims is not None)
+        self.said = told.status(subject, decision, notice, self.said, time, conduct)
         self.looks.append((time, decision))
         ahead = [t for t in (decision.until, self.ends, self.ill_until) if t is not None and t > time]
         return min([*ahead, time + timedelta(days=30)])
 
-    def _begin(self, decision: Decision, time: datetime) -> None:
+    def _begin(self, decision: Decision, aims: Aims, time: datetime) -> None:
         assert decision.choice is not None
         assert decision.target is not None
         warned = [(t, days) for t, version, days in self.warnings if version == self.running]
@@ -140,6 +148,12 @@ class Year:
             )
         )
         self.ends = time + timedelta(minutes=self.random.randint(30, 360))
+        self.ledger = Ledger(begin(aims, ["cpu"], time, reason=EXPIRED if decision.reason == EXPIRED else "Announced"))
+
+
+def _aims(decision: Decision) -> Aims:
+    assert decision.choice is not None
+    return decision.aims or decision.choice.aims or Aims(decision.choice.version, (decision.choice.change,))
 
 
 def _releases(random: Random) -> list[Release]:

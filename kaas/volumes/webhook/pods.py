@@ -72,7 +72,7 @@ def verdict(pod: Object, claims: Mapping[str, Claim]) -> Verdict:
         return Verdict()
     spec = pod.get("spec") or {}
     if spec.get("nodeName"):
-        # With a node there is no scheduler to hold it. Of a claim that is missing it is not known that it will be loaded.
+        # With a node there is no scheduler to hold it. Whether a claim that is missing will be loaded, nobody knows.
         loading = [name for name in waiting if claims.get(name) is not Claim.MISSING]
         return Verdict(denied=_no_gate(loading)) if loading else Verdict()
     return Verdict(waiting, tuple(_gate(pod)))
@@ -87,13 +87,12 @@ def _no_gate(names: list[str]) -> str:
 
 def _gate(pod: Object) -> list[dict[str, Any]]:
     """JSON Patch for gate and label, as far as they are not there."""
-    spec, patch = pod.get("spec") or {}, []
+    spec = pod.get("spec") or {}
+    patch: list[dict[str, Any]] = []
     gates = spec.get("schedulingGates") or []
     if terms.GATE not in [gate.get("name") for gate in gates]:
         patch.append({"op": "add", "path": "/spec/schedulingGates", "value": [*gates, {"name": terms.GATE}]})
     labels = (pod.get("metadata") or {}).get("labels") or {}
     if labels.get(terms.WAITING_LABEL) != terms.WAITING:
-        patch.append(
-            {"op": "add", "path": "/metadata/labels", "value": {**labels, terms.WAITING_LABEL: terms.WAITING}}
-        )
+        patch.append({"op": "add", "path": "/metadata/labels", "value": {**labels, terms.WAITING_LABEL: terms.WAITING}})
     return patch

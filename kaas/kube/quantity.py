@@ -1,0 +1,22 @@
+"""Amounts as Kubernetes writes them, `20Gi` or `1500m`. Pure. Source: k8s.io/apimachinery/pkg/api/resource.Quantity."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Final
+
+_SUFFIXES: Final = {
+    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
+    **{"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")},
+}
+
+
+def whole(text: str) -> int:
+    """The amount, rounded up to a whole number of its unit (bytes, cores). Raises ValueError for what is none."""
+    suffix = next((s for s in _SUFFIXES if text.endswith(s)), "")
+    try:
+        number = Decimal(text.removesuffix(suffix)) * _SUFFIXES.get(suffix, Decimal(1))
+        return int(number.to_integral_value(ROUND_CEILING))
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise ValueError(f"{text!r} is no amount: write one like 20Gi") from error

@@ -1,0 +1,51 @@
+"""Admission of PersistentVolumeClaims: what is wrong with their annotations is said when they are written. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kaas.kube.objects import Object
+from kaas.volumes import terms
+from kaas.volumes.annotations import request_of
+
+SHARED: Final = "ReadWriteMany"
+
+
+def faults(claim: Object, before: Object | None) -> list[str]:
+    """Every fault of what is written, with the way out; none where an update leaves our annotations as they were.
+
+    So a claim that was made while nobody checked can still be labelled, resized and deleted.
+    """
+    if before is not None and _ours(claim) == _ours(before):
+        return []
+    request = request_of(_ours(claim))
+    found = [str(fault) for fault in request.faults]
+    spec = claim.get("spec") or {}
+    if request.concerns and spec.get("volumeMode") == "Block":
+        found.append(f"spec.volumeMode: a block device has no files: leave it out, or remove {terms.SOURCE}")
+    if request.spec and request.spec.shards > 1 and SHARED not in (spec.get("accessModes") or []):
+        found.append(f"{terms.SHARDS}: several Pods cannot write a volume that is not {SHARED}: remove it")
+    return found
+
+
+def _ours(claim: Object) -> dict[str, str]:
+    annotations = (claim.get("metadata") or {}).get("annotations") or {}
+    return {name: value for name, value in annotations.items() if name.startswith(terms.PREFIX)}
+
+
+def wants_snapshot(claim: Object) -> bool:
+    """Whether a claim that is created may be born of a snapshot: it asks for it, and names no other origin."""
+    request, spec = request_of(_ours(claim)), claim.get("spec") or {}
+    if request.spec is None or request.spec.cache != "snapshot":
+        return False
+    return not (spec.get("dataSource") or spec.get("dataSourceRef") or spec.get("volumeName"))
+
+
+def born_of(claim: Object, snapshot: str, key: str) -> list[dict[str, Any]]:
+    """JSON Patch by which a claim is born of a VolumeSnapshot of its namespace."""
+    reference = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": snapshot}
+    labels = (claim.get("metadata") or {}).get("labels") or {}
+    return [
+        {"op": "add", "path": "/spec/dataSourceRef", "value": reference},
+        {"op": "add", "path": "/metadata/labels", "value": {**labels, terms.CACHE_KEY_LABEL: key}},
+    ]

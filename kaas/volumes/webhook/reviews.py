@@ -1,0 +1,126 @@
+"""What each path answers: pure reviews of Pods and claims, with what has to be looked up for them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from kaas.admission.app import Response, Review, Webhook, refusal
+from kaas.kube.errors import KubeError
+from kaas.kube.objects import Object
+from kaas.volumes.webhook import claims, lookups, pods
+from kaas.volumes.webhook.lookups import Reader
+from kaas.volumes.webhook.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+PODS: Final = "/mutate-pods"
+CLAIMS: Final = "/mutate-claims"
+SPEAKER: Final = "volume data"
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a claim is born of. snapshot: name in its namespace, "" for none, and then reason says why."""
+
+    snapshot: str = ""
+    key: str = ""
+    reason: str = "NoSnapshot"
+
+
+class Cradle(Protocol):
+    """Finds what a claim may be born of."""
+
+    async def birth(self, namespace: str, claim: Object, *, dry_run: bool) -> Birth:
+        """A snapshot that is ready in the claim's namespace; made there from a public one unless `dry_run`.
+
+        Raises a KubeError when it cannot be found out: the claim is then loaded as any other.
+        """
+
+
+def webhooks(reader: Reader, metrics: Metrics, cradle: Cradle) -> dict[str, Webhook]:
+    """All webhooks by path."""
+    return {
+        PODS: Webhook("pods", PodReviews(reader, metrics).answer, speaker=SPEAKER),
+        CLAIMS: Webhook("claims", ClaimReviews(metrics, cradle).answer, speaker=SPEAKER),
+    }
+
+
+class PodReviews:
+    """Answers about Pods."""
+
+    def __init__(self, reader: Reader, metrics: Metrics) -> None:
+        self._reader = reader
+        self._metrics = metrics
+
+    async def answer(self, review: Review) -> Response:
+        """Answer to one review. A Pod whose claims cannot be read is refused: its controller tries again."""
+        request = review["request"]
+        pod = request.get("object")
+        if not isinstance(pod, dict) or request.get("operation") != "CREATE" or request.get("subResource"):
+            return {"allowed": True}
+        needs = pods.needs(pod)
+        if needs.nothing:
+            return {"allowed": True}
+        try:
+            found = await lookups.claims(self._reader, str(request.get("namespace") or ""), needs.claims)
+        except KubeError as failure:
+            message = f"claims of the Pod could not be read ({type(failure).__name__}); try again"
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, SPEAKER)
+        verdict = pods.verdict(pod, found)
+        if verdict.denied:
+            return _denied([verdict.denied])
+        if verdict.patch:
+            self._metrics.gated.inc()
+        return _patched(verdict.patch)
+
+
+class ClaimReviews:
+    """Answers about PersistentVolumeClaims."""
+
+    def __init__(self, metrics: Metrics, cradle: Cradle) -> None:
+        self._metrics = metrics
+        self._cradle = cradle
+
+    async def answer(self, review: Review) -> Response:
+        """Answer to one review."""
+        request = review["request"]
+        claim, operation = request.get("object"), request.get("operation")
+        if not isinstance(claim, dict) or operation not in {"CREATE", "UPDATE"} or request.get("subResource"):
+            return {"allowed": True}
+        if found := claims.faults(claim, request.get("oldObject") if operation == "UPDATE" else None):
+            return _denied(found)
+        if operation == "CREATE" and claims.wants_snapshot(claim):
+            return await self._born(request, claim)
+        return {"allowed": True}
+
+    async def _born(self, request: dict[str, Any], claim: Object) -> Response:
+        """A claim whose snapshot cannot be used is loaded as any other: a cache never refuses anything."""
+        dry_run, namespace = bool(request.get("dryRun")), str(request.get("namespace") or "")
+        try:
+            birth = await self._cradle.birth(namespace, claim, dry_run=dry_run)
+        except KubeError as failure:
+            log.warning("no snapshot could be looked for: %s", failure)
+            birth = Birth(reason=f"Unknown{type(failure).__name__}")
+        self._metrics.born.labels("snapshot" if birth.snapshot else birth.reason).inc()
+        if not birth.snapshot:
+            return {"allowed": True}
+        return _patched(claims.born_of(claim, birth.snapshot, birth.key))
+
+
+def _denied(faults: Sequence[str]) -> Response:
+    message = "; ".join(faults)
+    status = {"code": HTTPStatus.UNPROCESSABLE_ENTITY.value, "reason": "Invalid", "message": f"{SPEAKER}: {message}"}
+    return {"allowed": False, "status": status}
+
+
+def _patched(patch: Sequence[dict[str, Any]]) -> Response:
+    if not patch:
+        return {"allowed": True}
+    encoded = base64.b64encode(json.dumps(list(patch), separators=(",", ":")).encode()).decode()
+    return {"allowed": True, "patchType": "JSONPatch", "patch": encoded}

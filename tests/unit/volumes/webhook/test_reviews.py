@@ -1,0 +1,164 @@
+"""Answers of the webhook: whatever happens, a Pod never runs on half of its data, and a cache never refuses a claim."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from kaas.kube.errors import Unavailable
+from kaas.kube.objects import Object
+from kaas.volumes import terms
+from kaas.volumes.webhook.metrics import Metrics
+from kaas.volumes.webhook.reviews import CLAIMS, PODS, Birth, webhooks
+from tests.unit.volumes.webhook.test_pods import pod
+
+SNAPSHOT = Birth("kaas-cache-1", "key")
+
+
+class Reader:
+    """An API server with these claims of the namespace `team`."""
+
+    def __init__(self, claims: dict[str, Object] | None = None, *, away: bool = False) -> None:
+        self._claims = claims or {}
+        self._away = away
+
+    async def get(self, path: str) -> Object | None:
+        if self._away:
+            raise Unavailable(f"GET {path}", "no answer")
+        prefix = "/api/v1/namespaces/team/persistentvolumeclaims/"
+        assert path.startswith(prefix)
+        return self._claims.get(path.removeprefix(prefix))
+
+
+class Cradle:
+    """Gives every claim the same birth, and knows who asked."""
+
+    def __init__(self, birth: Birth | None = None) -> None:
+        self._birth = birth
+        self.asked: list[bool] = []
+
+    async def birth(self, namespace: str, claim: Object, *, dry_run: bool) -> Birth:
+        self.asked.append(dry_run)
+        if self._birth is None:
+            raise Unavailable("list", "no answer")
+        return self._birth
+
+
+def claim(annotations: dict[str, str], **spec: Any) -> Object:
+    meta = {"name": "data", "namespace": "team", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {**meta, "annotations": annotations},
+        "spec": {"accessModes": ["ReadWriteOnce"], **spec},
+    }
+
+
+def review(obj: Object, operation: str = "CREATE", **request: Any) -> dict[str, Any]:
+    return {"request": {"uid": "r", "namespace": "team", "operation": operation, "object": obj, **request}}
+
+
+async def answered(path: str, asked: dict[str, Any], reader: Reader | None = None, cradle: Cradle | None = None) -> Any:
+    found = webhooks(reader or Reader(), Metrics(), cradle or Cradle(Birth()))
+    return await found[path].answer(asked)
+
+
+def patch(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(base64.b64decode(answer["patch"]))
+    return found
+
+
+LOADING = {terms.SOURCE: "s3://bucket/a/"}
+
+
+async def test_a_pod_waits_for_a_claim_that_is_loading() -> None:
+    answer = await answered(PODS, review(pod("data")), Reader({"data": claim(LOADING)}))
+    assert answer["allowed"]
+    assert [change["path"] for change in patch(answer)] == ["/spec/schedulingGates", "/metadata/labels"]
+
+
+async def test_a_pod_does_not_wait_for_a_claim_of_somebody_else() -> None:
+    assert await answered(PODS, review(pod("data")), Reader({"data": claim({})})) == {"allowed": True}
+
+
+async def test_a_pod_waits_for_a_claim_that_comes_later() -> None:
+    assert patch(await answered(PODS, review(pod("data")), Reader()))
+
+
+async def test_a_pod_whose_claims_cannot_be_read_is_refused_for_now() -> None:
+    answer = await answered(PODS, review(pod("data")), Reader(away=True))
+    assert not answer["allowed"]
+    assert answer["status"]["code"] == 503
+    assert "try again" in answer["status"]["message"]
+
+
+async def test_other_than_the_creation_of_pods_is_allowed() -> None:
+    assert await answered(PODS, review(pod("data"), "UPDATE"), Reader(away=True)) == {"allowed": True}
+    assert await answered(PODS, review(pod("data"), subResource="binding"), Reader(away=True)) == {"allowed": True}
+
+
+async def test_all_faults_of_a_claim_are_said_at_once() -> None:
+    wrong = {terms.SOURCE: "s3://UPPER/a/", terms.VERIFY: "maybe", f"{terms.PREFIX}sauce": "x"}
+    answer = await answered(CLAIMS, review(claim(wrong)))
+    assert not answer["allowed"]
+    assert answer["status"]["code"] == 422
+    for name in wrong:
+        assert name in answer["status"]["message"]
+
+
+async def test_a_block_volume_is_refused() -> None:
+    answer = await answered(CLAIMS, review(claim(LOADING, volumeMode="Block")))
+    assert "spec.volumeMode" in answer["status"]["message"]
+
+
+async def test_several_pods_cannot_fill_a_volume_of_one_node() -> None:
+    sharded = {**LOADING, terms.SHARDS: "4"}
+    assert not (await answered(CLAIMS, review(claim(sharded))))["allowed"]
+    assert (await answered(CLAIMS, review(claim(sharded, accessModes=["ReadWriteMany"]))))["allowed"]
+
+
+async def test_what_was_wrong_before_can_still_be_changed_otherwise() -> None:
+    before = claim({terms.SOURCE: "s3://UPPER/a/"})
+    after = {**before, "metadata": {**before["metadata"], "labels": {"a": "b"}}}
+    assert (await answered(CLAIMS, review(after, "UPDATE", oldObject=before)))["allowed"]
+    worse = claim({terms.SOURCE: "s3://UPPER/b/"})
+    assert not (await answered(CLAIMS, review(worse, "UPDATE", oldObject=before)))["allowed"]
+
+
+CACHED = {**LOADING, terms.CACHE: "snapshot"}
+
+
+async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
+    answer = await answered(CLAIMS, review(claim(CACHED)), cradle=Cradle(SNAPSHOT))
+    source, label = patch(answer)
+    assert source["path"] == "/spec/dataSourceRef"
+    assert source["value"]["name"] == SNAPSHOT.snapshot
+    assert label["value"] == {terms.CACHE_KEY_LABEL: SNAPSHOT.key}
+
+
+@pytest.mark.parametrize("cradle", [Cradle(Birth()), Cradle(None)])
+async def test_a_claim_without_a_snapshot_is_loaded(cradle: Cradle) -> None:
+    assert await answered(CLAIMS, review(claim(CACHED)), cradle=cradle) == {"allowed": True}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"dataSource": {"kind": "PersistentVolumeClaim", "name": "x"}},
+        {"dataSourceRef": {"kind": "VolumeSnapshot", "name": "x"}},
+        {"volumeName": "pv"},
+    ],
+)
+async def test_who_names_an_origin_is_not_given_another(spec: dict[str, Any]) -> None:
+    cradle = Cradle(SNAPSHOT)
+    assert await answered(CLAIMS, review(claim(CACHED, **spec)), cradle=cradle) == {"allowed": True}
+    assert not cradle.asked
+
+
+async def test_a_dry_run_makes_nothing() -> None:
+    cradle = Cradle(SNAPSHOT)
+    await answered(CLAIMS, review(claim(CACHED), dryRun=True), cradle=cradle)
+    assert cradle.asked == [True]

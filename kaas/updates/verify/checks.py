@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from kaas.api.constants import CONTROL_PLANE_POOL
 from kaas.api.update_status import Baseline
 from kaas.api.verification import BuiltIn
+from kaas.gpu.layouts import Devices, Layout, expected, short
 from kaas.updates.verify.counters import quantile
 from kaas.updates.verify.facts import Facts, MachineFacts, NodeFacts, Outcome
 from kaas.updates.verify.measuring import ENOUGH
@@ -49,20 +51,34 @@ def _of_machine(machine: MachineFacts, facts: Facts, before: Mapping[str, tuple[
         return f"has node {node.name} at {version or 'no version'} instead of {facts.version}"
     if machine.pool == CONTROL_PLANE_POOL or not node.version:  # a simulated node, which says nothing of itself
         return ""
-    return _of_devices(node, machine.gpus, before.get(machine.pool))
+    return _of_gpus(node, machine, before.get(machine.pool)) if machine.gpus else ""
+
+
+def _of_gpus(node: NodeFacts, machine: MachineFacts, before: tuple[int, str] | None) -> str:
+    """What is wrong with the GPUs of a node; before: the least that a node of its pool offered, in which layout."""
+    layout = node.layout if node.layout.name else replace(node.layout, name=machine.layout)
+    if not layout.in_place:
+        return f"has node {node.name}, whose GPUs are not laid out as {layout.name} ({layout.progress})"
+    wanted = expected(layout, machine.gpus, machine.model)
+    if wanted is not None:
+        return _of_slices(node, wanted, layout)
+    return _of_devices(node, machine.gpus, before)
+
+
+def _of_slices(node: NodeFacts, wanted: Devices, layout: Layout) -> str:
+    """What is wrong with GPUs whose layout says how many of what there are: nothing else counts then."""
+    few = short(wanted, {resource: free for resource, (_, free) in node.devices.items()})
+    told = ", ".join(f"{number} of {wanted[resource]} {resource}" for resource, number in sorted(few.items()))
+    return f"has node {node.name}, which offers {told} of layout {layout.name}" if told else ""
 
 
 def _of_devices(node: NodeFacts, gpus: int, before: tuple[int, str] | None) -> str:
-    """What is wrong with the GPUs of a node; before: the least that a node of its pool offered, in which layout."""
-    if not gpus:
-        return ""
-    if node.layout and node.layout_state != "success":
-        return f"has node {node.name}, whose GPUs are not laid out as {node.layout} yet ({node.layout_state or 'new'})"
+    """What is wrong where no layout says how many there are: less than is counted, than GPUs, or than before."""
     for resource, (there, free) in sorted(node.devices.items()):
         if free < there:
             return f"has node {node.name}, which offers {free} of {there} {resource}"
     least, why = gpus, f"its flavor has {gpus} GPUs"
-    if before is not None and before[1] == node.layout and before[0] > gpus:
+    if before is not None and before[1] == node.layout.name and before[0] > gpus:
         least, why = before[0], f"there were {before[0]} before"
     return f"has node {node.name}, which offers {offered(node)} devices: {why}" if offered(node) < least else ""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaas.api.update_status import Baseline
+from kaas.gpu.layouts import NO_LAYOUT, Layout
 from kaas.updates.verify.measuring import Measured
 
 
@@ -13,22 +14,22 @@ from kaas.updates.verify.measuring import Measured
 class NodeFacts:
     """A Node. devices: GPUs or slices of them by resource: how many it has, and with how many it can be scheduled.
 
-    layout, layout_state: labels `nvidia.com/mig.config` and `nvidia.com/mig.config.state`; "" when there are none.
+    layout: what its labels say of MIG.
     """
 
     name: str
     ready: bool
     version: str = ""
     devices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    layout: str = ""
-    layout_state: str = ""
+    layout: Layout = NO_LAYOUT
 
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
     """A Machine of the step. pool: "" for the control plane. gpus: that its flavor has. node: None before it joined.
 
-    version: what it was made with, in Cluster API's words.
+    version: what it was made with, in Cluster API's words. layout: what its pool asks for, "" for none. model: of its
+    GPUs, as its Site calls them.
     """
 
     name: str
@@ -36,6 +37,8 @@ class MachineFacts:
     gpus: int
     node: str | None
     version: str = ""
+    layout: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.site import Site
 from kaas.api.update_status import PoolDevices
+from kaas.gpu.layouts import CONFIG, layout_of
 from kaas.kube.objects import Object, is_deleting, is_true, labels
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.updates.run import CONTROL_PLANE, POOL_PREFIX
 from kaas.updates.verify.facts import MachineFacts, NodeFacts
 
-# NVIDIA GPU operator: what its MIG manager is to make of a node's GPUs, and how far it is.
-_LAYOUT: Final = "nvidia.com/mig.config"
-_LAYOUT_STATE: Final = "nvidia.com/mig.config.state"
 # Extended resources of devices: nvidia.com/gpu, nvidia.com/mig-1g.5gb, amd.com/gpu, gpu.intel.com/i915.
 _DEVICE: Final = re.compile(r"(^|[^a-z])(gpu|mig)", re.IGNORECASE)
 _WHOLE: Final = re.compile(r"([0-9]+)(k?)")  # the API server writes thousands as 2k
@@ -33,8 +32,7 @@ def node_facts(node: Object, gpus: Collection[str] = ()) -> NodeFacts:
         ready=is_true(node, "Ready"),
         version=str((status.get("nodeInfo") or {}).get("kubeletVersion") or ""),
         devices={k: both for k, both in devices.items() if both[0]},
-        layout=labels(node).get(_LAYOUT, ""),
-        layout_state=labels(node).get(_LAYOUT_STATE, ""),
+        layout=layout_of(labels(node)),
     )
 
 
@@ -69,18 +67,32 @@ def pool_of(machine: Object) -> str | None:
     return labels(machine).get(LABEL_POOL)
 
 
-def machine_facts(machine: Object, gpus: Mapping[str, int]) -> MachineFacts:
-    """What counts of a Machine. gpus: that a machine of a pool has, by the pool's name."""
+@dataclass(frozen=True, slots=True)
+class PoolGpus:
+    """The GPUs of a pool's machines. layout: what the pool has MIG make of them, "" for nothing."""
+
+    count: int
+    model: str = ""
+    layout: str = ""
+
+
+NO_GPUS: Final = PoolGpus(0)
+
+
+def machine_facts(machine: Object, pools: Mapping[str, PoolGpus]) -> MachineFacts:
+    """What counts of a Machine. pools: those with GPUs, by name."""
     pool = pool_of(machine) or CONTROL_PLANE_POOL
     node = ((machine.get("status") or {}).get("nodeRef") or {}).get("name")
     version = str((machine.get("spec") or {}).get("version") or "")
-    return MachineFacts(machine["metadata"]["name"], pool, gpus.get(pool, 0), node, version)
+    gpus = pools.get(pool, NO_GPUS)
+    return MachineFacts(machine["metadata"]["name"], pool, gpus.count, node, version, gpus.layout, gpus.model)
 
 
-def gpus_of_pools(cluster: Cluster, site: Site) -> dict[str, int]:
-    """How many GPUs a machine has, by pool; pools without any are left out."""
-    flavors = {f.name: f.gpu.count for f in site.spec.flavors if f.gpu}
-    return {p.name: flavors[p.flavor] for p in cluster.spec.node_pools if p.flavor in flavors}
+def gpus_of_pools(cluster: Cluster, site: Site) -> dict[str, PoolGpus]:
+    """GPUs of a machine, by pool; pools without any are left out."""
+    flavors = {f.name: f.gpu for f in site.spec.flavors if f.gpu}
+    found = ((p, flavors[p.flavor]) for p in cluster.spec.node_pools if p.flavor in flavors)
+    return {p.name: PoolGpus(gpu.count, gpu.model, p.labels.get(CONFIG, "")) for p, gpu in found}
 
 
 def devices_of_pools(machines: Iterable[MachineFacts], nodes: Mapping[str, NodeFacts]) -> tuple[PoolDevices, ...]:
@@ -94,6 +106,6 @@ def devices_of_pools(machines: Iterable[MachineFacts], nodes: Mapping[str, NodeF
 
 
 def _pool_devices(pool: str, nodes: list[NodeFacts]) -> PoolDevices:
-    layouts = {n.layout for n in nodes}
+    layouts = {n.layout.name for n in nodes}
     same = layouts.pop() if len(layouts) == 1 else ""
     return PoolDevices(name=pool, devices=min(map(offered, nodes)), layout=same or None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from kaas.api.constants import LABEL_POOL
 from kaas.api.update_status import Baseline, PoolDevices, UnwellWorkload
 from kaas.api.verification import BuiltIn
+from kaas.gpu.layouts import Layout
 from kaas.kube.objects import Object
 from kaas.kube.resources import CONTROL_PLANE_LABEL
 from kaas.updates.verify import pods
@@ -79,7 +81,10 @@ def test_a_check_may_be_left_out_and_that_is_told(check: BuiltIn) -> None:
 
 
 WELL_BEFORE = before(pools=(PoolDevices(name="dgx", devices=56, layout="all-1g.5gb"),))
-LAID_OUT: dict[str, Any] = {"layout": "all-1g.5gb", "layout_state": "success"}
+MIXED = Layout("all-1g.5gb", "success", "mixed", "NVIDIA-A100-SXM4-40GB")
+OURS = replace(MIXED, name="ours")
+OURS_BEFORE = before(pools=(PoolDevices(name="dgx", devices=56, layout="ours"),))
+PENDING = (MachineFacts("m", "dgx", 8, "n", VERSION, "all-1g.10gb", "A100-SXM4-40GB"),)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +101,23 @@ LAID_OUT: dict[str, Any] = {"layout": "all-1g.5gb", "layout_state": "success"}
         (DGX, {"n": node()}, None, "offers 0 devices: its flavor has 8 GPUs"),
         (DGX, {"n": node(devices={"nvidia.com/gpu": (7, 7)})}, None, "offers 7 devices: its flavor has 8 GPUs"),
         (DGX, {"n": node(devices={"nvidia.com/gpu": (8, 6)})}, None, "offers 6 of 8 nvidia.com/gpu"),
-        (DGX, {"n": node(devices=SLICES, **LAID_OUT)}, WELL_BEFORE, ""),
-        (DGX, {"n": node(devices=EIGHT, **LAID_OUT)}, WELL_BEFORE, "offers 8 devices: there were 56 before"),
+        (DGX, {"n": node(devices=SLICES, layout=MIXED)}, WELL_BEFORE, ""),
+        # a kubelet still counts the GPUs that were there before
+        (DGX, {"n": node(devices={"nvidia.com/gpu": (8, 0), **SLICES}, layout=MIXED)}, WELL_BEFORE, ""),
+        (DGX, {"n": node(devices=EIGHT, layout=MIXED)}, None, "offers 0 of 56 nvidia.com/mig-1g.5gb of layout all-1g"),
+        (DGX, {"n": node(devices={"nvidia.com/mig-1g.5gb": (55, 55)}, layout=MIXED)}, None, "n, which offers 55 of 56"),
+        (DGX, {"n": node(devices=EIGHT, layout=replace(MIXED, strategy="single"))}, None, "8 of 56 nvidia.com/gpu"),
+        (DGX, {"n": node(devices=EIGHT, layout=replace(MIXED, name="all-disabled"))}, WELL_BEFORE, ""),
         (DGX, {"n": node(devices=EIGHT)}, WELL_BEFORE, ""),  # in another layout
-        (DGX, {"n": node(devices=SLICES, layout="all-1g.5gb", layout_state="pending")}, None, "not laid out as all-1g"),
-        (DGX, {"n": node(devices=SLICES, layout="all-1g.5gb")}, None, r"not laid out as all-1g.5gb yet \(new\)"),
+        # of a layout of one's own it is known what there was before
+        (DGX, {"n": node(devices=SLICES, layout=OURS)}, OURS_BEFORE, ""),
+        (DGX, {"n": node(devices=EIGHT, layout=OURS)}, OURS_BEFORE, "offers 8 devices: there were 56 before"),
+        (DGX, {"n": node(devices=SLICES, layout=replace(MIXED, state="pending"))}, None, "not laid out as all-1g"),
+        (DGX, {"n": node(devices=EIGHT, layout=replace(MIXED, state="failed"))}, None, r"as all-1g.5gb \(failed\)"),
+        (DGX, {"n": node(devices=EIGHT, layout=replace(MIXED, state=""))}, None, r"as all-1g.5gb \(not begun\)"),
+        # before the node says anything of it, its pool does, and its Site knows the model
+        (PENDING, {"n": node(devices=EIGHT)}, None, r"not laid out as all-1g.10gb \(not begun\)"),
+        (PENDING, {"n": node(devices=EIGHT, layout=Layout("", "success", "single"))}, None, "8 of 32 nvidia.com/gpu"),
         (MASTER, {"n": node()}, None, ""),
         ((MachineFacts("m", "dgx", 8, "n", VERSION),), {"n": node(version="")}, None, ""),  # a simulated one
         (
@@ -251,7 +268,7 @@ def test_a_node() -> None:
     }
     raw = {"metadata": {"name": "n", "labels": {"nvidia.com/mig.config": "all-1g.5gb"}}, "status": status}
     mig = {"nvidia.com/mig-1g.5gb": (56, 55)}
-    assert node_facts(raw) == node(devices=mig, layout="all-1g.5gb")
+    assert node_facts(raw) == node(devices=mig, layout=Layout("all-1g.5gb"))
     assert node_facts(raw, {"habana.ai/gaudi"}).devices == {**mig, "habana.ai/gaudi": (2000, 0)}
     assert node_facts({"metadata": {"name": "n"}}) == NodeFacts("n", ready=False)
 
@@ -277,8 +294,8 @@ def test_machines_of_a_step() -> None:
 def test_a_baseline() -> None:
     machines = (*DGX, MachineFacts("m2", "dgx", 8, "n2"), MachineFacts("m3", "dgx", 8, "n3"), *CPU)
     nodes = {
-        "n": node(devices=SLICES, **LAID_OUT),
-        "n2": NodeFacts("n2", True, VERSION, {"nvidia.com/gpu": (8, 8)}, **LAID_OUT),
+        "n": node(devices=SLICES, layout=MIXED),
+        "n2": NodeFacts("n2", True, VERSION, {"nvidia.com/gpu": (8, 8)}, MIXED),
         "n3": NodeFacts("n3", False, VERSION),
     }
     found = baseline_of(facts(machines=machines, nodes=nodes, unwell={"Pod/a": 2}, measured=measured(errors=5)), NOW)

@@ -71,6 +71,8 @@ ANNOTATION_UPDATE_POOLS: Final = f"{GROUP}/update-pools"
 It counts until it is removed."""
 ANNOTATION_UPDATE_RETRY: Final = f"{GROUP}/update-retry"
 """On a Cluster: a person has an update that stopped go on. Value: why."""
+ANNOTATION_UPDATE_CHECK: Final = f"{GROUP}/update-check"
+"""On a Cluster: a person has the checks before its next update made at once. Value: any text, a new one each time."""
 
 # On a Namespace.
 ANNOTATION_MAINTENANCE: Final = f"{GROUP}/maintenance"

@@ -16,6 +16,7 @@ from kaas.api.update_status import (
     EXPIRED,
     Availability,
     Baseline,
+    Before,
     PreflightFinding,
     PreflightReport,
     Retried,
@@ -30,6 +31,7 @@ from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import CERTIFICATES_END, LEAST_LEFT, Subject, next_opening
+from kaas.updates.preflight.inputs import Inputs
 from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
 
 BLOCKED: Final = "PreflightBlocks"
@@ -51,7 +53,8 @@ class Conduct:
     """What came of it, to be told.
 
     decision: the planner's, or that the update waits for its checks. aims: of the update under way, or of the last.
-    begun: whether it begins now. until: when it is looked at again without an event.
+    before: what the Cluster had when that began. begun: whether it begins now. until: when it is looked at again
+    without an event.
     """
 
     decision: Decision
@@ -61,20 +64,30 @@ class Conduct:
     preflight: PreflightReport | None = None
     baseline: Baseline | None = None
     availability: Availability | None = None
+    before: Before | None = None
     begun: bool = False
     until: datetime | None = None
 
 
 class Conductor:
-    """Conducts the updates of all Clusters. What it remembers is only when it told last how an API server answers."""
+    """Conducts the updates of all Clusters.
+
+    What it remembers is only when it told last how an API server answers, and on what the last checks depended.
+    """
 
     def __init__(self, store: Source, examiner: Examiner) -> None:
         self._store = store
         self._examiner = examiner
         self._told: dict[ClusterKey, datetime] = {}
+        self._inputs: dict[ClusterKey, Inputs] = {}
 
     def forget(self, key: ClusterKey) -> None:
-        """The Cluster is gone, or not updated any more."""
+        """The Cluster is gone."""
+        self._inputs.pop(key, None)
+        self._leave(key)
+
+    def _leave(self, key: ClusterKey) -> None:
+        """It is not updated any more."""
         self._examiner.forget(key)
         self._told.pop(key, None)
 
@@ -91,14 +104,14 @@ class Conductor:
 
     async def _at_rest(self, subject: Subject, decision: Decision, said: UpdateSummary, now: datetime) -> Conduct:
         """Nothing is begun now; what is near is checked early."""
-        self.forget(_key(subject))  # a look before an update that is not begun after all counts for no later one
+        self._leave(_key(subject))  # a look before an update that is not begun after all counts for no later one
         found, report, until = _as_it_was(decision, said), None, None
         choice = decision.choice
         if choice is not None and decision.begins is not None:
             report, until = _known(said, choice), decision.begins - EARLY
             every = EARLY_AGAIN if report and _blocking(report) else EARLY
             if until <= now:
-                if report is None or report.checked + every <= now:
+                if report is None or report.checked + every <= now or self._is_outdated(report, subject):
                     report = await self._checked(subject, choice, now)
                 until = now + EARLY_AGAIN if _blocking(report) else None
         return replace(found, preflight=report, until=until)
@@ -109,10 +122,10 @@ class Conductor:
         """It may begin now: when nothing blocks it, and it is known how the Cluster was before."""
         found = _as_it_was(decision, said)
         report = _known(said, choice)
-        if report is None or report.checked + AGAIN <= now:
+        if report is None or report.checked + AGAIN <= now or self._is_outdated(report, subject):
             report = await self._checked(subject, choice, now)
         if blocking := _blocking(report):
-            self.forget(_key(subject))
+            self._leave(_key(subject))
             words = "; ".join(f"{f.check}: {f.message}" for f in blocking)
             waits = _waits(decision, BLOCKED, f"{what(choice)} is not begun: {words}", now + AGAIN)
             return replace(found, decision=waits, preflight=report)
@@ -129,11 +142,19 @@ class Conductor:
         why = EXPIRED if decision.reason == EXPIRED else ANNOUNCED
         steps = begin(aims, _pools(subject.cluster, aims), now, _report(report), reason=why)
         ledger = Ledger(steps, retried=_heard(subject.cluster, now))
-        progress = advance(ledger, self._seen(subject, aims, decision.reason, now), now)
+        before = _had(subject)
+        progress = advance(ledger, self._seen(subject, aims, decision.reason, before, now), now)
         self._examiner.watch(_key(subject))
-        return Conduct(decision, progress.ledger, aims, progress.waiting, report, begun=True, until=progress.until)
+        found = Conduct(decision, progress.ledger, aims, progress.waiting, report, before=before)
+        return replace(found, begun=True, until=progress.until)
+
+    def _is_outdated(self, report: PreflightReport, subject: Subject) -> bool:
+        """Whether what it depends on has changed. A controller that has just begun knows not: what blocks is tried."""
+        before = self._inputs.get(_key(subject))
+        return bool(_blocking(report)) if before is None else before != Inputs.of(subject.cluster, subject.site)
 
     async def _checked(self, subject: Subject, choice: Choice, now: datetime) -> PreflightReport:
+        self._inputs[_key(subject)] = Inputs.of(subject.cluster, subject.site)
         report = await self._examiner.preflight(_case(subject, _aims(choice), None, now), now)
         return PreflightReport(checked=report.checked, findings=tuple(_told(f) for f in report.findings))
 
@@ -144,11 +165,11 @@ class Conductor:
             return replace(_as_it_was(decision, said), ledger=Ledger.of(said))
         run = subject.standing.run
         if run is None or decision.target is None:
-            self.forget(_key(subject))
+            self._leave(_key(subject))
             ledger = called_off(Ledger.of(said), decision.message, now)
             return replace(_as_it_was(decision, said), ledger=ledger, waiting=(), until=now)
         aims = run.aims
-        seen = self._seen(subject, aims, decision.reason, now)
+        seen = self._seen(subject, aims, decision.reason, said.before, now)
         progress = await self._moved_on(subject, aims, said, seen, now)
         found = _as_it_was(replace(decision, message=_words(decision, progress.ledger)), said)
         return replace(
@@ -181,14 +202,14 @@ class Conductor:
             self._examiner.watch(key, before)
         found = self._examiner.availability(key) or before
         if not moving:
-            self.forget(key)
+            self._leave(key)
         elif now < self._told.get(key, now - _TOLD_EVERY) + _TOLD_EVERY:
             return before
         else:
             self._told[key] = now
         return found
 
-    def _seen(self, subject: Subject, aims: Aims, reason: str, now: datetime) -> Seen:
+    def _seen(self, subject: Subject, aims: Aims, reason: str, before: Before | None, now: datetime) -> Seen:
         sight = seeing.look(self._store, subject.cluster, subject.site, aims)
         annotations = subject.cluster.metadata.annotations
         released = annotations.get(ANNOTATION_UPDATE_POOLS, "")
@@ -200,6 +221,7 @@ class Conductor:
             paused=_paused(subject.cluster),
             released=frozenset(name.strip() for name in released.split(",") if name.strip()),
             retry=_retry(subject.cluster),
+            brings=seeing.brings(sight, before),
         )
 
 
@@ -223,7 +245,7 @@ def _heard(cluster: Cluster, now: datetime) -> Retried | None:
 def _as_it_was(decision: Decision, said: UpdateSummary) -> Conduct:
     """What was said of the last update stays, until the next one begins."""
     ledger = replace(Ledger.of(said), hold=None)
-    return Conduct(decision, ledger, None, said.waiting, said.preflight, said.baseline, said.availability)
+    return Conduct(decision, ledger, None, said.waiting, said.preflight, said.baseline, said.availability, said.before)
 
 
 def _waits(decision: Decision, reason: str, words: str, until: datetime) -> Decision:
@@ -238,6 +260,14 @@ def _words(decision: Decision, ledger: Ledger) -> str:
         return ledger.stopped.message
     step = next((s for s in ledger.steps if s.state in ("Running", "Held")), None)
     return f"{decision.message}; step {step.name}: {step.message}" if step else decision.message
+
+
+def _had(subject: Subject) -> Before | None:
+    """What the Cluster has at this moment; None when nothing is known of its control plane."""
+    status = subject.cluster.status
+    if subject.running is None or status is None:
+        return None
+    return Before(version=str(subject.running), image=status.image, class_revision=status.class_revision)
 
 
 def _known(said: UpdateSummary, choice: Choice) -> PreflightReport | None:

@@ -18,11 +18,12 @@ def concern(cluster: Object) -> Any:
     ready = condition(cluster, "Ready") or {}
     pools = (status.get("repair") or {}).get("pools") or ()
     in_flight = sorted(p["name"] for p in pools if p["inFlight"])
+    breakers = sorted(b["scope"] for b in (status.get("repair") or {}).get("breakers") or ())
     versions = [status.get("version"), *((p["name"], p.get("version")) for p in status.get("nodePools") or ())]
     made_of = [status.get(name) for name in ("image", "classRevision", "newestClassRevision")]
     made_of.append((status.get("controlPlane") or {}).get("certificatesEnd"))
     well = ready.get("status"), ready.get("message")
-    return meta, cluster["spec"], versions, made_of, well, in_flight, _moving(status)
+    return meta, cluster["spec"], versions, made_of, well, in_flight, breakers, _moving(status)
 
 
 def _moving(status: Object) -> Any:

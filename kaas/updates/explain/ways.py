@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
+from kaas.api.constants import (
+    ANNOTATION_UPDATE_CHECK,
+    ANNOTATION_UPDATE_POOLS,
+    ANNOTATION_UPDATE_RETRY,
+    ANNOTATION_UPDATES_PAUSED,
+)
 from kaas.api.preflight import ALWAYS
 from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
@@ -146,6 +151,7 @@ def _look(view: View) -> Iterator[Way]:
 def _preflight(view: View) -> Iterator[Way]:
     for finding in view.blocking:
         yield _override(finding)
+    yield Way("have it looked at again at once", _annotate(view, f'{ANNOTATION_UPDATE_CHECK}="$(date)" --overwrite'))
 
 
 def _override(finding: PreflightFinding) -> Way:

@@ -258,7 +258,7 @@ async def test_checks_before_the_update_block_it(world: World, when: datetime) -
     assert f"looked at {moment(when)}" in words(found)
     blocking = [b.reason for b in found.because if b.reason in {f.check for f in FOUND}]
     assert blocking == ["ImageActive", "DisruptionBudgets"]
-    image, budgets = (w.message for w in found.ways)
+    image, budgets, _again = (w.message for w in found.ways)
     assert image == "ImageActive: remove what it has found; nobody can do without this check"
     assert "spec.updates.preflight.overrides: {check: DisruptionBudgets, reason: <why>}" in budgets
 

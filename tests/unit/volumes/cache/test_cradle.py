@@ -1,0 +1,168 @@
+"""What a claim is born of: its own namespace's snapshots, those of public sources, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from kaas.kube.errors import Conflict
+from kaas.kube.objects import Object
+from kaas.volumes import terms
+from kaas.volumes.annotations import request_of
+from kaas.volumes.cache.cradle import NONE, TOO_SMALL, SnapshotCradle
+from kaas.volumes.cache.key import key_of, may_be_kept
+from kaas.volumes.cache.snapshots import PUBLIC_LABEL, ROOT, is_copy
+
+PUBLIC = {terms.SOURCE: "s3://open/a/", terms.CACHE: "snapshot"}
+PRIVATE = {**PUBLIC, terms.CREDENTIALS: "team-s3"}
+
+
+class Store:
+    """VolumeSnapshots and their contents, by path."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+
+    async def get(self, path: str) -> Object | None:
+        url = urlsplit(path)
+        if not url.query:
+            return self.objects.get(path)
+        wanted = dict(pair.split("=") for pair in parse_qs(url.query)["labelSelector"][0].split(","))
+        prefix = url.path.removesuffix("volumesnapshots")
+        found = [o for p, o in self.objects.items() if p.startswith(prefix) and o["kind"] == "VolumeSnapshot"]
+        return {"items": [o for o in found if wanted.items() <= o["metadata"].get("labels", {}).items()]}
+
+    async def create(self, collection: str, obj: Object) -> Object:
+        path = f"{collection}/{obj['metadata']['name']}"
+        if path in self.objects:
+            raise Conflict(f"create {path}", "it is there")
+        self.objects[path] = obj
+        return obj
+
+    def snapshot(self, namespace: str, name: str, annotations: dict[str, str], **status: Any) -> None:
+        spec = request_of(annotations).spec
+        assert spec
+        key = key_of(spec, namespace, claim(annotations))
+        labels = {terms.CACHE_KEY_LABEL: key.text, **({PUBLIC_LABEL: "true"} if key.public else {})}
+        ready = {"readyToUse": True, "restoreSize": "1Gi", "boundVolumeSnapshotContentName": f"content-{name}"}
+        self.objects[f"{ROOT}/namespaces/{namespace}/volumesnapshots/{name}"] = {
+            "kind": "VolumeSnapshot",
+            "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels},
+            "status": {**ready, "creationTime": "2026-01-01T00:00:00Z", **status},
+        }
+        self.objects[f"{ROOT}/volumesnapshotcontents/content-{name}"] = {
+            "kind": "VolumeSnapshotContent",
+            "metadata": {"name": f"content-{name}"},
+            "spec": {"driver": "csi", "volumeSnapshotClassName": "fast", "sourceVolumeMode": "Filesystem"},
+            "status": {"snapshotHandle": f"handle-{name}"},
+        }
+
+
+def claim(annotations: dict[str, str], storage: str = "2Gi", storage_class: str = "fast") -> Object:
+    spec = {"storageClassName": storage_class, "resources": {"requests": {"storage": storage}}}
+    return {"metadata": {"name": "data", "annotations": annotations}, "spec": spec}
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+async def test_the_newest_snapshot_of_its_namespace_is_taken(store: Store) -> None:
+    store.snapshot("team", "old", PRIVATE, creationTime="2025-01-01T00:00:00Z")
+    store.snapshot("team", "new", PRIVATE)
+    birth = await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)
+    assert birth.snapshot == "new"
+    assert birth.key
+
+
+async def test_what_others_credentials_have_read_is_given_to_nobody_else(store: Store) -> None:
+    store.snapshot("others", "theirs", PRIVATE)
+    birth = await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)
+    assert (birth.snapshot, birth.reason) == ("", NONE)
+
+
+async def test_what_anybody_may_read_is_shared_by_a_copy(store: Store) -> None:
+    store.snapshot("others", "theirs", PUBLIC)
+    birth = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    copy = store.objects[f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}"]
+    content = store.objects[f"{ROOT}/volumesnapshotcontents/{copy['spec']['source']['volumeSnapshotContentName']}"]
+    assert content["spec"]["source"] == {"snapshotHandle": "handle-theirs"}
+    assert content["spec"]["deletionPolicy"] == "Retain"
+    assert content["spec"]["volumeSnapshotRef"]["namespace"] == "team"
+    assert is_copy(copy)
+    assert is_copy(content)
+
+
+async def test_a_second_claim_uses_the_same_copy(store: Store) -> None:
+    store.snapshot("others", "theirs", PUBLIC)
+    first = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    count = len(store.objects)
+    second = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    assert second == first
+    assert len(store.objects) == count
+
+
+async def test_a_dry_run_makes_no_copy(store: Store) -> None:
+    store.snapshot("others", "theirs", PUBLIC)
+    count = len(store.objects)
+    assert (await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=True)).snapshot
+    assert len(store.objects) == count
+
+
+@pytest.mark.parametrize("status", [{"readyToUse": False}, {"error": {"message": "x"}}])
+async def test_a_snapshot_that_is_not_ready_is_none(store: Store, status: dict[str, Any]) -> None:
+    store.snapshot("team", "it", PRIVATE, **status)
+    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+
+
+async def test_a_volume_that_is_too_small_is_loaded(store: Store) -> None:
+    store.snapshot("team", "it", PRIVATE, restoreSize="3Gi")
+    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == TOO_SMALL
+
+
+async def test_a_copy_whose_origin_went_is_not_made(store: Store) -> None:
+    store.snapshot("others", "theirs", PUBLIC)
+    del store.objects[f"{ROOT}/volumesnapshotcontents/content-theirs"]
+    assert not (await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)).snapshot
+
+
+def key(annotations: dict[str, str], namespace: str = "team", **options: str) -> str:
+    spec = request_of(annotations).spec
+    assert spec
+    return key_of(spec, namespace, claim(annotations, **options)).text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {terms.SOURCE: "s3://open/b/"},
+        {terms.ENDPOINT: "https://s3.example.com"},
+        {terms.PATH: "/models"},
+        {terms.INCLUDE: "*.bin"},
+        {terms.EXCLUDE: "*.bin"},
+        {terms.OWNER: "1000:1000"},
+        {terms.CREDENTIALS: "team-s3"},
+    ],
+)
+def test_whatever_decides_the_content_makes_another_key(other: dict[str, str]) -> None:
+    assert key({**PUBLIC, **other}) != key(PUBLIC)
+
+
+def test_a_key_is_of_one_class_and_of_one_tenant_unless_the_source_is_public() -> None:
+    assert key(PUBLIC, storage_class="slow") != key(PUBLIC)
+    assert key(PUBLIC, "others") == key(PUBLIC)
+    assert key(PRIVATE, "others") != key(PRIVATE)
+
+
+def test_other_secrets_of_a_namespace_read_the_same() -> None:
+    assert key({**PUBLIC, terms.CREDENTIALS: "a"}) == key({**PUBLIC, terms.CREDENTIALS: "b"})
+
+
+def test_only_what_was_compared_with_the_stores_sums_is_kept() -> None:
+    for verify, kept in (("auto", True), ("size", False), ("off", False)):
+        spec = request_of({**PUBLIC, terms.VERIFY: verify}).spec
+        assert spec
+        assert may_be_kept(spec) is kept

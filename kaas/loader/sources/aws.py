@@ -1,0 +1,149 @@
+"""Who asks S3, and how: botocore's client, which lists, and keys for obstore, which reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import botocore
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
+
+from kaas.loader.source import Refused
+from kaas.loader.sources.access import CONNECT_SECONDS, STALL_SECONDS, Access
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
+_MACHINES_OWN: Final = ("iam-role", "container-role")
+"""What a machine in the cloud is given for itself: not whose data is loaded."""
+_KEPT: Final = timedelta(minutes=2)
+"""How long obstore keeps keys before it asks again; botocore knows when they have to be renewed."""
+DEFAULT_REGION: Final = "us-east-1"
+
+
+class Keys:
+    """Keys of a session, renewed as its configuration says: files, programs, tokens."""
+
+    def __init__(self, access: Access, pool: Executor) -> None:
+        self._access = access
+        self._pool = pool
+        self._session = _session(access)
+        self.refresh_threshold = timedelta(seconds=30)
+
+    @property
+    def session(self) -> Session:
+        """The session of botocore that they are of."""
+        return self._session
+
+    async def __call__(self) -> S3Credential:
+        """Keys for obstore."""
+        frozen = await asyncio.get_running_loop().run_in_executor(self._pool, self._frozen)
+        return {
+            "access_key_id": frozen[0],
+            "secret_access_key": frozen[1],
+            "token": frozen[2],
+            "expires_at": datetime.now(UTC) + _KEPT,
+        }
+
+    def anew(self) -> bool:
+        """Read files and environment again; whether there are other keys now. Blocks."""
+        before = self._frozen()
+        self._session = _session(self._access)
+        return self._frozen() != before
+
+    def _frozen(self) -> tuple[str, str, str | None]:
+        found = self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        frozen = found.get_frozen_credentials()
+        return frozen.access_key, frozen.secret_key, frozen.token
+
+
+def _session(access: Access) -> Session:
+    session = Session()
+    if access.pod:
+        chain = session.get_component("credential_provider")
+        for name in _MACHINES_OWN:
+            chain.remove(name)
+        # Of S3 it is told where it is; tokens are never taken to where a Secret says.
+        session.set_config_variable("ignore_configured_endpoint_urls", True)
+    return session
+
+
+def endpoint_of(session: Session, access: Access) -> str:
+    """URL of the endpoint that somebody named, by option, environment or configuration; "" for the cloud's own."""
+    if access.endpoint or not access.pod:
+        return access.endpoint
+    named = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return next(filter(None, named), "") or str(session.get_scoped_config().get("endpoint_url") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bucket is asked for. url: of the endpoint; ca: a file with authorities, "" for the system's."""
+
+    url: str
+    region: str
+    ca: str
+    own: bool
+    """Whether somebody named the endpoint: then the bucket stands in the path."""
+
+    @property
+    def host(self) -> str:
+        """Of the endpoint."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def scheme(self) -> str:
+        """Of the endpoint."""
+        return urlsplit(self.url).scheme
+
+
+def client_of(session: Session, access: Access, region: str, proxy: str | None) -> tuple[Any, Place]:
+    """A client for a region, and where it asks. Refused for an endpoint or region that is none."""
+    endpoint = endpoint_of(session, access)
+    settings: dict[str, Any] = {
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": STALL_SECONDS,
+        "max_pool_connections": 16,
+        "proxies": {"https": proxy} if proxy else None,
+        "signature_version": botocore.UNSIGNED if access.anonymous else None,
+        "s3": {"addressing_style": "path"} if endpoint else None,
+    }
+    config = Config(**{name: value for name, value in settings.items() if value is not None})
+    chosen = region or session.get_config_variable("region") or DEFAULT_REGION
+    try:
+        client = session.create_client("s3", region_name=chosen, endpoint_url=endpoint or None, config=config)
+    except ValueError as error:
+        raise Refused(f"endpoint {endpoint!r}: is none ({error}): write https://host[:port]") from None
+    url = str(client.meta.endpoint_url)
+    return client, Place(url, chosen, str(session.get_config_variable("ca_bundle") or ""), _is_own(url))
+
+
+def _is_own(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return not host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def store_options(place: Place, proxy: str | None) -> dict[str, Any]:
+    """Options of obstore's connections."""
+    options: dict[str, Any] = {
+        "allow_http": place.scheme == "http",
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=STALL_SECONDS),
+        "timeout": timedelta(hours=1),
+    }
+    if proxy:
+        options["proxy_url"] = proxy
+    if place.ca:
+        options["root_certificate"] = Path(place.ca).read_text()
+    return options

@@ -1,0 +1,287 @@
+"""Objects of a bucket of S3, or of what speaks like it: listed by botocore, read by obstore.
+
+obstore reads several times as fast as botocore; it cannot name keys with empty or dot segments, control characters or
+a slash at an end, and gives no listing when there is one. Those are read by botocore.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import obstore
+from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from kaas.loader.address import Address
+from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
+from kaas.loader.sources import aws, failures, sums
+from kaas.loader.sources.access import Access
+from kaas.loader.sources.door import Door
+from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
+from kaas.loader.sources.patience import Sleep, patiently
+from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+
+T = TypeVar("T")
+_THREADS: Final = 8
+_BOTO: Final = (BotoCoreError, ClientError, OSError)
+_OBSTORE: Final = (BaseError, OSError, ValueError)
+
+
+class S3Source:
+    """One bucket and prefix, or one object. Made by `open_s3`."""
+
+    def __init__(self, address: Address, access: Access, sleep: Sleep = asyncio.sleep) -> None:
+        self._address = address
+        self._access = access
+        self._sleep = sleep
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+        self._door = Door(access.policy)
+        self._keys = aws.Keys(access, self._pool)
+        self._client: Any = None
+        self._region = access.region
+        self._moved = False
+        self._generation = 0
+        self._changing = asyncio.Lock()
+        self._heads: dict[str, Checksum | None] = {}
+
+    @property
+    def label(self) -> str:
+        """URL without credentials, for people."""
+        return str(self._address)
+
+    async def open(self) -> None:
+        """Make the clients; Refused for an endpoint that is not allowed. Nothing is asked yet."""
+        await self._connect()
+        await self._door.let(self._place.scheme, self._place.host)
+        if self._door.proxy:
+            await self._connect()
+
+    async def _connect(self) -> None:
+        proxy = self._door.proxy
+        self._client, self._place = await self._in_thread(
+            lambda: aws.client_of(self._keys.session, self._access, self._region, proxy)
+        )
+        credentials: dict[str, Any] = {} if self._access.anonymous else {"credential_provider": self._keys}
+        self._store = S3Store(
+            self._address.place,
+            config={
+                "region": self._place.region,
+                "aws_endpoint_url_s3": self._place.url,
+                "virtual_hosted_style_request": False,
+                "skip_signature": self._access.anonymous,
+                "request_payer": self._access.requester_pays,
+            },
+            client_options=aws.store_options(self._place, proxy),  # type: ignore[arg-type]
+            retry_config={"max_retries": 0},
+            **credentials,
+        )
+
+    async def pages(self) -> AsyncIterator[Sequence[Entry]]:
+        """All objects, a page of the listing at a time; of a single object one page with one entry."""
+        if not self._address.directory:
+            yield [await self._single()]
+            return
+        reading = Pages(self.label, self._address.key)
+        ahead: asyncio.Task[list[Entry]] | None = asyncio.ensure_future(self._page(reading))
+        some = False
+        try:
+            while ahead is not None:
+                page = await ahead
+                ahead = None if reading.ended else asyncio.ensure_future(self._page(reading))
+                some = some or bool(page)
+                if page:
+                    yield page
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+        if not some:
+            raise NotThere(f"{self.label}: there is nothing in it: correct the address")
+
+    async def _page(self, reading: Pages) -> list[Entry]:
+        async def once() -> list[Entry]:
+            pays = self._access.requester_pays
+            asked = request_of(self._address.place, reading.prefix, reading.token, requester_pays=pays)
+            answer = await self._ask(lambda: self._client.list_objects_v2(**asked), self.label)
+            await self._learn(answer)
+            return reading.take(answer)
+
+        return await patiently(once, self._sleep)
+
+    async def _learn(self, answer: dict[str, Any]) -> None:
+        """Take the region that an answer of the cloud tells: botocore has followed it, obstore has to be told."""
+        region = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
+        if region and not self._place.own and region != self._place.region:
+            self._region = region
+            await self._connect()
+
+    async def _single(self) -> Entry:
+        key, bucket = self._address.key, self._address.place
+        try:
+            head = await patiently(lambda: self._head(key, None), self._sleep)
+        except NotThere:
+            asked = request_of(bucket, f"{key}/", None, requester_pays=self._access.requester_pays) | {"MaxKeys": 1}
+            below = await self._ask(lambda: self._client.list_objects_v2(**asked), self.label)
+            if below.get("Contents"):
+                raise NotThere(f"{self.label}: is no object but a directory: write {self.label}/") from None
+            raise NotThere(f"{self.label}: there is no such object: correct the address") from None
+        etag = plain_etag(str(head.get("ETag", "")))
+        self._heads[key] = sums.of_head(head)
+        return Entry(key, self._address.name, int(head["ContentLength"]), etag, self._heads[key])
+
+    async def _head(self, key: str, version: str | None) -> dict[str, Any]:
+        asked = self._object(key, version) | {"ChecksumMode": "ENABLED"}
+        what = self._what(key)
+        return await self._ask(lambda: self._client.head_object(**asked), what, listed=version is not None)
+
+    def _object(self, key: str, version: str | None) -> dict[str, Any]:
+        """Parameters of a request for an object in the version that was listed."""
+        asked: dict[str, Any] = {"Bucket": self._address.place, "Key": key}
+        if version and not version.startswith("W/"):
+            asked["IfMatch"] = f'"{version}"'
+        if self._access.requester_pays:
+            asked["RequestPayer"] = "requester"
+        return asked
+
+    async def read(self, entry: Entry, start: int, length: int) -> Buffer:
+        """So many bytes from `start` on, exactly."""
+        if not length:
+            return b""
+        return await (self._read(entry, start, length) if plain(entry.key) else self._read_odd(entry, start, length))
+
+    async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
+        options: GetOptions = {}
+        if entry.version and not entry.version.startswith("W/"):
+            options["if_match"] = f'"{entry.version}"'
+        if start or length != entry.size:
+            options["range"] = (start, start + length)
+        what = self._what(entry.key)
+        result = await self._get(entry.key, options, what)
+        self._compare(entry, result.meta["e_tag"], int(result.meta["size"]))
+        try:
+            return exact(memoryview(await result.buffer_async()), length, what)
+        except _OBSTORE as error:
+            raise self._error(of_obstore(error), what, listed=True) from None
+
+    async def _get(self, key: str, options: GetOptions, what: str) -> obstore.GetResult:
+        seen = self._generation
+        while True:
+            try:
+                return await obstore.get_async(self._store, key, options=options)
+            except _OBSTORE as error:
+                answer = of_obstore(error)
+            if not await self._can_go_on(answer, seen):
+                raise self._error(answer, what, listed=True) from None
+            seen = -1
+
+    async def _read_odd(self, entry: Entry, start: int, length: int) -> Buffer:
+        asked = self._object(entry.key, entry.version) | {"Range": f"bytes={start}-{start + length - 1}"}
+        what = self._what(entry.key)
+
+        def get() -> tuple[dict[str, Any], bytes]:
+            answer = self._client.get_object(**asked)
+            return answer, answer["Body"].read()
+
+        answer, body = await self._ask(get, what, listed=True)
+        self._compare(entry, answer.get("ETag"), None)
+        return exact(body, length, what)
+
+    def _compare(self, entry: Entry, etag: str | None, size: int | None) -> None:
+        """Refuse what is not the version that was listed: a server may not know conditions, or send us elsewhere."""
+        other = entry.version and etag is not None and plain_etag(etag) != entry.version
+        if other or (entry.version and etag is None) or (size is not None and size != entry.size):
+            raise Changed(f"{self._what(entry.key)}: is not what was listed any more")
+
+    async def checksum(self, entry: Entry) -> Checksum | None:
+        """The best sum that the store has of the whole object, by one request; None when it has none."""
+        if entry.key not in self._heads:
+            return sums.of_head(await self._head(entry.key, entry.version))
+        return self._heads[entry.key]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            self._client.close()
+        await self._door.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask(self, request: Callable[[], T], what: str, *, listed: bool = False) -> T:
+        """Have botocore ask in a thread, and once more when it may go better with other keys or another region."""
+        seen = self._generation
+        while True:
+            try:
+                return await self._in_thread(request)
+            except _BOTO as error:
+                answer = of_botocore(error)
+            except ValueError as error:
+                raise Unreachable(f"{what}: what was answered makes no sense ({type(error).__name__})") from None
+            if not await self._can_go_on(answer, seen):
+                raise self._error(answer, what, listed=listed) from None
+            seen = -1
+
+    async def _can_go_on(self, answer: Answer, seen: int) -> bool:
+        """Whether a request may be made again: with keys that are new, or where the bucket really is.
+
+        seen: the generation of clients that the request was made with; -1 when it was made again already.
+        """
+        if seen < 0 or not (answer.code in EXPIRED or self._elsewhere(answer)):
+            return False
+        async with self._changing:
+            if seen != self._generation:
+                return True
+            if answer.code in EXPIRED:
+                if self._access.anonymous or not await self._in_thread(self._keys.anew):
+                    return False
+            elif self._moved:
+                return False
+            else:
+                self._moved, self._region = True, answer.region
+            await self._connect()
+            self._generation += 1
+            return True
+
+    def _elsewhere(self, answer: Answer) -> bool:
+        moved = answer.code in ELSEWHERE or answer.status in {301, 307}
+        return moved and bool(answer.region) and answer.region != self._place.region
+
+    def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
+        if refusal := self._door.refusal:
+            return Refused(f"{what}: {refusal}")
+        return failures.error_of(answer, what, listed=listed)
+
+    def _what(self, key: str) -> str:
+        return f"s3://{self._address.place}/{key}".encode("utf-8", "replace").decode()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def plain(key: str) -> bool:
+    """Whether obstore can name a key. Source: object_store, Path::parse."""
+    if any(segment in {"", ".", ".."} for segment in key.split("/")):
+        return False
+    return key.isprintable() or not any(c < " " or c == "\x7f" for c in key)
+
+
+def exact(data: Buffer, length: int, what: str) -> Buffer:
+    """Data, when it is as long as it should be."""
+    if len(data) != length:
+        raise Unreachable(f"{what}: {len(data)} bytes came instead of {length}")
+    return data
+
+
+async def open_s3(address: Address, access: Access) -> S3Source:
+    """The source, ready to be asked. SourceError when it may not be, or nobody knows as whom."""
+    source = S3Source(address, access)
+    try:
+        await source.open()
+    except BaseException:
+        await source.close()
+        raise
+    return source

@@ -1,0 +1,80 @@
+"""Sums of whole objects as stores tell them. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kaas.loader.source import Algorithm, Checksum
+
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+_BYTES: Final = {
+    Algorithm.CRC64NVME: 8,
+    Algorithm.CRC32C: 4,
+    Algorithm.CRC32: 4,
+    Algorithm.SHA256: 32,
+    Algorithm.SHA1: 20,
+    Algorithm.MD5: 16,
+}
+_S3: Final = {
+    "ChecksumCRC64NVME": Algorithm.CRC64NVME,
+    "ChecksumCRC32C": Algorithm.CRC32C,
+    "ChecksumCRC32": Algorithm.CRC32,
+    "ChecksumSHA256": Algorithm.SHA256,
+    "ChecksumSHA1": Algorithm.SHA1,
+}
+"""Fields of HeadObject's answer, the cheapest to compute first."""
+
+
+def of_base64(algorithm: Algorithm, text: object) -> Checksum | None:
+    """A sum that was sent in base64; None when it is none of this algorithm."""
+    try:
+        raw = base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return Checksum(algorithm, raw.hex()) if len(raw) == _BYTES[algorithm] else None
+
+
+def of_etag(etag: str) -> Checksum | None:
+    """MD5 of an ETag that looks like one; those of objects in several parts do not."""
+    return Checksum(Algorithm.MD5, etag) if _MD5.fullmatch(etag) else None
+
+
+def of_head(head: Mapping[str, Any]) -> Checksum | None:
+    """The best sum in an answer of S3's HeadObject, with ChecksumMode.
+
+    A sum of sums of the parts (COMPOSITE) says nothing that could be compared without knowing the parts. The ETag is a
+    sum of the content unless that is encrypted with a key of KMS or of the customer. Source: Amazon S3 user guide,
+    checking object integrity; API reference, Object.
+    """
+    if head.get("ChecksumType") != "COMPOSITE":
+        for name, algorithm in _S3.items():
+            if found := of_base64(algorithm, head.get(name)):
+                return found
+    plain = head.get("ServerSideEncryption", "AES256") == "AES256" and not head.get("SSECustomerAlgorithm")
+    return of_etag(str(head.get("ETag", "")).strip('"')) if plain else None
+
+
+def of_headers(headers: Mapping[str, str]) -> Checksum | None:
+    """What a web server says of a file: RFC 9530, RFC 3230, and Cloud Storage's own header."""
+    for name, pattern in _HEADERS.items():
+        for text in (headers.get(name) or "").split(","):
+            if (found := pattern.fullmatch(text.strip())) and (sum_ := of_base64(_NAMES[found[1].lower()], found[2])):
+                return sum_
+    return None
+
+
+_HEADERS: Final = {
+    "x-goog-hash": re.compile(r"(crc32c)=(\S+)"),
+    "repr-digest": re.compile(r"(sha-256|md5|sha)=:(\S+):"),
+    "digest": re.compile(r"(sha-256|md5|sha)=(\S+)", re.IGNORECASE),
+}
+_NAMES: Final = {
+    "crc32c": Algorithm.CRC32C,
+    "sha-256": Algorithm.SHA256,
+    "sha": Algorithm.SHA1,
+    "md5": Algorithm.MD5,
+}

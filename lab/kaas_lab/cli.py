@@ -16,11 +16,12 @@ import typer
 from rich.console import Console
 
 from kaas_lab import build as building
-from kaas_lab import lab, logs, record
+from kaas_lab import lab, logs, pods, record
 from kaas_lab import status as processes_status
 from kaas_lab.layout import DEFAULT_BASE_PORT, Layout, default_state
 from kaas_lab.machines import commands as machine_faults
 from kaas_lab.openstack import commands as cloud_faults
+from kaas_lab.pods import commands as pod_faults
 from kaas_lab.processes import ProcessFailed
 from kaas_lab.programs import NotBuilt
 from kaas_lab.reporter import Reporter
@@ -45,6 +46,7 @@ class Part(StrEnum):
 
     openstack = "openstack"
     dev = "dev"
+    pods = "pods"
     none = "none"
 
 
@@ -52,7 +54,10 @@ State = Annotated[
     Path, typer.Option("--state", help="Directory of the lab.", envvar="KAAS_LAB_STATE", default_factory=default_state)
 ]
 With = Annotated[
-    list[Part] | None, typer.Option("--with", help="Infrastructure, may be repeated; openstack when left out.")
+    list[Part] | None,
+    typer.Option(
+        "--with", help="May be repeated: openstack (when left out), dev, or pods, with which Pods run as processes."
+    ),
 ]
 
 
@@ -87,12 +92,17 @@ def up(
     sites: Annotated[int, typer.Option(min=1, max=2, help="OpenStack clouds.")] = 1,
     base_port: Annotated[int, typer.Option(help="First of the lab's thousand ports.")] = DEFAULT_BASE_PORT,
     crds: Annotated[Path | None, typer.Option(help="Directory of CRDs; the project's own when left out.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, max=pods.MOST_NODES, help="Nodes on which Pods run.")] = 2,
+    image: Annotated[
+        list[str] | None, typer.Option(help="NAME=COMMAND, may be repeated: what an image is; kaas is this command.")
+    ] = None,
 ) -> None:
     """Start a lab, building what it needs; returns when all of it is ready."""
     with explained():
         layout = Layout(state.resolve(), base_port)
         reporter = Reporter()
-        lab.up(layout, lab.Options(_parts(with_), sites, crds or default_crds()), reporter)
+        settings = pods.Settings(pods.nodes(nodes), {**pods.Settings().images, **pods.images.parse(image or ())})
+        lab.up(layout, lab.Options(_parts(with_), sites, crds or default_crds(), settings), reporter)
         reporter.say(f"up: export KUBECONFIG={layout.kubeconfig}")
 
 
@@ -154,11 +164,13 @@ def kubeconfig(
 break_app = typer.Typer(help="Make something fail on purpose.", no_args_is_help=True)
 break_app.add_typer(machine_faults.app_break, name="machine")
 break_app.add_typer(cloud_faults.app_break, name="cloud")
+break_app.add_typer(pod_faults.app_break, name="pods")
 app.add_typer(break_app, name="break")
 
 heal_app = typer.Typer(help="Take a fault back.", no_args_is_help=True)
 heal_app.add_typer(machine_faults.app_heal, name="machine")
 heal_app.add_typer(cloud_faults.app_heal, name="cloud")
+heal_app.add_typer(pod_faults.app_heal, name="pods")
 app.add_typer(heal_app, name="heal")
 
 

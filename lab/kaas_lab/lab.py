@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,9 +17,10 @@ from typing import Any
 
 import yaml
 
-from kaas_lab import build, machines, management, openstack, processes, record, sockets
+from kaas_lab import build, machines, management, openstack, pods, processes, record, sockets
 from kaas_lab.crew import Crew
 from kaas_lab.layout import Layout
+from kaas_lab.pods.storage import directories
 from kaas_lab.programs import CAPO, CLUSTER_API, KUBERNETES
 from kaas_lab.providers import CORE
 from kaas_lab.record import NoLab, Record
@@ -28,6 +29,7 @@ from kaas_lab.reporter import Reporter
 SITES = ("lab", "lab-2")
 PATIENCE = 3.0  # seconds; etcd has what kube-apiserver knows, so nothing is lost by ending it hard
 VERSIONS = {"kubernetes": KUBERNETES, "clusterApi": CLUSTER_API, "capo": CAPO}
+PODS = "pods"
 _PROVIDERS = {"dev": ("capdev",), "openstack": ("capo",)}
 
 
@@ -43,13 +45,15 @@ class AlreadyUp(Exception):
 class Options:
     """What a lab consists of.
 
-    parts: any of `dev` and `openstack`; none is Cluster API without infrastructure. sites: 1 or 2 OpenStack clouds.
-    crds: directory of CustomResourceDefinitions to install, or None.
+    parts: any of `dev`, `openstack` and `pods`; none is Cluster API without infrastructure, `pods` alone is a cluster
+    without Cluster API. sites: 1 or 2 OpenStack clouds. crds: directory of CustomResourceDefinitions to install, or
+    None. pods: nodes and images of a lab in which Pods run.
     """
 
     parts: tuple[str, ...] = ("openstack",)
     sites: int = 1
     crds: Path | None = None
+    pods: pods.Settings = field(default_factory=pods.Settings)
 
 
 def up(layout: Layout, options: Options, reporter: Reporter) -> Record:
@@ -149,10 +153,16 @@ def prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None:
 
 def _prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None:
     crew = Crew()
-    crew.start("build", lambda: build.ensure(("management", *parts), layout, reporter))
+    crew.start("build", lambda: build.ensure(_built(parts), layout, reporter))
+    if PODS in parts:
+        crew.start("definitions", pods.definitions.ensure)
     if "openstack" in parts:
         crew.start("environment", partial(_ensure_environment, reporter))
     crew.wait()
+
+
+def _built(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return parts if parts == (PODS,) else ("management", *parts)
 
 
 def _ensure_environment(reporter: Reporter) -> None:
@@ -163,9 +173,13 @@ def _ensure_environment(reporter: Reporter) -> None:
 
 
 def _start_management(layout: Layout, options: Options, reporter: Reporter) -> None:
-    providers = [*CORE, *(name for part in sorted(set(options.parts)) for name in _PROVIDERS[part])]
+    parts = sorted(set(options.parts))
+    core = () if parts == [PODS] else CORE
+    providers = [*core, *(name for part in parts for name in _PROVIDERS.get(part, ()))]
     crds = _documents(options.crds) if options.crds else []
-    management.start(layout, providers, extra_crds=crds, say=lambda text: reporter.say(f"management: {text}"))
+    runs = options.pods if PODS in parts else None
+    say = lambda text: reporter.say(f"management: {text}")  # noqa: E731
+    management.start(layout, providers, extra_crds=crds, runs_pods=runs, say=say)
 
 
 def _documents(directory: Path) -> list[dict[str, Any]]:
@@ -198,6 +212,7 @@ def down(state: Path, *, purge: bool = False) -> list[str]:
     and NoLab when a directory to purge is not a lab's.
     """
     stopped = processes.stop_all(state, PATIENCE)
+    directories.release(state)
     found = record.find(state)
     if found:
         replace(found, is_ready=False).write(state)

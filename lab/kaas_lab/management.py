@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kaas_lab import certificates, manifests, processes
+from kaas_lab import certificates, manifests, pods, processes
 from kaas_lab.api_server import ApiServer, answers
 from kaas_lab.build import binary
 from kaas_lab.crew import Crew
 from kaas_lab.layout import Layout
+from kaas_lab.pods import servers
 from kaas_lab.providers import CORE, DOCKER_STUB, PROVIDERS, Provider, environment
 
 ETCD, ETCD_PEER, API_SERVER, CONTROLLER_MANAGER = 0, 1, 2, 3  # offsets of ports
@@ -26,7 +27,7 @@ _READY_SECONDS = 180.0
 # 200 takes 24 s and 1370 MB, 400 takes 23 s and 2130 MB.
 _GARBAGE_COLLECTION = "200"
 
-# A management cluster runs no Pods: nothing but owner references and namespaces has to be taken care of.
+# A management cluster without Pods: nothing but owner references and namespaces has to be taken care of.
 _CONTROLLERS = "garbage-collector-controller,namespace-controller"
 
 Say = Callable[[str], None]
@@ -51,6 +52,7 @@ def up(
     providers: Collection[str] = CORE,
     *,
     extra_crds: Iterable[dict[str, Any]] = (),
+    runs_pods: pods.Settings | None = None,
     say: Say = lambda _: None,
 ) -> Management:
     """Start a management cluster by itself and return when all of it is ready; it then runs on.
@@ -59,7 +61,7 @@ def up(
     """
     processes.permit(layout.state)
     try:
-        return start(layout, providers, extra_crds=extra_crds, say=say)
+        return start(layout, providers, extra_crds=extra_crds, runs_pods=runs_pods, say=say)
     except BaseException:
         processes.forbid(layout.state)
         processes.stop_all(layout.state)
@@ -71,12 +73,13 @@ def start(
     providers: Collection[str] = CORE,
     *,
     extra_crds: Iterable[dict[str, Any]] = (),
+    runs_pods: pods.Settings | None = None,
     say: Say = lambda _: None,
 ) -> Management:
     """Start a management cluster as a part of a lab, and return when all of it is ready.
 
     providers: names in `providers.PROVIDERS`; `()` gives a bare API server with garbage collection.
-    extra_crds: CustomResourceDefinitions to install beside the providers'.
+    extra_crds: CustomResourceDefinitions to install beside the providers'. runs_pods: nodes and images, where Pods run.
     Raises ProcessFailed with the end of the log of a part that does not start, and NotBuilt. What runs by then is left
     to the caller: if it were stopped here, other parts of the lab would fail too, and be taken for the cause.
     """
@@ -84,14 +87,16 @@ def start(
     certificates.ensure(layout.certificates)
     api = api_server(layout)
     certificates.write_kubeconfig(layout.kubeconfig, api.url, layout.certificates)
-    _start_api_server(layout, api)
+    _start_api_server(layout, api, runs_pods=runs_pods is not None)
     version = api.version()
     say(f"kube-apiserver {version} is ready")
-    _install(layout, api, chosen, list(extra_crds))
+    _install(layout, api, chosen, [*extra_crds, *(pods.definitions.load() if runs_pods else ())])
     say("custom resources are served")
     crew = Crew()
     # After the CRDs: the garbage collector looks for new kinds every 30 seconds only.
-    crew.start("kube-controller-manager", partial(_start_controller_manager, layout))
+    crew.start("kube-controller-manager", partial(_start_controller_manager, layout, runs_pods=runs_pods is not None))
+    if runs_pods is not None:
+        crew.start("pods", partial(pods.start, layout, api, runs_pods))
     for provider in chosen:
         crew.start(provider.name, partial(_start_provider, layout, provider, say))
     crew.wait()
@@ -103,10 +108,10 @@ def _spawn(layout: Layout, name: str, argv: Iterable[str | Path], **env: str) ->
     return processes.spawn(layout.state, name, argv, log=log, env=env), log
 
 
-def _start_api_server(layout: Layout, api: ApiServer) -> None:
+def _start_api_server(layout: Layout, api: ApiServer, *, runs_pods: bool) -> None:
     crew = Crew()
     etcd, etcd_log = _spawn(layout, "etcd", [binary("etcd"), *_etcd_arguments(layout)])
-    argv: list[str | Path] = [binary("kube-apiserver"), *_api_server_arguments(layout)]
+    argv: list[str | Path] = [binary("kube-apiserver"), *_api_server_arguments(layout, runs_pods=runs_pods)]
     server, log = _spawn(layout, "kube-apiserver", argv, GOGC=_GARBAGE_COLLECTION)
     health = f"http://127.0.0.1:{layout.management_port(ETCD)}/health"
     crew.start("etcd", lambda: processes.wait_until("etcd", lambda: answers(health), etcd, etcd_log, _READY_SECONDS))
@@ -130,8 +135,10 @@ def _etcd_arguments(layout: Layout) -> list[str]:
     ]
 
 
-def _api_server_arguments(layout: Layout) -> list[str]:
+def _api_server_arguments(layout: Layout, *, runs_pods: bool) -> list[str]:
     certs = layout.certificates
+    # Without Pods no controller makes default service accounts.
+    without = ["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"]
     return [
         f"--etcd-servers=http://127.0.0.1:{layout.management_port(ETCD)}",
         "--bind-address=127.0.0.1",
@@ -142,14 +149,13 @@ def _api_server_arguments(layout: Layout) -> list[str]:
         f"--tls-cert-file={certs / 'tls.crt'}",
         f"--tls-private-key-file={certs / 'tls.key'}",
         f"--client-ca-file={certs / 'ca.crt'}",
-        "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
         f"--service-account-issuer=https://127.0.0.1:{layout.management_port(API_SERVER)}",
         f"--service-account-key-file={certs / 'sa.pub'}",
         f"--service-account-signing-key-file={certs / 'sa.key'}",
-        "--disable-admission-plugins=ServiceAccount",  # no controller makes default service accounts here
         "--allow-privileged=true",
         f"--cert-dir={layout.state / 'kube-apiserver'}",
+        *(servers.api_server_arguments(certs) if runs_pods else without),
     ]
 
 
@@ -167,18 +173,19 @@ def wait_established(api: ApiServer, limit: float = 30.0) -> None:
     processes.wait_for("every CRD is established", lambda: not api.unestablished(), limit)
 
 
-def _start_controller_manager(layout: Layout) -> None:
+def _start_controller_manager(layout: Layout, *, runs_pods: bool) -> None:
     port, certs = layout.management_port(CONTROLLER_MANAGER), layout.certificates
+    more = servers.controller_manager_arguments(certs) if runs_pods else [f"--controllers={_CONTROLLERS}"]
     arguments = [
         f"--kubeconfig={layout.kubeconfig}",
         "--leader-elect=false",
-        f"--controllers={_CONTROLLERS}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--tls-cert-file={certs / 'tls.crt'}",
         f"--tls-private-key-file={certs / 'tls.key'}",
         "--kube-api-qps=300",
         "--kube-api-burst=600",
+        *more,
     ]
     name = "kube-controller-manager"
     process, log = _spawn(layout, name, [binary(name), *arguments])

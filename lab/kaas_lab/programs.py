@@ -128,6 +128,7 @@ _BARE = ("etcd", "kube-apiserver", "kube-controller-manager")
 _MANAGEMENT = (*_BARE, "capi-core", "capi-cabpk", "capi-kcp")
 PARTS = {
     "bare": _BARE,
+    "pods": (*_BARE, "kube-scheduler"),
     "management": _MANAGEMENT,
     "dev": (*_MANAGEMENT, "capi-capdev"),
     "openstack": (*_MANAGEMENT, "kube-scheduler", "capo", "kwok"),

@@ -17,7 +17,9 @@ from kaas_lab.reporter import Reporter
 from typer.testing import Result
 
 from kaas.kube.client import KubeClient
+from tests.contract import workloads
 from tests.contract.api_server import ApiServer
+from tests.contract.workloads import WorkloadLab
 from tests.unit.cli.running import kaas
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
@@ -51,6 +53,13 @@ def capi_management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manage
     providers = ("core", "cabpk", "kcp", "capdev", "capo")
     with running(tmp_path_factory.mktemp("capi"), ["dev", "openstack"], providers) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def workload_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkloadLab]:
+    """A cluster in which Pods run, with our CRDs; image `kaas` is this checkout."""
+    with workloads.running(tmp_path_factory.mktemp("workloads"), own_crds()) as lab:
+        yield lab
 
 
 @pytest.fixture

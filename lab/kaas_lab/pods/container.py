@@ -1,0 +1,115 @@
+"""A container as a process of this machine, with its log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from kaas_lab import processes
+
+from . import sandbox
+from .sandbox import Program
+from .times import now
+
+DRAIN_SECONDS = 2.0
+"""How long a process that left the container's session may hold its output open after the container's end."""
+LINE_BYTES = 1 << 16
+# Of the agent's own environment; the rest is the image's, which has none.
+_INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH")
+
+
+class CannotStart(Exception):
+    """The program is not there or not executable: StartError."""
+
+
+class Container:
+    """One run of a container. log: gets `TIME STREAM TEXT` a line."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process, self._log = process, log
+        self._pumps = [
+            asyncio.create_task(self._pump(stream, name))
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+            if stream is not None
+        ]
+        self.pid = process.pid
+
+    async def wait(self) -> int:
+        """Exit code: 128 and the number of the signal that killed it. All that it started is ended with it."""
+        code = await self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await asyncio.wait(self._pumps, timeout=DRAIN_SECONDS)
+        for pump in self._pumps:
+            pump.cancel()
+        return code if code >= 0 else 128 - code
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM, `grace` seconds, SIGKILL. Returns when it has ended."""
+        self.signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._process.wait(), grace)
+        except TimeoutError:
+            self.kill()
+        await self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to all of it."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """A signal to the container's first process."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def _pump(self, stream: asyncio.StreamReader, name: str) -> None:
+        with self._log.open("ab", buffering=0) as out:
+            while True:
+                try:
+                    line = await stream.readuntil(b"\n")
+                except asyncio.IncompleteReadError as end:
+                    line = end.partial
+                except asyncio.LimitOverrunError as over:
+                    line = await stream.readexactly(over.consumed)
+                if not line:
+                    return
+                out.write(f"{now().isoformat()} {name} ".encode() + line.rstrip(b"\n") + b"\n")
+
+
+async def start(
+    program: Program, *, directory: Path, log: Path, state: Path, name: str, is_isolated: bool
+) -> Container:
+    """Start a program as a process of the lab at `state`, called `name`. Raises CannotStart."""
+    _ready(directory, log)
+    prepared = sandbox.isolated(program, directory) if is_isolated else sandbox.replaced(program)
+    environment = _environment(prepared.environment) | {processes.MARK: str(state), processes.NAME: name}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *prepared.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd=prepared.directory,
+            start_new_session=True,
+            limit=LINE_BYTES,
+        )
+    except OSError as error:
+        raise CannotStart(f'exec: "{program.argv[0]}": {error.strerror}') from error
+    return Container(process, log)
+
+
+def _ready(directory: Path, log: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {"HOME": "/", **inherited, **given}

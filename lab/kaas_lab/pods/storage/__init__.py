@@ -1,0 +1,1 @@
+"""The played CSI driver: volumes and snapshots as directories of this machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from kaas.api.actions import Mode
-from kaas.cli import credential_webhook, credentials, options, repair, rollout
+from kaas.cli import credential_webhook, credentials, options, repair, rollout, volumes
 from kaas.cli.command import callback, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
@@ -170,6 +170,7 @@ app.add_typer(repair.app, name="repair")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(credential_webhook.app, name="credential-webhook")
+app.add_typer(volumes.app, name="volumes")
 app.add_typer(typer.Typer(name="lab", cls=LabGroup, help="A management cluster and OpenStack as local processes."))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -49,7 +49,7 @@ class Claim:
     volume: str = ""
     deleting: bool = False
     faults: tuple[Fault, ...] = ()
-    condition: Mapping[str, Any] = _NEVER
+    condition: Mapping[str, Any] = field(default_factory=lambda: _NEVER)
 
     @property
     def spec(self) -> Spec | None:

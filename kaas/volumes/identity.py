@@ -35,9 +35,14 @@ class Load:
         found = _MARK.search(message)
         return cls(found[1], found[2]) if found else None
 
+    @property
+    def mark(self) -> str:
+        """Both, as the Job carries them."""
+        return f"{self.token}/{self.digest}"
+
     def marked(self, message: str, limit: int) -> str:
         """A message of at most `limit` characters with the load named at its end."""
-        mark = f"(load {self.token}/{self.digest})"
+        mark = f"(load {self.mark})"
         room = limit - len(mark) - 1
         short = message if len(message) <= room else message[: room - 1] + "…"
         return f"{short} {mark}"

@@ -52,7 +52,7 @@ def job_of(work: Work, settings: LoadSettings) -> Object:
             "name": work.load.job_name(name),
             "namespace": namespace,
             "labels": _labels(claim),
-            "annotations": {DIGEST: f"{work.load.token}/{work.load.digest}"},
+            "annotations": {DIGEST: work.load.mark},
             "ownerReferences": [_owner(claim)],
         },
         "spec": {

@@ -1,0 +1,211 @@
+"""What is to be done about one claim, and what its condition says: a pure function of what is seen and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from kaas.kube.times import stamp
+from kaas.loader.report import Phase as Stage
+from kaas.loader.report import Progress
+from kaas.volumes import terms
+from kaas.volumes.annotations import Bind
+from kaas.volumes.attempts import Job, Outcome
+from kaas.volumes.claim import Claim, Phase
+from kaas.volumes.conditions import Told
+from kaas.volumes.identity import Load
+from kaas.volumes.progress import span, summary, words
+from kaas.volumes.reasons import FINAL, Reason
+
+LOOK: Final = 5.0
+"""Seconds between two looks at a load that runs."""
+STILL: Final = timedelta(seconds=120)
+"""Without a byte, after which a load is told to be stalled; it gives up by itself after ten minutes."""
+UNSTARTED: Final = timedelta(seconds=10)
+"""After which is asked why a load's Pod does not run."""
+
+
+class Binding(Enum):
+    """When the volume of a claim comes to be."""
+
+    IMMEDIATE = "immediate"
+    FIRST_CONSUMER = "first consumer"
+    NO_CLASS = "no class"
+    """The StorageClass that the claim names is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that is seen of a claim.
+
+    waiting_pods: whether a Pod waits for it. jobs: loaders' of this claim, whatever they load. progress: of the Pods
+    that run, None before it is known; still_since: when its bytes last moved. cause: why a load does not start, as
+    Events say it.
+    """
+
+    claim: Claim
+    binding: Binding
+    waiting_pods: bool
+    jobs: Sequence[Job]
+    now: datetime
+    progress: Progress | None = None
+    still_since: datetime | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A Job that is to go. waits: nothing else is begun before all of its Pods have ended."""
+
+    job: str
+    uid: str
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, in this order: start, told, ends.
+
+    told: None leaves the condition as it is; clear: it is taken away. again: seconds to the next look, None: on events.
+    """
+
+    told: Told | None = None
+    start: bool = False
+    ends: tuple[End, ...] = ()
+    clear: bool = False
+    again: float | None = None
+    finished: bool = False
+    """Whether a load has just ended, well or not: it is counted once."""
+
+
+def plan(scene: Scene) -> Plan:
+    """What is to be done about a claim."""
+    claim = scene.claim
+    if claim.deleting:
+        return Plan(ends=_all(scene.jobs))
+    if not claim.request.concerns:
+        return Plan(ends=_all(scene.jobs), clear=bool(claim.condition) and claim.condition.get("status") != "True")
+    if claim.loaded:
+        return Plan(ends=_all(scene.jobs))
+    load = claim.load
+    if load is None:
+        said = "; ".join(map(str, claim.faults))
+        return Plan(Told(Reason.INVALID, said), ends=_all(scene.jobs))
+    if claim.phase is Phase.LOST:
+        told = Told(Reason.FAILED, f"volume {claim.volume} is lost: delete the claim and make it anew", load=load)
+        return Plan(told, ends=_all(scene.jobs))
+    return _toward(scene, load)
+
+
+def _all(jobs: Sequence[Job], *, waits: bool = False) -> tuple[End, ...]:
+    return tuple(End(j.name, j.uid, waits) for j in jobs if not j.deleting)
+
+
+def _toward(scene: Scene, load: Load) -> Plan:
+    """Toward the load that is asked for, once no other one writes into the volume."""
+    others = [j for j in scene.jobs if j.mark != load.mark]
+    if others:
+        told = Told(Reason.PENDING, "waits until the load before, which is no longer asked for, has ended", load=load)
+        return Plan(told, ends=_all(others, waits=True))
+    if scene.claim.failed:
+        return Plan(ends=_all(scene.jobs))
+    if scene.jobs:
+        return _under_way(scene, scene.jobs[0], load)
+    return _before(scene, load)
+
+
+def _before(scene: Scene, load: Load) -> Plan:
+    """There is no Job yet."""
+    claim, spec = scene.claim, scene.claim.spec
+    waits = scene.binding is Binding.FIRST_CONSUMER and spec is not None and spec.bind is Bind.WAIT
+    if claim.phase is Phase.BOUND or (scene.binding is Binding.FIRST_CONSUMER and (scene.waiting_pods or not waits)):
+        return Plan(start=True)
+    if scene.binding is Binding.FIRST_CONSUMER:
+        message = f'its place is decided by the first Pod that mounts it, or at once with {terms.BIND}: "immediate"'
+        return Plan(Told(Reason.WAITING, message, load=load))
+    if scene.binding is Binding.NO_CLASS:
+        return Plan(Told(Reason.PENDING, f"StorageClass {claim.storage_class} is not there: make it", load=load))
+    cause = f": {scene.cause}" if scene.cause else ""
+    return Plan(Told(Reason.PENDING, f"its volume is not there yet{cause}", load=load), again=6 * LOOK)
+
+
+def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
+    """Its Job is there."""
+    if job.done:
+        told = Told(Reason.LOADED, summary(job.results), holds=True, load=load)
+        return Plan(told, ends=_all([job]), finished=True)
+    if job.deleting:
+        return Plan(Told(Reason.PENDING, "its Job was deleted; it begins again when that is gone", load=load))
+    if job.outcome is Outcome.FAILED:
+        return Plan(_failure(job, load), ends=_all([job]), finished=True)
+    return Plan(_running(scene, job, load), again=LOOK)
+
+
+def _failure(job: Job, load: Load) -> Told:
+    """How a Job has failed for good, by what the last Pod said."""
+    last = job.last
+    result = last.result if last else None
+    if job.reason == "PodFailurePolicy" and result is not None and str(result.reason) in FINAL:
+        return Told(str(result.reason), f"{result.message}. {_WAY_OUT}", load=load)
+    ends = f"; the last: {last.words}" if last else ""
+    if job.reason == "DeadlineExceeded":
+        allowed = span((job.deadline - job.created).total_seconds())
+        return Told(Reason.FAILED, f"it was not done within {allowed} ({terms.TIMEOUT}){ends}. {_WAY_OUT}", load=load)
+    if last is None:
+        return Told(Reason.FAILED, f"{job.reason}: {job.message}. {_WAY_OUT}", load=load)
+    tries = f"{job.failures} tries" if job.failures > 1 else "one try"
+    return Told(Reason.FAILED, f"it was given up after {tries}{ends}. {_WAY_OUT}", load=load)
+
+
+_WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
+
+
+def _running(scene: Scene, job: Job, load: Load) -> Told:
+    """What a Job that has not ended does."""
+    if any(a.running for a in job.attempts):
+        return _loading(scene, job, load)
+    until = f"; it is given up at {stamp(job.deadline)}"
+    open_attempts = [a for a in job.attempts if a.exit is None]
+    if not open_attempts and job.last is not None:
+        message = f"attempt {job.failures + 1}/{job.tries} begins soon; the last: {job.last.words}"
+        return Told(Reason.RETRY, message, load=load)
+    cause = next((c for a in open_attempts if (c := _unstarted(scene, a.unplaced, a.waiting))), scene.cause)
+    if cause and scene.now - job.created >= UNSTARTED:
+        return Told(Reason.PENDING, f"its Pod does not start: {cause}{until}", load=load)
+    return Told(Reason.PENDING, "its Pod starts", load=load)
+
+
+def _unstarted(scene: Scene, unplaced: str, waiting: str) -> str:
+    if unplaced:
+        return unplaced
+    return waiting if waiting and waiting not in {"ContainerCreating", "PodInitializing"} else scene.cause
+
+
+def _loading(scene: Scene, job: Job, load: Load) -> Told:
+    progress = scene.progress or Progress(Stage.LISTING)
+    text = words(progress, job.failures + 1, job.tries)
+    if scene.still_since is not None and scene.now - scene.still_since >= STILL:
+        message = f"{text}; not a byte since {stamp(scene.still_since)}, it begins again by itself"
+        return Told(Reason.STALLED, message, load=load, ticks=True)
+    if scene.progress is None:
+        return Told(Reason.LISTING, "it begins", load=load, ticks=True)
+    return Told(_STAGES[progress.phase], text, load=load, ticks=True)
+
+
+_STAGES: Final = {Stage.LISTING: Reason.LISTING, Stage.LOADING: Reason.LOADING, Stage.VERIFYING: Reason.VERIFYING}
+
+
+def wants_events(scene: Scene) -> bool:
+    """Whether only Events can say why nothing happens: no Pod was made, or one that has its node does not begin."""
+    if scene.claim.phase is Phase.PENDING and not scene.jobs:
+        return scene.binding is Binding.IMMEDIATE and scene.now - scene.claim.created >= UNSTARTED
+    for job in scene.jobs:
+        if job.outcome is not Outcome.RUNNING or job.deleting or scene.now - job.created < UNSTARTED:
+            continue
+        begun = [a for a in job.attempts if a.exit is None]
+        if not any(a.running or a.unplaced for a in begun) and (begun or not job.last):
+            return True
+    return False

@@ -1,0 +1,309 @@
+"""Has claims loaded and Pods freed.
+
+Keys of the queue: `("claim", namespace, name)` looks at one claim and its load, `("pod", namespace, name)` at one Pod
+that waits, `SWEEP` at all Pods with our gate that no watch shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from kaas.kube import resources
+from kaas.kube.client import Propagation
+from kaas.kube.errors import Conflict, NotFound
+from kaas.kube.objects import Object, Objects, Ref
+from kaas.kube.ports import Announcer, Times
+from kaas.kube.resources import Resource
+from kaas.loader.report import Progress
+from kaas.volumes import observe, terms
+from kaas.volumes.attempts import Job, Outcome, job_view
+from kaas.volumes.claim import Claim, Key, claim_of, lean
+from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
+from kaas.volumes.gates import Gates, PodStore, PodWriter
+from kaas.volumes.logs import Texts, tail
+from kaas.volumes.metrics import VolumeMetrics
+from kaas.volumes.plan import LOOK, End, Plan, Scene, plan, wants_events
+from kaas.volumes.progress import last_progress, together
+from kaas.volumes.reasons import Reason
+from kaas.volumes.settings import LoadSettings
+from kaas.volumes.starting import AGAIN, Held, Starter, Writer
+from kaas.volumes.turns import Bounds, admitted
+
+log = logging.getLogger(__name__)
+
+QueueKey = tuple[str, ...]
+SWEEP: Final[QueueKey] = ("sweep",)
+SWEEP_SECONDS: Final = 60.0
+CAUSE_SECONDS: Final = 15.0
+"""Between two looks at Events of a load that does not start."""
+
+
+class Cluster(Writer, PodWriter, Texts, Protocol):
+    """What is asked of the API server."""
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        *,
+        field_selector: str | None = None,
+    ) -> Objects:
+        """Objects of a kind."""
+
+    async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        """Server-side apply of the status."""
+
+    async def delete(self, ref: Ref, *, uid: str | None = None, propagation: Propagation = "Background") -> bool:
+        """Ask for deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The cluster, and how more is asked for. namespaces: those that are looked at, none means all."""
+
+    store: PodStore
+    client: Cluster
+    announcer: Announcer
+    clock: Times
+    metrics: VolumeMetrics
+    add: Callable[[QueueKey], None]
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is remembered of a load that runs; all of it can be read again."""
+
+    progress: Progress | None = None
+    moved: datetime | None = None
+    read: datetime | None = None
+    cause: str = ""
+    asked: datetime | None = None
+    counted: bool = field(default=False)
+
+
+class VolumeReconciler:
+    """Looks at claims and Pods, and does what is planned for them."""
+
+    def __init__(self, office: Office, settings: LoadSettings) -> None:
+        self._store, self._client, self._clock = office.store, office.client, office.clock
+        self._announcer, self._metrics, self._add = office.announcer, office.metrics, office.add
+        self._namespaces = office.namespaces
+        self._bounds = Bounds(settings.at_once, settings.per_namespace)
+        self._starter = Starter(office.client, settings)
+        self.gates = Gates(office.store, office.client, office.announcer, office.clock, office.metrics)
+        self._seen: dict[str, _Seen] = {}
+        self._waiting: dict[Key, datetime] = {}
+        self._starting: set[Key] = set()
+        office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._waiting))
+
+    async def reconcile(self, key: QueueKey) -> float | None:
+        """Do what the key says; returns the seconds after which to do it again, None: on the next event."""
+        match key:
+            case ("claim", namespace, name):
+                return await self._claim((namespace, name))
+            case ("pod", namespace, name):
+                return await self._pod((namespace, name))
+            case _:
+                return await self._sweep()
+
+    # -- Pods ---------------------------------------------------------------------------------------------------------
+
+    async def _pod(self, key: Key) -> float | None:
+        pod = self.gates.known(key)
+        if pod is not None:
+            await self.gates.look([pod])
+        return None
+
+    async def _sweep(self) -> float:
+        """Pods with our gate are found whoever put it there, and whatever was missed."""
+        pending: Objects = []
+        for namespace in self._namespaces or (None,):
+            pending += await self._client.list(resources.POD, namespace, field_selector="status.phase=Pending")
+        self.gates.found_without_label(pending)
+        await self.gates.look(self.gates.waiting())
+        return SWEEP_SECONDS
+
+    # -- claims -------------------------------------------------------------------------------------------------------
+
+    async def _claim(self, key: Key) -> float | None:
+        found = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *key)
+        claim = claim_of(found) if found else None
+        self._waiting.pop(key, None)
+        again = None
+        if claim is not None:
+            again = await self._look(claim)
+        else:
+            await self.gates.look(self.gates.waiting_for(key))
+        self._next_turns()
+        return again
+
+    async def _look(self, claim: Claim) -> float | None:
+        scene = await self._scene(claim)
+        planned = plan(scene)
+        if planned.start:
+            planned = await self._begin(claim, scene)
+        changed = await self._tell(claim, planned)
+        await self._release(claim, scene, planned)
+        await self._end(claim, planned.ends)
+        if planned.told and changed and is_news(planned.told, claim.condition):
+            await self._announce(claim, planned.told)
+        self._forget(claim, scene, planned)
+        return planned.again
+
+    async def _scene(self, claim: Claim) -> Scene:
+        jobs = [await self._complete(claim, job) for job in observe.jobs_of(self._store, claim.uid)]
+        scene = Scene(
+            claim=claim,
+            binding=observe.binding_of(self._store, claim),
+            waiting_pods=bool(self.gates.waiting_for(claim.key)) if claim.request.concerns else False,
+            jobs=jobs,
+            now=self._clock.now(),
+        )
+        if not claim.request.concerns or claim.loaded:
+            return scene
+        seen = self._seen.setdefault(claim.uid, _Seen())
+        if wants_events(scene):
+            await self._ask_why(scene, seen)
+            return replace(scene, cause=seen.cause)
+        seen.cause = ""
+        await self._read_progress(scene, seen)
+        return replace(scene, progress=seen.progress, still_since=seen.moved)
+
+    async def _complete(self, claim: Claim, job: Job) -> Job:
+        """With its Pods as they are now when it has ended: watches of Jobs and Pods do not keep step."""
+        known = job.outcome is Outcome.RUNNING if not job.done else len(job.results) == job.pods
+        if known or job.deleting or claim.loaded or claim.failed or claim.deleting:
+            return job
+        selector = f"{terms.LOADER_LABEL}={claim.uid}"
+        pods = await self._client.list(resources.POD, claim.key[0], selector)
+        found = self._store.get(resources.JOB, claim.key[0], job.name)
+        return job_view(found, [p for p in pods if _belongs(p, job)]) if found else job
+
+    async def _read_progress(self, scene: Scene, seen: _Seen) -> None:
+        running = [a.name for job in scene.jobs for a in job.attempts if a.running]
+        if not running or (seen.read and scene.now - seen.read < timedelta(seconds=LOOK)):
+            return
+        seen.read = scene.now
+        texts = await asyncio.gather(*(tail(self._client, scene.claim.key[0], pod) for pod in running))
+        parts = [p for p in map(last_progress, texts) if p is not None]
+        progress = together(parts) if len(parts) == len(running) else None
+        if progress is None:
+            return
+        if seen.progress is None or _mark(progress) != _mark(seen.progress):
+            seen.moved = scene.now
+        seen.progress = progress
+
+    async def _ask_why(self, scene: Scene, seen: _Seen) -> None:
+        if seen.asked and scene.now - seen.asked < timedelta(seconds=CAUSE_SECONDS):
+            return
+        seen.asked = scene.now
+        selector = observe.events_of(scene.claim, scene.jobs)
+        events = await self._client.list(resources.EVENT, scene.claim.key[0], field_selector=selector)
+        seen.cause = observe.causes(events)
+
+    # -- beginning ----------------------------------------------------------------------------------------------------
+
+    async def _begin(self, claim: Claim, scene: Scene) -> Plan:
+        """Make the Job, if it is the claim's turn."""
+        self._waiting[claim.key] = claim.created
+        if claim.key not in self._admitted():
+            bounds = self._bounds
+            message = f"waits for its turn: {bounds.at_once} loads run at once, {bounds.per_namespace} in a namespace"
+            return Plan(Told(Reason.PENDING, message, load=claim.load))
+        del self._waiting[claim.key]
+        self._starting.add(claim.key)
+        try:
+            return await self._start(claim, scene)
+        except Held as held:
+            return Plan(held.told, again=AGAIN)
+        finally:
+            self._starting.discard(claim.key)
+
+    async def _start(self, claim: Claim, scene: Scene) -> Plan:
+        """A load that is over is never begun again, so the claim itself is asked, not what was seen of it."""
+        fresh = await self._client.get(Ref("v1", "PersistentVolumeClaim", *claim.key))
+        if fresh is None:
+            return Plan()
+        self._store.put(lean(fresh))
+        now = claim_of(fresh)
+        if now.uid != claim.uid or not plan(replace(scene, claim=now)).start:
+            return Plan(again=0.0)
+        job = await self._starter.start(now, self.gates.waiting_for(claim.key), scene.binding)
+        self._store.put(observe.job_lean(job))
+        return Plan(Told(Reason.PENDING, "its Pod starts", load=now.load), again=LOOK)
+
+    def _admitted(self) -> list[Key]:
+        busy = set(observe.running(self._store)) | self._starting
+        return admitted(self._waiting, busy, self._bounds)
+
+    def _next_turns(self) -> None:
+        """Have claims looked at whose turn it is."""
+        if self._waiting:
+            for key in self._admitted():
+                self._add(("claim", *key))
+
+    # -- telling and ending -------------------------------------------------------------------------------------------
+
+    async def _tell(self, claim: Claim, planned: Plan) -> bool:
+        """Write the condition, if it is to be written; the claim may be gone by then."""
+        now = self._clock.now()
+        if planned.clear:
+            conditions = []
+        elif planned.told is not None and is_due(planned.told, claim.condition, now):
+            conditions = [condition_of(planned.told, claim.condition, now)]
+        else:
+            return False
+        with suppress(NotFound):
+            answer = await self._client.apply_status(status_of(claim.key, conditions), manager=terms.MANAGER)
+            self._store.put(lean(answer))
+            return True
+        return False
+
+    async def _release(self, claim: Claim, scene: Scene, planned: Plan) -> None:
+        """Free the Pods of the claim, as it is told to be by now."""
+        freed = await self.gates.look(self.gates.waiting_for(claim.key))
+        if planned.finished and planned.told is not None and planned.told.holds and freed:
+            ends = [a.ended for job in scene.jobs for a in job.attempts if a.ended is not None]
+            if ends:
+                self._metrics.released((self._clock.now() - max(ends)).total_seconds())
+
+    async def _end(self, claim: Claim, ends: Sequence[End]) -> None:
+        for end in ends:
+            propagation: Propagation = "Foreground" if end.waits else "Background"
+            with suppress(Conflict):
+                ref = Ref("batch/v1", "Job", claim.key[0], end.job)
+                await self._client.delete(ref, uid=end.uid, propagation=propagation)
+
+    async def _announce(self, claim: Claim, told: Told) -> None:
+        about = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"namespace": claim.key[0], "name": claim.key[1], "uid": claim.uid},
+        }
+        await self._announcer.emit(about, told.reason, told.message, event_type=event_type(told))
+
+    def _forget(self, claim: Claim, scene: Scene, planned: Plan) -> None:
+        """Count a load that ended, and drop what was remembered of it."""
+        if planned.finished and planned.told is not None:
+            job = scene.jobs[0]
+            taken = (scene.now - job.created).total_seconds()
+            self._metrics.ended(planned.told.reason, job.results, taken)
+        if planned.finished or not scene.jobs:
+            self._seen.pop(claim.uid, None)
+
+
+def _mark(progress: Progress) -> tuple[str, int, int]:
+    return progress.phase, progress.bytes_done, progress.files_done
+
+
+def _belongs(pod: Object, job: Job) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(o.get("uid") == job.uid for o in owners)

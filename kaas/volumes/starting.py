@@ -1,0 +1,105 @@
+"""Begins loads: looks at claim, Secret and volume as they are now, and makes the Job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from kaas.kube.errors import Conflict, Forbidden, Invalid
+from kaas.kube.objects import Object, Ref, annotation, is_deleting, uid
+from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
+from kaas.volumes.annotations import Spec
+from kaas.volumes.claim import Claim
+from kaas.volumes.conditions import Told
+from kaas.volumes.identity import Load
+from kaas.volumes.job import DIGEST, Work, job_of, network_policy
+from kaas.volumes.placement import placement_of
+from kaas.volumes.plan import Binding
+from kaas.volumes.reasons import Reason
+from kaas.volumes.settings import LoadSettings
+from kaas.volumes.terms import CREDENTIALS, MANAGER
+
+AGAIN: Final = 30.0
+"""Seconds to the next look when something has to be made by others first."""
+
+
+class Writer(Protocol):
+    """What is asked of an API server to begin a load."""
+
+    async def get(self, ref: Ref) -> Object | None:
+        """The object, or None."""
+
+    async def create(self, obj: Object, *, manager: str) -> Object:
+        """Create; Conflict when it is there."""
+
+    async def apply(self, obj: Object, *, manager: str) -> Object:
+        """Server-side apply."""
+
+
+class Held(Exception):
+    """A load cannot begin yet. told: what the condition says of that."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(told.message)
+        self.told = told
+
+
+class Starter:
+    """Begins loads, one Job each."""
+
+    def __init__(self, client: Writer, settings: LoadSettings) -> None:
+        self._client, self._settings = client, settings
+        self._fenced: set[str] = set()
+
+    async def start(self, claim: Claim, consumers: Sequence[Object], binding: Binding) -> Object:
+        """Make the Job of a claim's load; returns it, or the one that is there already. Held when it cannot be made."""
+        spec, load = claim.spec, claim.load
+        if spec is None or load is None:
+            raise Held(Told(Reason.INVALID, "; ".join(map(str, claim.faults))))
+        access = await self._access(claim, spec, load)
+        everywhere = binding is Binding.IMMEDIATE and await self._is_reachable_everywhere(claim)
+        deciding = consumers if binding is Binding.FIRST_CONSUMER else ()
+        placement = placement_of(deciding, reachable_everywhere=everywhere)
+        try:
+            await self._fence(claim.key[0])
+            work = Work(claim, spec, load, access, placement)
+            return await self._create(job_of(work, self._settings), load)
+        except (Forbidden, Invalid) as refusal:
+            message = f"its Job cannot be made: {refusal.message}; it is tried again every {AGAIN:.0f} s"
+            raise Held(Told(Reason.PENDING, message, load=load)) from refusal
+
+    async def _access(self, claim: Claim, spec: Spec, load: Load) -> Access:
+        """By the Secret that the claim names, which is read by its name and nothing else."""
+        if not spec.credentials:
+            return ANONYMOUS
+        secret = await self._client.get(Ref("v1", "Secret", claim.key[0], spec.credentials))
+        if secret is None:
+            message = f"Secret {spec.credentials} ({CREDENTIALS}) is not there: make it by `kaas credentials create`"
+            raise Held(Told(Reason.PENDING, message, load=load))
+        try:
+            return access_of(spec.source.scheme, secret)
+        except Unusable as unfit:
+            raise Held(Told(Reason.INVALID, f"{CREDENTIALS}: {unfit}")) from unfit
+
+    async def _is_reachable_everywhere(self, claim: Claim) -> bool:
+        volume = await self._client.get(Ref("v1", "PersistentVolume", None, claim.volume)) if claim.volume else None
+        return volume is not None and not (volume["spec"].get("nodeAffinity") or {}).get("required")
+
+    async def _fence(self, namespace: str) -> None:
+        """The network policy of a namespace's loaders, before the first of them."""
+        if self._settings.network_policy and namespace not in self._fenced:
+            await self._client.apply(network_policy(namespace, self._settings), manager=MANAGER)
+            self._fenced.add(namespace)
+
+    async def _create(self, job: Object, load: Load) -> Object:
+        """The name is the load's own, so of two that make it one is refused."""
+        try:
+            return await self._client.create(job, manager=MANAGER)
+        except Conflict as taken:
+            meta = job["metadata"]
+            found = await self._client.get(Ref("batch/v1", "Job", meta["namespace"], meta["name"]))
+            ours = found is not None and uid(found) and annotation(found, DIGEST) == load.mark
+            if found is not None and ours and not is_deleting(found):
+                return found
+            message = f"waits until Job {meta['name']}, which was there before, is gone"
+            raise Held(Told(Reason.PENDING, message, load=load)) from taken

@@ -1,0 +1,62 @@
+"""What the controller of volumes watches, and what has to be looked at when it changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from kaas.kube import resources
+from kaas.kube.objects import Object, metadata, name_of
+from kaas.kube.ports import Source
+from kaas.kube.resources import Resource
+from kaas.volumes import claim, observe, pods, terms
+
+Keys = Iterable[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """One kind. keep: what of it is kept in memory. selector: of labels, None for all objects."""
+
+    resource: Resource
+    keys: Callable[[Object], Keys]
+    keep: Callable[[Object], Object]
+    selector: str | None = None
+
+
+def interests(store: Source) -> Sequence[Interest]:
+    """Everything that is watched; `store` is read when a StorageClass changes."""
+
+    def of_class(found: Object) -> Keys:
+        name = metadata(found)["name"]
+        known = store.list(resources.PERSISTENT_VOLUME_CLAIM)
+        return [_claim(name_of(c)) for c in known if c["spec"].get("storageClassName") == name and _is_ours(c)]
+
+    return (
+        Interest(resources.PERSISTENT_VOLUME_CLAIM, lambda c: [_claim(name_of(c))], claim.lean),
+        Interest(resources.STORAGE_CLASS, of_class, _class),
+        Interest(resources.JOB, lambda j: map(_claim, observe.claim_keys(j)), observe.job_lean, terms.LOADER_LABEL),
+        Interest(resources.POD, _of_pod, pods.lean, pods.LABEL),
+    )
+
+
+def _of_pod(pod: Object) -> Keys:
+    """The claims that it loads or waits for, and the Pod itself when it waits."""
+    claims = map(_claim, pods.claims_of(pod))
+    if pods.is_loader(pod):
+        return claims
+    return [("pod", *name_of(pod)), *claims] if pods.gated(pod) else []
+
+
+def _claim(key: claim.Key) -> tuple[str, ...]:
+    return ("claim", *key)
+
+
+def _is_ours(found: Object) -> bool:
+    return bool(metadata(found).get("annotations"))
+
+
+def _class(found: Object) -> Object:
+    meta = {k: found["metadata"][k] for k in ("name", "uid", "resourceVersion") if k in found["metadata"]}
+    kept: Object = {k: found[k] for k in ("apiVersion", "kind", "volumeBindingMode", "provisioner") if k in found}
+    return {**kept, "metadata": meta}

@@ -19,6 +19,7 @@ THROUGH: Final = frozenset({"Done", "Skipped"})
 
 Version = Annotated[str, Field(max_length=12)]
 ChangeName = Literal["Patch", "Minor", "Image", "ClassRevision", "Certificates"]
+RolledBackName = Literal["Version", "Image", "ClassRevision", "Certificates"]
 StepState = Literal["Pending", "Running", "Held", "Done", "Failed", "Skipped"]
 PoolRef = Annotated[str, Field(max_length=63)]
 
@@ -166,6 +167,43 @@ class Stopped(Model):
     """Why, and how to go on, for people."""
 
 
+class Before(Model):
+    """What the Cluster had when an update began: what is rolled back goes back to this."""
+
+    version: Version
+    """The oldest version of its control plane, as v1.36.1."""
+    image: str | None = Field(default=None, max_length=255)
+    """Node image of that version; left out when it was not known."""
+    class_revision: str | None = Field(default=None, max_length=253)
+    """Its ClusterClass; left out when it was not known."""
+
+
+class Surplus(Model):
+    """Machines beyond those wanted that a surge has left, which are asked for as long as a pool is rolled back."""
+
+    name: str = Field(max_length=253)
+    """Name of the MachineDeployment in the topology."""
+    machines: int = Field(ge=1)
+    """How many."""
+
+
+class RolledBack(Model):
+    """Something that is as before for what is made from now on, since the update has stopped. It replaces none."""
+
+    what: RolledBackName
+    """What goes back. Certificates: machines of the control plane are not renewed."""
+    pool: PoolRef | None = None
+    """The pool that it goes back for; left out where Cluster API had not been handed it, for the Cluster as a whole."""
+    from_: str = Field(alias="from", max_length=253)
+    """What the update brings."""
+    to: str | None = Field(default=None, max_length=253)
+    """What is there again; left out for certificates."""
+    since: datetime
+    """Since when (UTC)."""
+    surplus: Annotated[tuple[Surplus, ...], Field(max_length=50), Atomic()] = ()
+    """What a surge has left in the pool."""
+
+
 class Retried(Model):
     """A person has had a stopped update tried again."""
 
@@ -220,6 +258,10 @@ class UpdateSummary(Model):
     """How the Cluster was before the update under way, or the last one."""
     stopped: Stopped | None = None
     """That the update has stopped, and why; left out while it has not."""
+    before: Before | None = None
+    """What the Cluster had when the update under way, or the last one, began."""
+    rolled_back: Annotated[tuple[RolledBack, ...], Field(max_length=64), Atomic()] = ()
+    """What of the update is rolled back while it has stopped: what is made meanwhile is made as before."""
     retried: Retried | None = None
     """That the update goes on after it had stopped, since a person said so."""
     rollout: str | None = Field(default=None, max_length=253)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from kaas.cli.update_view import AvailabilityView, FindingView, StoppedView, UpdateStepView, UpdateView
+from kaas.cli.update_view import AvailabilityView, FindingView, UpdateStepView, UpdateView
 from kaas.cli.view import Mark
 
 SIGNS = {Mark.WELL: ("✔", "green"), Mark.MOVING: ("…", "yellow"), Mark.SICK: ("✘", "red"), Mark.GOING: ("-", "magenta")}
@@ -16,7 +16,7 @@ _MARK_OF = {"Done": Mark.WELL, "Running": Mark.MOVING, "Held": Mark.MOVING, "Fai
 
 def lines(said: UpdateView) -> list[Text]:
     """What is to come in a line; then the update under way with its steps, or that it has stopped, and what blocks."""
-    return [*_maintenance(said), *_steps(said), *_stopped(said.stopped), *_findings(said), *_gap(said)]
+    return [*_maintenance(said), *_steps(said), *_stopped(said), *_findings(said), *_gap(said)]
 
 
 def _maintenance(said: UpdateView) -> Iterator[Text]:
@@ -55,10 +55,13 @@ def _step(step: UpdateStepView) -> Text:
     return line.append(f"  {step.message}", color) if is_told else line
 
 
-def _stopped(stopped: StoppedView | None) -> Iterator[Text]:
-    if stopped is not None:
+def _stopped(said: UpdateView) -> Iterator[Text]:
+    """Why it has stopped, and what is rolled back meanwhile."""
+    if (stopped := said.stopped) is not None:
         what = f"  {stopped.step} since {_moment(stopped.since)} UTC  {stopped.reason}: {stopped.message}"
         yield Text.assemble(("stopped", "bold red"), (what, "red"))
+    for words in said.rolled_back:
+        yield Text.assemble("  ", ("rolled back", "yellow"), f"  {words}")
 
 
 def _findings(said: UpdateView) -> Iterator[Text]:

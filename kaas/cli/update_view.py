@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kaas.api.update_status import THROUGH, PreflightFinding, UpdateStep, UpdateSummary
 from kaas.kube.times import stamp
+from kaas.updates.ledger.rollback import told
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class UpdateView:
     waiting: Sequence[str] = ()
     held: str | None = None
     stopped: StoppedView | None = None
+    rolled_back: Sequence[str] = ()
     checked: str | None = None
     findings: Sequence[FindingView] = ()
     availability: AvailabilityView | None = None
@@ -97,6 +99,7 @@ def of(said: UpdateSummary) -> UpdateView:
         waiting=list(said.waiting),
         held=said.hold.message if said.hold else None,
         stopped=_stopped(said),
+        rolled_back=told(said.rolled_back),
         checked=stamp(report.checked) if report else None,
         findings=[_finding(f) for f in (report.findings if report else ())],
         availability=_availability(said),

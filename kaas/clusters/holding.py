@@ -6,6 +6,11 @@ class revision, gets the strategy OnDelete: the machine that is on its way out g
 after it. Pausing it would not do: a paused MachineDeployment fills up again with machines of the old kind (cluster-api
 v1.14, core/reconcilers/machinedeployment/machinedeployment_sync.go). But OnDelete is not for a pool that can do without
 it: a MachineSet that is no longer the newest has no sick machine replaced.
+
+When the update has stopped, a pool in the middle may be rolled back: it has its old image again, by an override, in the
+same change as OnDelete, under which another template replaces no machine. Under OnDelete Cluster API takes out machines
+beyond the number wanted, from the oldest MachineSet first (machinedeployment_rollout_ondelete.go): those that work. So
+that number goes up by what a surge has left, and stays so as long as the pool is rolled back.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from dataclasses import dataclass, field
 
 from kaas.api.cluster import Cluster
 from kaas.api.shares import rounded_down
-from kaas.api.update_status import UpdateSummary
+from kaas.api.update_status import RolledBack, UpdateSummary
 from kaas.clusters.pools import Deployment
 from kaas.clusters.snapshot import Live, Object
 from kaas.clusters.target import Target, live_class_name, live_images, version_of
@@ -28,12 +33,14 @@ from kaas.kube.resources import DEFER_UPGRADE, TOPOLOGY_DEPLOYMENT_LABEL
 class Holds:
     """By names of MachineDeployments in the topology.
 
-    deferred: left at their version. on_delete: begin no machine. images: those that keep the image which they have.
+    deferred: left at their version. on_delete: begin no machine. images: those that keep the image which they have, or
+    have the one before again. surplus: how many machines more than wanted they are to have.
     """
 
     deferred: frozenset[str] = frozenset()
     on_delete: frozenset[str] = frozenset()
     images: Mapping[str, str] = field(default_factory=dict)
+    surplus: Mapping[str, int] = field(default_factory=dict)
 
 
 def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployment]) -> Holds:
@@ -50,10 +57,19 @@ def holds(cluster: Cluster, target: Target, live: Live, parts: Sequence[Deployme
     begun = [p for p in same if update.class_revision is not None or _has_begun(p.pool, update)]
     moves = live_class_name(live.cluster) not in (None, target.class_name)  # only their version is left as it is
     begun += [p for p in behind if p.pool in update.waiting and (moves or _is_held(p, live))]
-    calm = [p for p in begun if _is_held(p, live) or _is_calm(p, there[p.name], live)]
+    back = _rolled_back(same, update)
+    calm = [p for p in begun if p.name in back or _is_held(p, live) or _is_calm(p, there[p.name], live)]
     kept = {p.name: image for p in same if not _has_begun(p.pool, update) and (image := _image(p, target, live))}
     deferred, on_delete = {p.name for p in behind} | unseen.deferred, {p.name for p in calm} | unseen.on_delete
-    return Holds(frozenset(deferred), frozenset(on_delete), {**kept, **unseen.images})
+    surplus = {s.name: s.machines for entry in update.rolled_back for s in entry.surplus if s.name in on_delete}
+    images = {**kept, **unseen.images, **{name: entry.to for name, entry in back.items() if entry.to}}
+    return Holds(frozenset(deferred), frozenset(on_delete), images, surplus)
+
+
+def _rolled_back(parts: Sequence[Deployment], update: UpdateSummary) -> Mapping[str, RolledBack]:
+    """Of MachineDeployments that an update has stopped in, those that have their old image again."""
+    entries = {e.pool: e for e in update.rolled_back if e.what == "Image" and e.pool}
+    return {p.name: entries[p.pool] for p in parts if p.pool in entries}
 
 
 def _as_before(parts: Sequence[Deployment], live: Live) -> Holds:
@@ -89,6 +105,8 @@ def _held_as(wanted: Object, part: Object) -> Object:
     found = part
     if strategy_of(wanted) == ON_DELETE:
         found = {**found, "rollout": wanted["rollout"]}
+        if _own_images(wanted) is not None:  # rolled back, which is one change with that
+            found |= {name: wanted[name] for name in ("replicas", "variables")}
     if (said := annotation(wanted, DEFER_UPGRADE)) is not None:
         meta = found.get("metadata") or {}
         found = {**found, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), DEFER_UPGRADE: said}}}
@@ -130,12 +148,17 @@ def _is_held(part: Deployment, live: Live) -> bool:
 def _is_calm(part: Deployment, deployment: Object, live: Live) -> bool:
     """Whether no machine is missed when those beyond the number wanted go: OnDelete takes them out at once.
 
-    After a surge that is when the new one works; then the old one that it is for goes in any case.
+    After a surge that is when the new one works; then the old one that it is for goes in any case. One that has not
+    joined and is deleted counts as long as it is there: its MachineSet is asked for it still.
     """
     machines = [m for m in live.machines if labels(m).get(TOPOLOGY_DEPLOYMENT_LABEL) == part.name]
-    surplus = max(sum(not is_deleting(m) for m in machines) - part.replicas, 0)
+    surplus = max(sum(not is_deleting(m) or not _has_joined(m) for m in machines) - part.replicas, 0)
     available: int = (deployment.get("status") or {}).get("availableReplicas") or 0
     return surplus == 0 or available - surplus >= part.replicas - _missing(part)
+
+
+def _has_joined(machine: Object) -> bool:
+    return bool((machine.get("status") or {}).get("nodeRef"))
 
 
 def _missing(part: Deployment) -> int:

@@ -145,7 +145,7 @@ def _deployment(part: Deployment, target: Target, held: Holds) -> Object:
         overrides["images"] = {**target.images, target.version: image}
     return {
         "name": part.name,
-        "replicas": part.replicas,
+        "replicas": part.replicas + held.surplus.get(part.name, 0),
         "zone": part.zone,
         "rollout": part.rollout,
         "on_delete": part.name in held.on_delete,

@@ -15,7 +15,7 @@ from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
-from kaas.clusters.following import certificates_to, class_to, image_to, is_under_way, updates_of
+from kaas.clusters.following import certificates_to, class_to, image_to, is_taken_back, is_under_way, updates_of
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.lean import ON_DELETE, strategy_of
 from kaas.kube.objects import annotation
@@ -145,9 +145,9 @@ def _is_raised(cluster: Cluster, running: KubernetesVersion) -> bool:
 
 def _may_follow(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion) -> bool:
     """Whether what updates say is a step forward that the owner allows, or has to suffer since what runs expired."""
-    if brought <= running or brought.minor > running.minor + 1:
-        return False
     updates, said = cluster.spec.updates, updates_of(cluster)
+    if brought <= running or brought.minor > running.minor + 1 or is_taken_back(said, "Version"):
+        return False
     pinned = cluster.spec.version.startswith("v")
     if said.reason == EXPIRED or (is_under_way(said) and not pinned):
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,14 +13,15 @@ from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP, drain, startup
 from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
+from kaas.api.update_status import Before
 from kaas.api.versions import KubernetesVersion
 from kaas.kube import resources
 from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
-from kaas.kube.resources import CONTROL_PLANE_LABEL
-from kaas.kube.times import at
+from kaas.kube.resources import CONTROL_PLANE_LABEL, TOPOLOGY_DEPLOYMENT_LABEL
+from kaas.kube.times import at, stamp
 from kaas.updates.facts import Aims
-from kaas.updates.ledger.seen import Part
+from kaas.updates.ledger.seen import Brought, Part
 
 _IN_ORDER: Final = ("BootstrapConfigReady", "InfrastructureReady", "NodeHealthy", "NodeReady")
 """Conditions of a Machine as it passes them: the first that does not hold is the one that it waits for."""
@@ -68,6 +70,29 @@ def pools(sight: Sight) -> dict[str, Part]:
     return {p.name: _pool(sight, p) for p in sight.cluster.spec.node_pools}
 
 
+def brings(sight: Sight, before: Before | None) -> tuple[Brought, ...]:
+    """What the update brings, and whether Cluster API has been handed it; empty where nobody knows what there was."""
+    return tuple(_brings(sight, before)) if before is not None else ()
+
+
+def _brings(sight: Sight, before: Before) -> Iterator[Brought]:
+    aims, seen = sight.aims, sight.topology
+    topology = _topology(seen or {})
+    if before.version != str(aims.version):
+        version = KubernetesVersion.known(topology.get("version"))
+        yield Brought("Version", str(aims.version), before.version, seen is None or _runs(version, aims))
+    if aims.image and before.image and aims.image != before.image and (seen is None or _knows_images(topology)):
+        handed = seen is None or _image(seen, aims) == aims.image
+        yield Brought("Image", aims.image, before.image, handed)
+    if aims.class_revision and before.class_revision and aims.class_revision != before.class_revision:
+        handed = seen is None or _revision(seen) == aims.class_revision
+        yield Brought("ClassRevision", aims.class_revision, before.class_revision, handed)
+    if aims.certificates is not None:
+        after = ((topology.get("controlPlane") or {}).get("rollout") or {}).get("after")
+        handed = seen is None or (after is not None and at(after) >= aims.certificates)
+        yield Brought("Certificates", stamp(aims.certificates) or "", "", handed)
+
+
 def pools_in_order(cluster: Cluster) -> tuple[str, ...]:
     """Names of the pools as they are updated: by their order, then as the spec has them."""
     return tuple(p.name for p in sorted(cluster.spec.node_pools, key=lambda p: p.update.order))
@@ -88,7 +113,19 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
         drain=timedelta(seconds=seconds) if seconds else None,
         soak=timedelta(seconds=soak_of(pool.update)) if pool.update.strategy is Strategy.BLUE_GREEN else None,
         manual=pool.update.strategy is Strategy.MANUAL,
+        reached=any(_runs(_version_of(d), sight.aims) for d in parts) if parts else runs,
+        surplus=tuple(_surplus(sight, pool.name)),
     )
+
+
+def _surplus(sight: Sight, pool: str) -> Iterator[tuple[str, int]]:
+    """Machines of each MachineDeployment of a pool beyond those wanted, without those on their way out."""
+    there = Counter(
+        labels(m).get(TOPOLOGY_DEPLOYMENT_LABEL, "") for m in sight.machines.get(pool, ()) if not is_deleting(m)
+    )
+    for part in _of_pool(sight, pool):
+        if (more := there[part["name"]] - (part.get("replicas") or 0)) > 0 and "replicas" in part:
+            yield part["name"], more
 
 
 def _runs(version: KubernetesVersion | None, aims: Aims) -> bool:
@@ -110,9 +147,14 @@ def _handed(sight: Sight, parts: Iterable[Object], pool: str = CONTROL_PLANE_POO
 
 def _keeps_its_image(sight: Sight, pool: str) -> bool:
     """Whether a pool is held at the image that it has until it is its turn."""
+    overrides = ((p.get("variables") or {}).get("overrides") or () for p in _of_pool(sight, pool))
+    return any(v["name"] == "images" for own in overrides for v in own)
+
+
+def _of_pool(sight: Sight, pool: str) -> list[Object]:
+    """The MachineDeployments of a pool in the topology."""
     parts = (_topology(sight.topology or {}).get("workers") or {}).get("machineDeployments") or ()
-    of_pool = [p for p in parts if (p.get("metadata") or {}).get("labels", {}).get(LABEL_POOL) == pool]
-    return any(v["name"] == "images" for p in of_pool for v in (p.get("variables") or {}).get("overrides") or ())
+    return [p for p in parts if (p.get("metadata") or {}).get("labels", {}).get(LABEL_POOL) == pool]
 
 
 def _is_wanted(sight: Sight) -> bool:
@@ -136,11 +178,16 @@ def _revision(cluster: Object) -> str | None:
 
 def _image(cluster: Object, aims: Aims) -> str | None:
     """What machines of the version are made from; any will do where the class knows no images, as in memory."""
-    variables = {v["name"]: v["value"] for v in _topology(cluster).get("variables") or ()}
-    if "images" not in variables:
+    topology = _topology(cluster)
+    if not _knows_images(topology):
         return aims.image
-    found: str | None = (variables["images"] or {}).get(str(aims.version))
+    images = next(v["value"] for v in topology["variables"] if v["name"] == "images")
+    found: str | None = (images or {}).get(str(aims.version))
     return found
+
+
+def _knows_images(topology: Mapping[str, Any]) -> bool:
+    return any(v["name"] == "images" for v in topology.get("variables") or ())
 
 
 def _is_passed_on(cluster: Object) -> bool:

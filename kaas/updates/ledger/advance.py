@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY
-from kaas.api.update_status import THROUGH, Hold, Retried, Stopped, UpdateStep, UpdateSummary
+from kaas.api.update_status import THROUGH, Hold, Retried, RolledBack, Stopped, UpdateStep, UpdateSummary
+from kaas.updates.ledger import rollback
 from kaas.updates.ledger.seen import Part, Seen
 from kaas.updates.ledger.steps import Steps, pool_of, pools_behind, told, unfinished
 from kaas.updates.ledger.stuck import stuck
@@ -32,17 +33,21 @@ BY_HAND: Final = "WaitsForPerson"
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was said of an update before. retried: the last time that a person had it go on."""
+    """What was said of an update before. retried: the last time that a person had it go on.
+
+    rolled_back: what is made as before meanwhile; empty unless it has stopped.
+    """
 
     steps: Steps
     stopped: Stopped | None = None
     retried: Retried | None = None
     hold: Hold | None = None
+    rolled_back: tuple[RolledBack, ...] = ()
 
     @classmethod
     def of(cls, said: UpdateSummary) -> Ledger:
         """As the status has it."""
-        return cls(said.steps, said.stopped, said.retried, said.hold)
+        return cls(said.steps, said.stopped, said.retried, said.hold, said.rolled_back)
 
     @property
     def under_way(self) -> bool:
@@ -75,8 +80,9 @@ def advance(ledger: Ledger, seen: Seen, now: datetime) -> Progress:
         return Progress(replace(ledger, hold=None))
     ledger = _tried_again(ledger, seen.retry, now)
     if ledger.stopped is None:
-        steps = _moved_on(ledger.steps, seen, now)
-        ledger = replace(ledger, steps=steps, stopped=_stop(steps, now))
+        ledger = _stopped(replace(ledger, steps=_moved_on(ledger.steps, seen, now)), seen, now)
+    else:
+        ledger = replace(ledger, rolled_back=rollback.still(ledger.rolled_back, seen))
     ledger = replace(ledger, hold=_hold(ledger, seen, now))
     return Progress(ledger, waiting_of(ledger), _wanted(ledger, now), _until(ledger, seen, now))
 
@@ -205,16 +211,21 @@ def _verified(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:
 # --- stopping, and going on ---------------------------------------------------------------------------------------
 
 
-def _stop(steps: Steps, now: datetime) -> Stopped | None:
-    failed = next((s for s in steps if s.state == "Failed"), None)
+def _stopped(ledger: Ledger, seen: Seen, now: datetime) -> Ledger:
+    """The ledger with the reason why it has stopped, if a step has failed, and with what is rolled back then."""
+    failed = next((s for s in ledger.steps if s.state == "Failed"), None)
     if failed is None:
-        return None
+        return ledger
+    back = rollback.rolled_back(ledger.steps, seen, now)
+    said = rollback.words(back, rollback.stays(ledger.steps, seen))
     way_out = (
         f"nothing further is begun; when it is put right, set the annotation {ANNOTATION_UPDATE_RETRY} of the Cluster "
         "to the reason why it may go on"
     )
-    words = f"{(failed.message or '')[: 1000 - len(way_out)]}; {way_out}"
-    return Stopped(since=now, step=failed.name, reason=failed.reason or "Failed", message=words)
+    rest = "; ".join(filter(None, (said, way_out)))
+    words = f"{(failed.message or '')[: 1000 - len(rest)]}; {rest}"
+    stopped = Stopped(since=now, step=failed.name, reason=failed.reason or "Failed", message=words)
+    return replace(ledger, stopped=stopped, rolled_back=back)
 
 
 def _tried_again(ledger: Ledger, retry: str, now: datetime) -> Ledger:
@@ -224,7 +235,8 @@ def _tried_again(ledger: Ledger, retry: str, now: datetime) -> Ledger:
         return ledger
     words = f"tried again: {retry}"
     steps = (told(s, "Running", "Retried", words, now) if s.state == "Failed" else s for s in ledger.steps)
-    return replace(ledger, steps=tuple(steps), stopped=None, retried=Retried(since=now, reason=retry))
+    again = Retried(since=now, reason=retry)
+    return replace(ledger, steps=tuple(steps), stopped=None, retried=again, rolled_back=())
 
 
 def _hold(ledger: Ledger, seen: Seen, now: datetime) -> Hold | None:

@@ -6,10 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from kaas.api.update_status import RolledBackName
 from kaas.updates.run import Verdict
 
 ALL_POOLS = "*"
 """Stands for every pool where a person names those that may be updated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One thing that the update brings.
+
+    new, old: what it is brought to, and what there was; old is "" for certificates. handed: whether Cluster API has it.
+    """
+
+    what: RolledBackName
+    new: str
+    old: str
+    handed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,8 @@ class Part:
     takes longest to go is on its way out. repairs: how many are under repair. startup, drain: how long a machine may
     take to join, and to be emptied; drain None means for ever. soak: how long all new ones are well together before the
     first old one goes, None where that is not waited for. trouble: why machines are not well, in the deepest words.
+    reached: whether the version of the update has come to what makes machines, for some of them at least. surplus: of
+    each MachineDeployment that has machines beyond those wanted, how many, without those on their way out.
     """
 
     desired: int
@@ -40,6 +56,8 @@ class Part:
     soak: timedelta | None = None
     manual: bool = False
     trouble: str = ""
+    reached: bool = True
+    surplus: tuple[tuple[str, int], ...] = ()
 
     @property
     def through(self) -> bool:
@@ -62,6 +80,7 @@ class Seen:
     target: the version that the update goes to, for people. pools: by name; one that has left the spec is not there.
     paused: why a person wants nothing begun. released: pools with the strategy Manual that may go now, or `*`. retry:
     why a person has a stopped update go on. verdict: what came of looking at the Cluster after a step, by its name.
+    brings: all that the update brings, as far as it is known what there was before.
     """
 
     target: str
@@ -72,6 +91,7 @@ class Seen:
     released: frozenset[str] = frozenset()
     retry: str = ""
     verdict: tuple[str, Verdict] | None = None
+    brings: tuple[Brought, ...] = ()
 
     def may_go(self, pool: str) -> bool:
         """Whether a person has let go of a pool with the strategy Manual."""

@@ -21,6 +21,7 @@ from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refus
 from kaas.loader.sources import aws, failures, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.door import Door
+from kaas.loader.sources.exactly import exact, plain
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
@@ -260,20 +261,6 @@ class S3Source:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-def plain(key: str) -> bool:
-    """Whether obstore can name a key. Source: object_store, Path::parse."""
-    if any(segment in {"", ".", ".."} for segment in key.split("/")):
-        return False
-    return key.isprintable() or not any(c < " " or c == "\x7f" for c in key)
-
-
-def exact(data: Buffer, length: int, what: str) -> Buffer:
-    """Data, when it is as long as it should be."""
-    if len(data) != length:
-        raise Unreachable(f"{what}: {len(data)} bytes came instead of {length}")
-    return data
 
 
 async def open_s3(address: Address, access: Access) -> S3Source:

@@ -1,0 +1,19 @@
+"""What holds of reads whatever library makes them. Pure."""
+
+from __future__ import annotations
+
+from kaas.loader.source import Buffer, Unreachable
+
+
+def plain(key: str) -> bool:
+    """Whether obstore can name a key. Source: object_store, Path::parse."""
+    if any(segment in {"", ".", ".."} for segment in key.split("/")):
+        return False
+    return key.isprintable() or not any(c < " " or c == "\x7f" for c in key)
+
+
+def exact(data: Buffer, length: int, what: str) -> Buffer:
+    """Data, when it is as long as it should be."""
+    if len(data) != length:
+        raise Unreachable(f"{what}: {len(data)} bytes came instead of {length}")
+    return data

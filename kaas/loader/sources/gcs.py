@@ -1,0 +1,254 @@
+"""Objects of a bucket of Cloud Storage: listed by Google's library, read by obstore.
+
+What obstore cannot name, or a server that plays Cloud Storage does not answer well enough for it, is read by Google's
+library. Objects that are stored compressed come as they are stored: their size and sum are of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import obstore
+import requests
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import storage
+from obstore.exceptions import BaseError
+from obstore.store import GCSStore
+
+from kaas.loader.address import Address
+from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError
+from kaas.loader.sources import failures, google
+from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
+from kaas.loader.sources.door import Door
+from kaas.loader.sources.exactly import exact, plain
+from kaas.loader.sources.failures import Answer, of_obstore
+from kaas.loader.sources.patience import Sleep, patiently
+from kaas.loader.sources.sums import of_base64
+
+T = TypeVar("T")
+_THREADS: Final = 8
+_FIELDS: Final = "items(name,size,generation,crc32c,md5Hash),nextPageToken"
+_GOOGLE: Final = (GoogleAPICallError, GoogleAuthError, requests.RequestException)
+_OBSTORE: Final = (BaseError, OSError, ValueError)
+_TIMES: Final = (CONNECT_SECONDS, STALL_SECONDS)
+
+
+class GCSSource:
+    """One bucket and prefix, or one object. Made by `open_gcs`."""
+
+    def __init__(self, address: Address, access: Access, sleep: Sleep = asyncio.sleep) -> None:
+        self._address = address
+        self._access = access
+        self._sleep = sleep
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="gcs")
+        self._door = Door(access.policy)
+        named = access.endpoint or os.environ.get("STORAGE_EMULATOR_HOST", "")
+        self._url = named if "://" in named or not named else f"http://{named}"
+        self._by_obstore = True
+        self._session: requests.Session | None = None
+
+    @property
+    def label(self) -> str:
+        """URL without credentials, for people."""
+        return str(self._address)
+
+    async def open(self) -> None:
+        """Make the clients. Denied without credentials, Refused for an endpoint that is not allowed."""
+        url = urlsplit(self._url or "https://storage.googleapis.com")
+        await self._door.let(url.scheme, url.hostname or "")
+        credentials = await self._in_thread(lambda: google.credentials_of(self._access))
+        self._session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+        self._session.trust_env = self._door.proxy is None
+        plain_session = google.session_of(self._door.proxy)
+        self._session.proxies = plain_session.proxies
+        project = getattr(credentials, "project_id", None) or os.environ.get("GOOGLE_CLOUD_PROJECT")
+        self._client = storage.Client(
+            project=project or "none",
+            credentials=credentials,
+            client_options={"api_endpoint": self._url} if self._url else None,
+            _http=self._session,
+        )
+        pays = project if self._access.requester_pays else None
+        self._bucket = self._client.bucket(self._address.place, user_project=pays)
+        anonymous = self._access.anonymous
+        tokens = None if anonymous else google.Tokens(credentials, plain_session, self._pool)
+        self._store = self._made_store(tokens, pays)
+
+    def _made_store(self, tokens: google.Tokens | None, pays: str | None) -> GCSStore:
+        headers = {"accept-encoding": "gzip"} | ({"x-goog-user-project": pays} if pays else {})
+        options: dict[str, Any] = {
+            "allow_http": self._url.startswith("http://"),
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "read_timeout": timedelta(seconds=STALL_SECONDS),
+            "timeout": timedelta(hours=1),
+            "default_headers": headers,
+        }
+        if self._door.proxy:
+            options["proxy_url"] = self._door.proxy
+        return GCSStore(
+            self._address.place,
+            config={"skip_signature": tokens is None, **({"base_url": self._url} if self._url else {})},
+            client_options=options,  # type: ignore[arg-type]
+            retry_config={"max_retries": 0},
+            credential_provider=tokens,
+        )
+
+    async def pages(self) -> AsyncIterator[Sequence[Entry]]:
+        """All objects, a page of the listing at a time; of a single object one page with one entry."""
+        if not self._address.directory:
+            yield [await self._single()]
+            return
+        some, token, seen = False, None, set[str]()
+        while True:
+            page, token = await self._page(token)
+            if token in seen:
+                raise Refused(f"{self.label}: the listing goes round in circles: the server is wrong")
+            some = some or bool(page)
+            if page:
+                yield page
+            if not token:
+                break
+            seen.add(token)
+        if not some:
+            raise NotThere(f"{self.label}: there is nothing in it: correct the address")
+
+    async def _page(self, token: str | None) -> tuple[list[Entry], str | None]:
+        def list_one() -> tuple[list[Any], str | None]:
+            found = self._list(self._address.key, PAGE, token)
+            blobs = list(next(iter(found.pages), ()))
+            return blobs, found.next_page_token
+
+        blobs, following = await patiently(lambda: self._ask(list_one, self.label), self._sleep)
+        entries = [self._entry(blob) for blob in blobs]
+        return [entry for entry in entries if entry.name or entry.size], following
+
+    def _list(self, prefix: str, size: int, token: str | None) -> Any:
+        return self._client.list_blobs(
+            self._bucket, prefix=prefix, page_size=size, page_token=token, fields=_FIELDS, retry=None, timeout=_TIMES
+        )
+
+    def _entry(self, blob: Any, name: str | None = None) -> Entry:
+        key, prefix = str(blob.name), self._address.key
+        if name is None and not key.startswith(prefix):
+            raise Refused(f"{self.label}: the listing has a key outside of it, {key!r}: the server is wrong")
+        below = key[len(prefix) :] if name is None else name
+        return Entry(key, below, int(blob.size), str(blob.generation), _sum(blob))
+
+    async def _single(self) -> Entry:
+        key = self._address.key
+        find = lambda: self._bucket.get_blob(key, retry=None, timeout=_TIMES)  # noqa: E731
+        found = await patiently(lambda: self._ask(find, self.label), self._sleep)
+        if found is not None:
+            return self._entry(found, self._address.name)
+        below = await self._ask(lambda: list(next(iter(self._list(f"{key}/", 1, None).pages), ())), self.label)
+        if below:
+            raise NotThere(f"{self.label}: is no object but a directory: write {self.label}/")
+        raise NotThere(f"{self.label}: there is no such object: correct the address")
+
+    async def read(self, entry: Entry, start: int, length: int) -> Buffer:
+        """So many bytes from `start` on, exactly."""
+        if not length:
+            return b""
+        if self._by_obstore and plain(entry.key):
+            try:
+                return await self._read(entry, start, length)
+            except _Poor:
+                self._by_obstore = False
+        return await self._read_odd(entry, start, length)
+
+    async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
+        what = self._what(entry.key)
+        options: obstore.GetOptions = {"version": entry.version}
+        if start or length != entry.size:
+            options["range"] = (start, start + length)
+        try:
+            result = await obstore.get_async(self._store, entry.key, options=options)
+            if int(result.meta["size"]) != entry.size or result.meta["version"] not in {None, entry.version}:
+                raise Changed(f"{what}: is not what was listed any more")
+            return exact(memoryview(await result.buffer_async()), length, what)
+        except _OBSTORE as error:
+            if "Header missing from response" in str(error):
+                raise _Poor from None
+            raise self._error(of_obstore(error), what, listed=True) from None
+
+    async def _read_odd(self, entry: Entry, start: int, length: int) -> Buffer:
+        what = self._what(entry.key)
+
+        def get() -> bytes:
+            blob = self._bucket.blob(entry.key, generation=int(entry.version))
+            last = start + length - 1
+            found: bytes = blob.download_as_bytes(
+                start=start, end=last, raw_download=True, checksum=None, retry=None, timeout=_TIMES
+            )
+            return found
+
+        return exact(await self._ask(get, what, listed=True), length, what)
+
+    async def checksum(self, entry: Entry) -> Checksum | None:
+        """What the listing said: Cloud Storage has a CRC32C of every object."""
+        return entry.checksum
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            self._session.close()
+        await self._door.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask(self, request: Callable[[], T], what: str, *, listed: bool = False) -> T:
+        try:
+            return await self._in_thread(request)
+        except _GOOGLE as error:
+            answer = of_google(error)
+        raise self._error(answer, what, listed=listed)
+
+    def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
+        if refusal := self._door.refusal:
+            return Refused(f"{what}: {refusal}")
+        return failures.error_of(answer, what, listed=listed)
+
+    def _what(self, key: str) -> str:
+        return f"gs://{self._address.place}/{key}"
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+class _Poor(Exception):
+    """The server leaves out a header that Cloud Storage has and obstore needs."""
+
+
+def of_google(error: Exception) -> Answer:
+    """What an error of Google's libraries says."""
+    if isinstance(error, GoogleAPICallError):
+        headers = getattr(error.response, "headers", None) or {}
+        gone = "there is no such bucket or object" if error.code == 404 else ""  # noqa: PLR2004 - of HTTP
+        return Answer(int(error.code or 0), wait=failures.seconds(headers.get("retry-after")), detail=gone)
+    if isinstance(error, RefreshError) and not getattr(error, "retryable", False):
+        return Answer(403, detail="Google gives no token for these credentials")
+    if isinstance(error, requests.exceptions.SSLError):
+        return Answer(495, detail="its certificate is not trusted here: add its CA")
+    return Answer(0, detail=type(error).__name__)
+
+
+def _sum(blob: Any) -> Checksum | None:
+    return of_base64(Algorithm.CRC32C, blob.crc32c) or of_base64(Algorithm.MD5, blob.md5_hash)
+
+
+async def open_gcs(address: Address, access: Access) -> GCSSource:
+    """The source, ready to be asked. SourceError when it may not be, or nobody knows as whom."""
+    source = GCSSource(address, access)
+    try:
+        await source.open()
+    except BaseException:
+        await source.close()
+        raise
+    return source

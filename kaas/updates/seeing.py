@@ -20,6 +20,7 @@ from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
 from kaas.kube.resources import CONTROL_PLANE_LABEL, TOPOLOGY_DEPLOYMENT_LABEL
 from kaas.kube.times import at, stamp
+from kaas.updates.drains.words import Reason
 from kaas.updates.facts import Aims
 from kaas.updates.ledger.seen import Brought, Part
 
@@ -233,6 +234,7 @@ def _part(sight: Sight, name: str, desired: int, counts: tuple[int, int, int], *
         going=min((t for m in found if (t := _time(m, "deletionTimestamp"))), default=None),
         repairs=_repairs(sight.cluster, name),
         trouble=_trouble(sight, name),
+        unlaid=next((_held_by(m) for m in found if _held_for(m) == Reason.LAYOUT_FAILED), ""),
     )
 
 
@@ -294,6 +296,12 @@ def _held_by(machine: Object) -> str:
     """What a machine that is to go waits for before it is drained; empty when it does not."""
     found = (condition(machine, CONDITION_DRAIN) if is_deleting(machine) else None) or {}
     return f"Machine {machine['metadata']['name']}: {found['message']}" if found.get("status") == "False" else ""
+
+
+def _held_for(machine: Object) -> str:
+    """Reason why a machine that is to go is not drained yet; empty when it is."""
+    found = (condition(machine, CONDITION_DRAIN) if is_deleting(machine) else None) or {}
+    return str(found.get("reason")) if found.get("status") == "False" else ""
 
 
 def _lacks(machine: Object) -> Iterator[str]:

@@ -6,10 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kaas.gpu.layouts import NO_LAYOUT, Layout
 from kaas.updates.drains.words import Reason
 
 Gpus = Mapping[str, int]
 """GPUs, or slices of them, that a node has to offer: resource to number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a box of the pool had to offer. layout: of MIG, "" without one; boxes of another cannot be compared."""
+
+    gpus: Gpus
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +61,21 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A Node. since: when it became Ready, or stopped to be."""
+    """A Node. since: when it became Ready, or stopped to be. layout: what its labels say of MIG."""
 
     name: str
     ready: bool
     since: datetime
     gpus: Gpus
     cordoned: bool = False
+    layout: Layout = NO_LAYOUT
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """Another machine of the pool. leaving: it waits as well. gone: it is deleted and is drained, or ends, now.
 
-    outdated: a newer one takes its place, or will.
+    outdated: a newer one takes its place, or will. gpus, model: as its flavor has them, 0 and "" when nobody knows.
     """
 
     name: str
@@ -73,6 +83,8 @@ class Neighbour:
     outdated: bool = False
     leaving: Departure | None = None
     gone: bool = False
+    gpus: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ class Look:
     node: NodeSeen | None = None
     pods: tuple[PodSeen, ...] = ()
     others: tuple[Neighbour, ...] = ()
-    whole: tuple[Gpus, ...] = ()
+    whole: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from kaas.updates.drains.facts import Departure, Gate, Gpus, Look, Neighbour, NodeSeen, PodSeen, Rules
+from kaas.gpu.layouts import FAILED, expected, short
+from kaas.updates.drains.facts import Departure, Gate, Gpus, Look, Neighbour, Offer, PodSeen, Rules
 from kaas.updates.drains.words import DRAIN_NOW, Reason
 
 SILENT: Final = timedelta(minutes=5)
@@ -92,36 +93,60 @@ def _turn(departure: Departure, rules: Rules, look: Look, now: datetime) -> Gate
         return None
     words = f"pool {rules.pool} has {there} of {rules.replicas - 1} other machines"
     why = _listed(_why_missing(o, look.whole) for o in missing)
-    return _waits(Reason.OTHERS_MISSING, f"{words}: it goes when they are back{f' ({why})' if why else ''}")
+    waits = f"{words}: it goes when they are back{f' ({why})' if why else ''}"
+    return _waits(_reason(missing, Reason.OTHERS_MISSING), waits)
+
+
+def _reason(missing: Iterable[Neighbour], otherwise: Reason) -> Reason:
+    """Why it waits for machines: it makes a difference whether they come by themselves."""
+    failed = any(o.node is not None and o.node.layout.state == FAILED and not o.leaving for o in missing)
+    return Reason.LAYOUT_FAILED if failed else otherwise
 
 
 def _soak(rules: Rules, soak: timedelta, look: Look, now: datetime) -> Gate | None:
     """All that are to stay have to be well, for long enough, before an old one goes."""
     staying = [o for o in look.others if o.leaving is None and not o.gone and not o.outdated]
-    well = [o.node for o in staying if o.node is not None and is_back(o.node, look.whole)]
+    well = [o.node for o in staying if o.node is not None and not lacks(o, look.whole)]
     if len(well) < rules.replicas or len(well) < len(staying):
-        why = _listed(_why_missing(o, look.whole) for o in staying if o.node not in well)
+        missing = [o for o in staying if o.node not in well]
+        why = _listed(_why_missing(o, look.whole) for o in missing)
         words = f"pool {rules.pool} has {len(well)} of {rules.replicas} new machines{f' ({why})' if why else ''}"
-        return _waits(Reason.NEW_MACHINES_MISSING, words)
+        return _waits(_reason(missing, Reason.NEW_MACHINES_MISSING), words)
     end = max((node.since for node in well), default=now - soak) + soak
     if now < end:
         return _waits(Reason.SOAKING, f"the new machines of pool {rules.pool} soak until {_moment(end)}", end)
     return None
 
 
-def _is_there(other: Neighbour, departure: Departure, whole: Iterable[Gpus]) -> bool:
+def _is_there(other: Neighbour, departure: Departure, whole: Iterable[Offer]) -> bool:
     """Whether another machine does its work: one that is to go does, until its turn has come before ours."""
     if other.gone or other.node is None:
         return False
     if other.leaving is not None:
         return other.node.ready and other.leaving.place > departure.place
-    return is_back(other.node, whole)
+    return not lacks(other, whole)
 
 
-def is_back(node: NodeSeen, whole: Iterable[Gpus]) -> bool:
-    """Whether a box is Ready and offers at least what one of the pool did before."""
-    before = tuple(whole)
-    return node.ready and (not before or any(covers(node.gpus, gpus) for gpus in before))
+def lacks(other: Neighbour, whole: Iterable[Offer]) -> str:
+    """Why a machine of the pool is not back, "" when it is: Ready, laid out, and with as much as its layout has.
+
+    In a layout whose geometry is not known, and without one, at least what one of the pool offered before will do.
+    """
+    node = other.node
+    if node is None:
+        return "has not joined"
+    if not node.ready:
+        return "is not Ready"
+    if not node.layout.in_place:
+        return f"has GPUs that are not laid out as {node.layout.name} ({node.layout.progress})"
+    wanted = expected(node.layout, other.gpus, other.model) if other.gpus else None
+    if wanted is not None:
+        few = short(wanted, node.gpus)
+        return f"offers {_offer(node.gpus)}, layout {node.layout.name} has {_offer(wanted)}" if few else ""
+    before = [o.gpus for o in whole if o.layout == node.layout.name]
+    if not before or any(covers(node.gpus, gpus) for gpus in before):
+        return ""
+    return f"offers {_offer(node.gpus)}, before it was {_offer(before[0])}"
 
 
 def covers(gpus: Gpus, wanted: Gpus) -> bool:
@@ -129,14 +154,10 @@ def covers(gpus: Gpus, wanted: Gpus) -> bool:
     return all(gpus.get(name, 0) >= number for name, number in wanted.items())
 
 
-def _why_missing(other: Neighbour, whole: Iterable[Gpus]) -> str:
+def _why_missing(other: Neighbour, whole: Iterable[Offer]) -> str:
     if other.gone or other.leaving is not None:
         return f"{other.name} goes first"
-    if other.node is None:
-        return f"{other.name} has not joined"
-    if not other.node.ready:
-        return f"{other.name} is not Ready"
-    return f"{other.name} offers {_offer(other.node.gpus)}, before it was {_offer(next(iter(whole), {}))}"
+    return f"{other.name} {lacks(other, whole)}"
 
 
 def _offer(gpus: Gpus) -> str:

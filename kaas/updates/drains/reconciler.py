@@ -25,8 +25,8 @@ from kaas.kube.ports import Announcer, EventType, Source, Times
 from kaas.kube.resources import CLUSTER_NAME_LABEL, DEPLOYMENT_NAME_LABEL, DRAIN_HOOK
 from kaas.kube.times import stamp, whole
 from kaas.updates.drains import seen, workload
-from kaas.updates.drains.facts import Departure, Gate, Gpus, Look, Neighbour, NodeSeen, Rules
-from kaas.updates.drains.gate import at_once, decide, is_back
+from kaas.updates.drains.facts import Departure, Gate, Look, Neighbour, NodeSeen, Offer, Rules
+from kaas.updates.drains.gate import at_once, decide, lacks
 from kaas.updates.drains.metrics import DrainMetrics
 from kaas.updates.drains.words import NOTICED, WHOLE, Reason
 from kaas.updates.drains.workload import Clients, ClusterKey, Notice
@@ -178,13 +178,13 @@ class DrainReconciler:
 
     async def _before(
         self, case: _Case, rules: Rules, own: NodeSeen | None, others: Sequence[Neighbour]
-    ) -> tuple[Gpus, ...]:
+    ) -> tuple[Offer, ...]:
         """What a box of the pool has to offer to count as back: as was written down, or as those that are to go do."""
         old = [own, *(o.node for o in others if o.leaving is not None or o.outdated)]
-        live = [node.gpus for node in old if node is not None and node.ready]
+        live = [seen.offer_of(node) for node in old if node is not None and node.ready]
         deployments = self._store.of_cluster(resources.MACHINE_DEPLOYMENT, *case.owner)
-        before = (*seen.whole_of(deployments, rules.pool), *(gpus for gpus in live if gpus))
-        behind = [o for o in others if o.node is not None and o.node.ready and not is_back(o.node, before)]
+        before = (*seen.whole_of(deployments, rules.pool), *(offer for offer in live if offer.gpus))
+        behind = [o for o in others if o.node is not None and o.node.ready and lacks(o, before)]
         return () if behind and await self._has_another_flavor(case) else before
 
     async def _has_another_flavor(self, case: _Case) -> bool:
@@ -223,7 +223,8 @@ class DrainReconciler:
 
     async def _begin(self, case: _Case, look: Look, now: datetime) -> None:
         """Remember what the boxes of the pool have to offer, and when notice was given."""
-        text = seen.whole_text(n.gpus for n in (look.node, *(o.node for o in look.others)) if n is not None and n.ready)
+        boxes = [n for n in (look.node, *(o.node for o in look.others)) if n is not None and n.ready]
+        text = seen.whole_text(map(seen.offer_of, boxes))
         namespace, name = case.key[0], labels(case.machine).get(DEPLOYMENT_NAME_LABEL, "")
         deployment = self._store.get(resources.MACHINE_DEPLOYMENT, namespace, name)
         if deployment is not None and text != "[]" and annotation(deployment, WHOLE) != text:

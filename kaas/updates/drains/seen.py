@@ -7,15 +7,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from kaas.api.cluster import Cluster, NodePool
 from kaas.api.constants import ANNOTATION_GPU, LABEL_POOL
 from kaas.api.patience import drain
 from kaas.api.pool_update import Strategy, gives_notice, soak_of
 from kaas.api.shares import rounded_down
+from kaas.api.site import GpuFacts
+from kaas.gpu.layouts import CONFIG, layout_of
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels, metadata, name_of
 from kaas.kube.resources import DRAIN_HOOK, REMEDIATE_ANNOTATION
 from kaas.kube.times import at
-from kaas.updates.drains.facts import Departure, Gpus, Neighbour, NodeSeen, PodSeen, Rules
+from kaas.updates.drains.facts import Departure, Neighbour, NodeSeen, Offer, PodSeen, Rules
 from kaas.updates.drains.words import (
     CHECKPOINT,
     CHECKPOINTED,
@@ -105,7 +109,17 @@ def neighbours(machine: Object, machines: Iterable[Object], nodes: Mapping[str, 
 def _neighbour(machine: Object, node: NodeSeen | None) -> Neighbour:
     leaving = departure_of(machine) if is_held(machine) else None
     gone = is_deleting(machine) and leaving is None
-    return Neighbour(metadata(machine)["name"], node, is_outdated(machine), leaving, gone)
+    count, model = gpus_of_machine(machine)
+    return Neighbour(metadata(machine)["name"], node, is_outdated(machine), leaving, gone, count, model)
+
+
+def gpus_of_machine(machine: Object) -> tuple[int, str]:
+    """How many GPUs it was made with, and which; 0 and "" when that was never written, or is no JSON."""
+    try:
+        facts = GpuFacts.model_validate_json(annotation(machine, ANNOTATION_GPU) or "")
+    except ValidationError:
+        return 0, ""
+    return facts.count, facts.model
 
 
 def node_seen(node: Object) -> NodeSeen:
@@ -113,7 +127,8 @@ def node_seen(node: Object) -> NodeSeen:
     ready = condition(node, "Ready") or {}
     since = _time(ready.get("lastTransitionTime")) or _time(metadata(node).get("creationTimestamp")) or LONG_AGO
     cordoned = bool((node.get("spec") or {}).get("unschedulable"))
-    return NodeSeen(metadata(node)["name"], ready.get("status") == "True", since, gpus_of(node), cordoned)
+    layout = layout_of(labels(node))
+    return NodeSeen(metadata(node)["name"], ready.get("status") == "True", since, gpus_of(node), cordoned, layout)
 
 
 def gpus_of(node: Object) -> dict[str, int]:
@@ -176,25 +191,35 @@ def owner_of(pod: Object) -> Object | None:
 # --- what boxes had to offer --------------------------------------------------------------------------------------
 
 
-def whole_of(deployments: Iterable[Object], pool: str) -> tuple[Gpus, ...]:
+def offer_of(node: NodeSeen) -> Offer:
+    """What a Node offers now."""
+    return Offer(node.gpus, node.layout.name)
+
+
+def whole_of(deployments: Iterable[Object], pool: str) -> tuple[Offer, ...]:
     """What was written down at the MachineDeployments of a pool."""
     said = [annotation(d, WHOLE) for d in deployments if pool_of(d) == pool]
-    return tuple(gpus for text in said if text for gpus in _boxes(text))
+    return tuple(offer for text in said if text for offer in _boxes(text))
 
 
-def whole_text(boxes: Iterable[Gpus]) -> str:
+def whole_text(boxes: Iterable[Offer]) -> str:
     """What is written down: every different box once, so that the same pool is the same text."""
-    different = sorted({json.dumps(dict(b), sort_keys=True) for b in boxes if b})
-    return f"[{', '.join(different)}]"
+    said = [{**b.gpus, **({CONFIG: b.layout} if b.layout else {})} for b in boxes if b.gpus]
+    return f"[{', '.join(sorted({json.dumps(one, sort_keys=True) for one in said}))}]"
 
 
-def _boxes(text: str) -> list[Gpus]:
+def _boxes(text: str) -> list[Offer]:
     """What a person has spoiled counts as never written."""
     try:
         found: Any = json.loads(text)
-        return [{str(k): int(v) for k, v in box.items()} for box in found if box]
+        return [_box(box) for box in found if box]
     except (ValueError, TypeError, AttributeError):
         return []
+
+
+def _box(said: Mapping[str, Any]) -> Offer:
+    gpus = {str(k): int(v) for k, v in said.items() if k != CONFIG}
+    return Offer(gpus, str(said.get(CONFIG) or ""))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -27,7 +27,8 @@ DRAIN_NOW: Final = f"{GROUP}/drain-now"
 
 # On a MachineDeployment.
 WHOLE: Final = f"{GROUP}/gpus"
-"""What the boxes of its pool had to offer when the last one went, as JSON: a list of resource to number."""
+"""What the boxes of its pool had to offer when the last one went, as JSON: a list of resource to number, with the label
+`nvidia.com/mig.config` of those that had it."""
 
 AHEAD: Final = "DrainAhead"
 """Reason of the Event at a Pod and its owner."""
@@ -53,5 +54,7 @@ class Reason(StrEnum):
     NOT_SEEN = "NotSeen"
     OTHERS_MISSING = "OthersMissing"
     NEW_MACHINES_MISSING = "NewMachinesMissing"
+    LAYOUT_FAILED = "LayoutFailed"
+    """One of those that it waits for has GPUs that could not be laid out: it does not come back by itself."""
     SOAKING = "Soaking"
     PODS_RUNNING = "PodsRunning"

@@ -20,6 +20,8 @@ def stuck(part: Part, since: datetime, now: datetime) -> tuple[str, str] | None:
 
     since: when the step began, or went on after it was held: no time before that counts against it.
     """
+    if part.unlaid and part.going is not None and now - max(part.going, since) > MARGIN:
+        return "LayoutFailed", f"GPUs of a new machine are not laid out: {part.unlaid}"
     reason, words = next(_stuck(part, since, now), ("", ""))
     if not reason:
         return None

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kaas.updates.drains.facts import Departure, Look, Neighbour, NodeSeen, PodSeen, Rules
+from kaas.gpu.layouts import Layout
+from kaas.updates.drains.facts import Departure, Look, Neighbour, NodeSeen, Offer, PodSeen, Rules
 
 NOW = datetime(2027, 1, 5, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=1)
 LONG_AGO = NOW - timedelta(days=1)
 EIGHT: Mapping[str, int] = {"nvidia.com/gpu": 8}
 SLICES: Mapping[str, int] = {"nvidia.com/mig-1g.5gb": 56}
+WHOLE = (Offer(EIGHT),)
+MIXED = Layout("all-1g.5gb", "success", "mixed", "NVIDIA-A100-SXM4-40GB")
 HOUR = timedelta(hours=1)
 
 
@@ -33,7 +36,7 @@ def node(name: str = "a", **more: Any) -> NodeSeen:
 
 
 def other(name: str, *, leaving: Departure | None = None, gone: bool = False, **more: Any) -> Neighbour:
-    return Neighbour(name, node(name, **more), outdated=leaving is not None, leaving=leaving, gone=gone)
+    return Neighbour(name, node(name, **more), leaving is not None, leaving, gone, 8, "A100-SXM4-40GB")
 
 
 def not_joined(name: str) -> Neighbour:
@@ -45,4 +48,4 @@ def job(name: str = "train", **more: Any) -> PodSeen:
 
 
 def look(*others: Neighbour, **more: Any) -> Look:
-    return Look(**{"node": node(), "others": others or (other("b"), other("c")), "whole": (EIGHT,), **more})
+    return Look(**{"node": node(), "others": others or (other("b"), other("c")), "whole": WHOLE, **more})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -127,7 +128,7 @@ class World:
     def box(self, name: str, gpus: int = 8, **more: Any) -> None:
         """A machine with its Node."""
         labels = {CLUSTER_NAME_LABEL: NAME, LABEL_POOL: POOL, DEPLOYMENT_NAME_LABEL: DEPLOYMENT}
-        notes = {DRAIN_HOOK: "", ANNOTATION_GPU: "{}"}
+        notes = {DRAIN_HOOK: "", ANNOTATION_GPU: json.dumps({"model": "A100-SXM4-40GB", "count": 8})}
         meta = {"name": name, "namespace": NAMESPACE, "uid": name, "labels": labels, "annotations": notes}
         status = {"nodeRef": {"name": name}, "conditions": [{"type": "UpToDate", "status": "False"}], **more}
         self.put({"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine", "metadata": meta, "status": status})
@@ -135,6 +136,17 @@ class World:
         seen = {"allocatable": {"cpu": "64", "nvidia.com/gpu": str(gpus)}, "conditions": [ready]}
         meta = {"name": name, "labels": {LABEL_POOL: POOL}, "creationTimestamp": stamp(LONG_AGO)}
         self.workload.put({"apiVersion": "v1", "kind": "Node", "metadata": meta, "status": seen})
+
+    def lay_out(self, name: str, layout: str, state: str, **offers: int) -> None:
+        """Have a Node say so of MIG, with slices by profile."""
+        node = self.workload.objects["Node", name]
+        said = {
+            "nvidia.com/mig.config": layout,
+            "nvidia.com/mig.config.state": state,
+            "nvidia.com/mig.strategy": "mixed",
+        }
+        node["metadata"]["labels"] |= said
+        node["status"]["allocatable"] = {f"nvidia.com/mig-{k}": str(n) for k, n in offers.items()}
 
     def pod(self, name: str, node: str, kind: str = "Job", gpus: int = 8, **annotations: str) -> None:
         owner = {"apiVersion": "batch/v1", "kind": kind, "name": f"of-{name}", "uid": f"of-{name}", "controller": True}

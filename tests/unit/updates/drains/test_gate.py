@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaas.updates.drains.facts import Departure, Gate, Look, Neighbour, Rules
+from kaas.gpu.layouts import Layout
+from kaas.updates.drains.facts import Departure, Gate, Look, Neighbour, Offer, Rules
 from kaas.updates.drains.gate import UNSEEN, at_once, decide
 from kaas.updates.drains.words import DRAIN_NOW, Reason
 from tests.unit.updates.drains.builders import (
     EARLIER,
     HOUR,
+    MIXED,
     NOW,
     SLICES,
+    WHOLE,
     blue_green,
     departure,
     job,
@@ -141,8 +144,8 @@ def test_the_next_box_goes_when_the_others_are_back(others: tuple[Neighbour, ...
     assert words in found.message
 
 
-def test_with_its_layout_back() -> None:
-    seen = look(other("b"), other("c", gpus=SLICES), node=node(gpus=SLICES), whole=(SLICES,))
+def test_with_as_much_as_before() -> None:
+    seen = look(other("b"), other("c", gpus=SLICES), node=node(gpus=SLICES), whole=(Offer(SLICES),))
     assert (
         "b offers 8 nvidia.com/gpu, before it was 56 nvidia.com/mig-1g.5gb"
         in decide(departure(), rules(), seen, NOW).message
@@ -151,8 +154,59 @@ def test_with_its_layout_back() -> None:
 
 
 def test_what_one_box_of_a_mixed_pool_had_will_do() -> None:
-    seen = look(other("b"), other("c", gpus=SLICES), whole=(SLICES, {"nvidia.com/gpu": 8}))
+    seen = look(other("b"), other("c", gpus=SLICES), whole=(Offer(SLICES), *WHOLE))
     assert decide(departure(), rules(), seen, NOW).drains
+
+
+# --- with its layout ----------------------------------------------------------------------------------------------
+
+SINGLE = replace(MIXED, strategy="single")
+OURS = replace(MIXED, name="ours")
+
+
+@pytest.mark.parametrize(
+    ("layout", "gpus", "words"),
+    [
+        (MIXED, {"nvidia.com/mig-1g.5gb": 55}, "b offers 55 nvidia.com/mig-1g.5gb, layout all-1g.5gb has 56 nvidia"),
+        (MIXED, {"nvidia.com/gpu": 8}, "b offers 8 nvidia.com/gpu, layout all-1g.5gb has 56 nvidia.com/mig-1g.5gb"),
+        (MIXED, {}, "b offers no GPU, layout all-1g.5gb has 56"),
+        (SINGLE, {"nvidia.com/gpu": 8}, "b offers 8 nvidia.com/gpu, layout all-1g.5gb has 56 nvidia.com/gpu"),
+        (replace(SINGLE, name="all-1g.10gb", model=""), {"nvidia.com/gpu": 8}, "layout all-1g.10gb has 32 nvidia.com"),
+        (replace(MIXED, state="pending"), SLICES, "b has GPUs that are not laid out as all-1g.5gb (pending)"),
+        (replace(MIXED, state=""), {"nvidia.com/gpu": 8}, "not laid out as all-1g.5gb (not begun)"),
+        (OURS, {"nvidia.com/gpu": 8}, "b offers 8 nvidia.com/gpu, before it was 56 nvidia.com/mig-1g.5gb"),
+    ],
+)
+def test_a_box_is_back_with_every_slice(layout: Layout, gpus: dict[str, int], words: str) -> None:
+    """Whatever its pool offered before, whole GPUs too: they may have been laid out otherwise."""
+    whole = (*WHOLE, Offer(SLICES, "ours"))
+    seen = look(other("b", layout=layout, gpus=gpus), other("c", layout=MIXED, gpus=SLICES), whole=whole)
+    found = decide(departure(), rules(), seen, NOW)
+    assert (found.drains, found.reason) == (False, Reason.OTHERS_MISSING)
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("layout", "gpus"),
+    [
+        (MIXED, SLICES),
+        (SINGLE, {"nvidia.com/gpu": 56}),
+        (replace(SINGLE, name="all-2g.10gb"), {"nvidia.com/gpu": 24}),
+        (replace(MIXED, name="all-disabled"), {"nvidia.com/gpu": 8}),
+        (replace(MIXED, name="another"), {"nvidia.com/gpu": 4}),  # nobody knows how many there should be
+    ],
+)
+def test_a_pool_that_is_laid_out_anew_waits_for_what_it_has_now(layout: Layout, gpus: dict[str, int]) -> None:
+    whole = (Offer({"nvidia.com/gpu": 56, "nvidia.com/mig-3g.20gb": 16}), Offer(SLICES, "ours"))
+    seen = look(*(other(name, layout=layout, gpus=gpus) for name in "bc"), whole=whole)
+    assert decide(departure(), rules(), seen, NOW).drains
+
+
+def test_a_layout_that_has_failed_does_not_come_by_itself() -> None:
+    seen = look(other("b", layout=replace(MIXED, state="failed")), other("c"))
+    found = decide(departure(), rules(), seen, NOW)
+    assert (found.drains, found.reason) == (False, Reason.LAYOUT_FAILED)
+    assert "b has GPUs that are not laid out as all-1g.5gb (failed)" in found.message
 
 
 @pytest.mark.parametrize("replicas", [0, 1, 2])
@@ -209,6 +263,7 @@ def test_an_old_machine_goes_when_all_new_ones_have_been_well_together() -> None
         ((green("x"), green("y"), not_joined("z")), Reason.NEW_MACHINES_MISSING),
         ((green("x"), green("y"), green("z", ready=False)), Reason.NEW_MACHINES_MISSING),
         ((green("x"), green("y"), green("z", gpus={})), Reason.NEW_MACHINES_MISSING),
+        ((green("x"), green("y"), green("z", layout=replace(MIXED, state="failed"))), Reason.LAYOUT_FAILED),
         ((green("x"), green("y"), green("z", since=EARLIER)), Reason.SOAKING),
     ],
 )

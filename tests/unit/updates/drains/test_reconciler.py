@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
+from kaas.api.constants import LABEL_POOL
 from kaas.kube import resources
 from kaas.kube.times import stamp
+from kaas.updates.drains.facts import Offer
 from kaas.updates.drains.reconciler import AGAIN
+from kaas.updates.drains.seen import whole_of
 from kaas.updates.drains.words import WHOLE
 from tests.unit.clusters.builders import NAME, NAMESPACE
 from tests.unit.updates.drains.builders import HOUR, NOW
@@ -180,6 +183,48 @@ async def test_what_the_pool_had_is_written_down_before_the_first_box_goes() -> 
     deployment = it.index.get(resources.MACHINE_DEPLOYMENT, NAMESPACE, DEPLOYMENT)
     assert deployment is not None
     assert deployment["metadata"]["annotations"][WHOLE] == '[{"nvidia.com/gpu": 8}]'
+
+
+async def test_a_pool_that_is_laid_out_anew_goes_through() -> None:
+    """What comes has no GPU as before: no box would ever be back, or all of them at once."""
+    it = world()
+    it.workload.objects.pop(("Pod", "train"))
+    it.lay_out("a", "ours", "success", **{"3g.20gb": 16})
+    it.lay_out("b", "ours", "success", **{"3g.20gb": 16})
+    it.delete("a")
+    it.delete("b")
+    await it.look("a")
+    assert not it.is_held("a")
+    deployment = it.index.get(resources.MACHINE_DEPLOYMENT, NAMESPACE, DEPLOYMENT)
+    assert deployment is not None
+    written = '[{"nvidia.com/mig-3g.20gb": 16, "nvidia.com/mig.config": "ours"}]'
+    assert deployment["metadata"]["annotations"][WHOLE] == written
+    it.index.remove(it.machine("a"))
+    it.box("new", conditions=[])
+    for state, slices, reason in (
+        ("", 0, "OthersMissing"),
+        ("pending", 0, "OthersMissing"),
+        ("failed", 0, "LayoutFailed"),
+        ("success", 49, "OthersMissing"),
+        ("success", 56, "PodsDone"),
+    ):
+        it.lay_out("new", "all-1g.5gb", state, **{"1g.5gb": slices})
+        await it.look("b", 10)
+        assert (state, slices, it.said("b")) == (state, slices, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"nvidia.com/gpu": 56}]', (Offer({"nvidia.com/gpu": 56}),)),
+        ('[{"nvidia.com/gpu": 56, "nvidia.com/mig.config": "ours"}]', (Offer({"nvidia.com/gpu": 56}, "ours"),)),
+        ("[7]", ()),
+        ("spoiled", ()),
+    ],
+)
+def test_what_was_written_down(text: str, found: tuple[Offer, ...]) -> None:
+    assert whole_of([{"metadata": {"labels": {LABEL_POOL: "dgx"}, "annotations": {WHOLE: text}}}], "dgx") == found
+    assert whole_of([{"metadata": {"labels": {LABEL_POOL: "cpu"}, "annotations": {WHOLE: text}}}], "dgx") == ()
 
 
 async def test_boxes_of_another_flavor_are_not_compared() -> None:

@@ -15,6 +15,7 @@ from tests.unit.updates.ledger.parts import AIMS, Course, new, old
 from tests.unit.updates.subjects import NOW
 
 LATER = NOW + timedelta(days=7)
+HALF_PAST = NOW + timedelta(minutes=30)
 
 
 @pytest.fixture(name="course")
@@ -256,6 +257,7 @@ def test_a_verdict_that_is_not_known_yet_is_asked_for_again(course: Course) -> N
         (replace(old(), going=NOW, moved=NOW), timedelta(minutes=51), "MachineNotLeaving"),
         (replace(old(), moved=NOW), timedelta(hours=2), "NoProgress"),
         (replace(old(), handed=False), timedelta(hours=2), "NoProgress"),
+        (replace(old(), going=HALF_PAST, drain=None, unlaid="b has failed"), timedelta(minutes=36), "LayoutFailed"),
     ],
 )
 def test_machines_that_take_too_long_stop_it(course: Course, part: Part, after: timedelta, reason: str) -> None:
@@ -268,7 +270,18 @@ def test_machines_that_take_too_long_stop_it(course: Course, part: Part, after: 
     assert stopped is not None
     assert (stopped.step, stopped.reason, course.states["Pool/cpu"]) == ("Pool/cpu", reason, "Failed")
     assert part.trouble in stopped.message
+    assert part.unlaid in stopped.message
     assert found.waiting == ("cpu", "dgx")
+
+
+def test_a_layout_that_has_failed_has_a_moment(course: Course) -> None:
+    """Whoever made it may make it anew; repairs wait as long before they do anything about it."""
+    at_pools(course)
+    course.pool("cpu", replace(old(), going=HALF_PAST, unlaid="b has failed"))
+    course.look(timedelta(minutes=34))
+    assert course.ledger.stopped is None
+    course.look(timedelta(minutes=2))
+    assert course.ledger.stopped is not None
 
 
 def test_the_time_in_which_a_pool_was_held_counts_against_no_machine(course: Course) -> None:

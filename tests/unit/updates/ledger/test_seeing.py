@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from kaas.api.constants import LABEL_POOL
+from kaas.api.update_status import Before
 from kaas.kube import resources
 from kaas.kube.objects import Object
-from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, Resource
+from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, TOPOLOGY_DEPLOYMENT_LABEL, Resource
 from kaas.runtime.index import Index
 from kaas.updates import seeing
 from kaas.updates.facts import Aims, Change
@@ -181,8 +182,70 @@ def test_the_deepest_cause_is_quoted() -> None:
     assert pool.trouble == "Machine b: the server is built"
 
 
+def test_a_layout_that_has_failed_is_told_by_the_machine_that_waits_for_it() -> None:
+    """What its Cluster says of its machines may be another thing."""
+    waits = {"type": "DrainAllowed", "status": "False", "reason": "LayoutFailed", "message": "b is not laid out"}
+    old = machine("a", OLD)
+    old["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    old["status"]["conditions"] = [waits]
+    _, pool = seen(deployment(), old)
+    assert pool.unlaid == "Machine a: b is not laid out"
+    old["status"]["conditions"] = [{**waits, "reason": "OthersMissing"}]
+    _, pool = seen(deployment(), old)
+    assert (pool.unlaid, pool.trouble) == ("", "Machine a: b is not laid out")
+
+
 def test_pools_are_updated_by_their_order_and_then_as_the_spec_has_them() -> None:
     pools = [{"name": n, "flavor": "cpu-4", "update": {"order": o}} for n, o in (("a", 5), ("b", -1), ("c", 5))]
     raw = cluster().model_dump(by_alias=True, exclude_none=True, mode="json")
     raw["spec"]["nodePools"] = pools
     assert seeing.pools_in_order(type(cluster()).model_validate(raw)) == ("b", "a", "c")
+
+
+# --- what is rolled back when it stops ----------------------------------------------------------------------------
+
+BEFORE = Before(version=OLD, image="ubuntu-a", class_revision="class-0")
+ALL = Aims(version(NEW), (Change.PATCH,), "ubuntu-b", "class-1", at("2027-01-01"))
+
+
+def brought(said: Object | None, aims: Aims = ALL, before: Before | None = BEFORE) -> dict[str, bool]:
+    """What the update brings, and whether Cluster API has it."""
+    sight = seeing.Sight(cluster(), site(), aims, said)
+    return {b.what: b.handed for b in seeing.brings(sight, before)}
+
+
+def test_what_it_brings_and_whether_that_was_handed() -> None:
+    handed = topology(NEW, "ubuntu-b")
+    handed["spec"]["topology"]["controlPlane"] = {"rollout": {"after": "2027-01-01T00:00:00Z"}}
+    every = ("Version", "Image", "ClassRevision", "Certificates")
+    assert brought(handed) == dict.fromkeys(every, True)
+    not_yet = topology(OLD, "ubuntu-a")
+    not_yet["spec"]["topology"]["classRef"] = {"name": "class-0"}
+    assert brought(not_yet) == dict.fromkeys(every, False)
+    assert brought(None) == dict.fromkeys(every, True)  # what is not seen is not taken for something that can go back
+
+
+def test_what_stays_the_same_is_not_brought() -> None:
+    same = Before(version=NEW, image="ubuntu-b", class_revision="class-1")
+    assert brought(topology(NEW, "ubuntu-b"), replace(ALL, certificates=None), same) == {}
+    assert brought(topology(), before=None) == {}
+    assert "Image" not in brought(topology())  # the class knows no images
+
+
+def test_machines_beyond_those_wanted_are_counted_where_they_are() -> None:
+    said = topology()
+    (there,) = said["spec"]["topology"]["workers"]["machineDeployments"]
+    there["replicas"] = 2
+    labels = {LABEL_POOL: "cpu", TOPOLOGY_DEPLOYMENT_LABEL: "cpu"}
+    found = [part(resources.MACHINE, f"m-{n}", labels=labels, spec={"version": NEW}, status={}) for n in range(4)]
+    found[3]["metadata"]["deletionTimestamp"] = "2027-01-05T22:00:00Z"
+    _, pool = seen(deployment(), said, *found)
+    assert pool.surplus == (("cpu", 1),)
+    there["replicas"] = 3
+    _, pool = seen(deployment(), said, *found)
+    assert pool.surplus == ()
+
+
+def test_whether_its_version_has_reached_a_pool() -> None:
+    assert [seen(deployment(of))[1].reached for of in (OLD, NEW)] == [False, True]
+    assert [seen(status={"nodePools": [pool_status(of, 3, 3, 3)]})[1].reached for of in (OLD, NEW)] == [False, True]

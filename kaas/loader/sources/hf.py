@@ -101,7 +101,7 @@ class HFSource:
         """Of a file. Large ones are kept beside git, by SHA-256; the others' sum is git's, of more than the content."""
         try:
             key, size, version = str(item["path"]), int(item["size"]), str(item["oid"])
-            large = item.get("lfs") or {}
+            large: Mapping[str, Any] = item.get("lfs") or {}
             found = Checksum(Algorithm.SHA256, str(large["oid"]).lower()) if large else None
         except (KeyError, TypeError, ValueError):
             raise Refused(f"{self.label}: what answers is no listing: correct the endpoint") from None

@@ -13,7 +13,7 @@ _LARGEST: Final = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Numbers of user and group. mode: permissions of files; directories have x wherever it has r. None: as they are."""
+    """Numbers of user and group. mode: permissions of files, and with x beside each r of directories. None: as is."""
 
     uid: int
     gid: int

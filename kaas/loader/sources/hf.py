@@ -101,7 +101,7 @@ class HFSource:
         """Of a file. Large ones are kept beside git, by SHA-256; the others' sum is git's, of more than the content."""
         try:
             key, size, version = str(item["path"]), int(item["size"]), str(item["oid"])
-            large: Mapping[str, Any] = item.get("lfs") or {}
+            large: Mapping[str, Any] = dict(item.get("lfs") or ())
             found = Checksum(Algorithm.SHA256, str(large["oid"]).lower()) if large else None
         except (KeyError, TypeError, ValueError):
             raise Refused(f"{self.label}: what answers is no listing: correct the endpoint") from None
@@ -119,8 +119,8 @@ class HFSource:
                 found = json.loads(text)
             except ValueError:
                 raise Unreachable(f"{self.label}: what was answered makes no sense") from None
-            following = reply.response.links.get("next", {}).get("url")
-            return found, urljoin(url, str(following)) if following else ""
+            following = _next(reply)
+            return found, urljoin(url, following) if following else ""
 
         return await patiently(once, self._sleep)
 
@@ -147,6 +147,12 @@ class HFSource:
     async def close(self) -> None:
         """Close all connections."""
         await self._web.close()
+
+
+def _next(reply: Reply) -> str:
+    """The URL of the next page, as the header Link says, or ""."""
+    found = reply.response.links.get("next")
+    return str(found["url"]) if found and "url" in found else ""
 
 
 async def _limited(reply: Reply, what: str) -> bytes:

@@ -20,7 +20,6 @@ import yaml
 from kaas_lab import build, machines, management, openstack, pods, processes, record, sockets
 from kaas_lab.crew import Crew
 from kaas_lab.layout import Layout
-from kaas_lab.pods.storage import directories
 from kaas_lab.programs import CAPO, CLUSTER_API, KUBERNETES
 from kaas_lab.providers import CORE
 from kaas_lab.record import NoLab, Record
@@ -212,7 +211,7 @@ def down(state: Path, *, purge: bool = False) -> list[str]:
     and NoLab when a directory to purge is not a lab's.
     """
     stopped = processes.stop_all(state, PATIENCE)
-    directories.release(state)
+    pods.release(state)
     found = record.find(state)
     if found:
         replace(found, is_ready=False).write(state)

@@ -13,7 +13,6 @@ from typing import Any
 from kaas_lab import build, management, pods, processes, slots
 from kaas_lab.management import Management
 from kaas_lab.pods import images
-from kaas_lab.pods.storage import directories
 from kaas_lab.reporter import Reporter
 
 KAAS: Mapping[str, Sequence[str]] = {"kaas": [sys.executable, "-m", "kaas"]}
@@ -61,6 +60,6 @@ def running(
             )
         finally:
             processes.stop_all(state, patience=2.0)
-            directories.release(state)
+            pods.release(state)
             shutil.rmtree(state / "etcd", ignore_errors=True)
             shutil.rmtree(pods.directory(state), ignore_errors=True)

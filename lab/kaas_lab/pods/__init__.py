@@ -16,15 +16,27 @@ from kaas_lab import processes
 from kaas_lab.api_server import ApiServer
 from kaas_lab.layout import Layout
 
-from . import definitions, images
+from . import definitions, images, limits
 from .nodeobject import NodeSpec
 from .servers import start_scheduler
+from .storage import directories
 
 AGENT = "pods"
 READY_SECONDS = 120.0
 MOST_NODES = 10
 
-__all__ = ["AGENT", "NodeSpec", "Settings", "definitions", "directory", "image_table", "images", "nodes", "start"]
+__all__ = [
+    "AGENT",
+    "NodeSpec",
+    "Settings",
+    "definitions",
+    "directory",
+    "image_table",
+    "images",
+    "nodes",
+    "release",
+    "start",
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,12 @@ def start(layout: Layout, api: ApiServer, settings: Settings) -> None:
     agent = processes.spawn(layout.state, AGENT, argv, log=log)
     wanted = {node.name for node in settings.nodes}
     processes.wait_until("nodes", lambda: wanted <= _ready(api), agent, log, READY_SECONDS)
+
+
+def release(state: Path) -> None:
+    """Take away what a lab whose processes have ended leaves to the kernel: mounts and control groups."""
+    directories.release(state)
+    limits.release(state)
 
 
 def _ready(api: ApiServer) -> set[str]:

@@ -21,8 +21,8 @@ from .making import Making
 from .node import Node, Site
 from .nodeobject import NodeSpec
 from .servers import KUBELET_PORT
-from .storage import classes
-from .storage.directories import Directories, release
+from .storage import classes, directories
+from .storage.directories import Directories
 from .storage.origins import Origins
 from .storage.provisioner import Provisioner
 from .storage.snapshotter import Snapshotter
@@ -47,7 +47,7 @@ async def serve(layout: Layout) -> None:
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-    release(layout.state)
+    directories.release(layout.state)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result

@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from kaas_lab import processes
-
 from . import sandbox
+from .limits import Limits
 from .sandbox import Program
 from .times import now
 
@@ -27,10 +27,11 @@ class CannotStart(Exception):
 
 
 class Container:
-    """One run of a container. log: gets `TIME STREAM TEXT` a line."""
+    """One run of a container. log: gets `TIME STREAM TEXT` a line. was_out_of_memory: known when it has ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        self._process, self._log = process, log
+    def __init__(self, process: asyncio.subprocess.Process, log: Path, limits: Limits) -> None:
+        self._process, self._log, self._limits = process, log, limits
+        self.was_out_of_memory = False
         self._pumps = [
             asyncio.create_task(self._pump(stream, name))
             for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
@@ -46,6 +47,8 @@ class Container:
         await asyncio.wait(self._pumps, timeout=DRAIN_SECONDS)
         for pump in self._pumps:
             pump.cancel()
+        self.was_out_of_memory = self._limits.was_out_of_memory()
+        self._limits.remove()
         return code if code >= 0 else 128 - code
 
     async def stop(self, grace: float) -> None:
@@ -82,12 +85,15 @@ class Container:
 
 
 async def start(
-    program: Program, *, directory: Path, log: Path, state: Path, name: str, is_isolated: bool
+    program: Program, limits: Limits, *, directory: Path, log: Path, marks: Mapping[str, str], is_isolated: bool
 ) -> Container:
-    """Start a program as a process of the lab at `state`, called `name`. Raises CannotStart."""
+    """Start a program. marks: variables by which its process is found. Raises CannotStart."""
     _ready(directory, log)
+    if is_isolated:
+        groups, mounts = limits.apply()
+        program = replace(program, groups=tuple(groups), mounts=(*program.mounts, *mounts))
     prepared = sandbox.isolated(program, directory) if is_isolated else sandbox.replaced(program)
-    environment = _environment(prepared.environment) | {processes.MARK: str(state), processes.NAME: name}
+    environment = {**_environment(prepared.environment), **marks}
     try:
         process = await asyncio.create_subprocess_exec(
             *prepared.argv,
@@ -101,7 +107,7 @@ async def start(
         )
     except OSError as error:
         raise CannotStart(f'exec: "{program.argv[0]}": {error.strerror}') from error
-    return Container(process, log)
+    return Container(process, log, limits)
 
 
 def _ready(directory: Path, log: Path) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kaas_lab import processes
 from kaas_lab.machines.api import Object
 
-from . import container, environment, images, sandbox
+from . import container, environment, images
 from .client import Client
 from .container import CannotStart, Container
 from .environment import ConfigError, Sources
+from .limits import Limits, group_name
 from .sandbox import Mount, Program
 
 MESSAGE_PATH = "/dev/termination-log"
@@ -72,18 +74,15 @@ class Making:
             raise CannotStart(f'exec: "{argv[0]}": executable file not found in $PATH')
         mounts = (*_mounts(pod, spec, directories, variables), message)
         metadata = pod["metadata"]
+        name = f"pod/{metadata['namespace']}/{metadata['name']}/{spec['name']}"
         return await container.start(
             Program(argv, variables, mounts, spec.get("workingDir") or "/"),
+            Limits(f"{group_name(self.state)}/{metadata['uid']}/{spec['name']}", spec.get("resources") or {}),
             directory=files.directory,
             log=files.log,
-            state=self.state,
-            name=f"pod/{metadata['namespace']}/{metadata['name']}/{spec['name']}",
+            marks={processes.MARK: str(self.state), processes.NAME: name},
             is_isolated=self.is_isolated and not choice.is_played,
         )
-
-    def was_out_of_memory(self, directory: Path) -> bool:
-        """Whether the kernel ended the container that was made in that directory for its limit of memory."""
-        return False
 
     def _choice(self, pod: Object, spec: Object) -> images.Choice:
         image = str(spec["image"])
@@ -136,8 +135,3 @@ def _mounts(
         read_only = bool(mount.get("readOnly") or claims.get(mount["name"], {}).get("readOnly"))
         found.append(Mount(source, mount["mountPath"], read_only))
     return found
-
-
-def usual() -> bool:
-    """Whether containers are isolated on this machine."""
-    return sandbox.is_possible()

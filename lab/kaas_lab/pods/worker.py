@@ -177,7 +177,7 @@ class Worker:
         """One run of a container to its end; its exit code."""
         started, files = now(), self._files(run)
         try:
-            run.process = await self._start(run, files)
+            process = run.process = await self._start(run, files)
         except CannotStart as error:
             await self._ended(run, 128, started, reason="StartError", message=str(error))
             return 128
@@ -185,13 +185,13 @@ class Worker:
         run.status.state = podstatus.running(now())
         telling = asyncio.gather(self._post(), self._tell("Started", f"Started container {run.status.name}"))
         try:
-            code = await run.process.wait()
+            code = await process.wait()
             await telling
         except asyncio.CancelledError:
-            run.process.kill()
+            process.kill()
             raise
         run.process = None
-        reason = "OOMKilled" if self._place.making.was_out_of_memory(files.directory) else ""
+        reason = "OOMKilled" if process.was_out_of_memory else ""
         await self._ended(run, code, started, reason=reason, message=_message(run.spec, files, code))
         return code
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from kaas_lab.pods import sandbox
+from kaas_lab.pods.limits import Limits
 from kaas_lab.pods.sandbox import Mount, Program, isolated, replaced
 
 needs_namespaces = pytest.mark.skipif(not sandbox.is_possible(), reason="this machine allows no mount namespaces")
@@ -97,3 +98,20 @@ def test_paths_are_put_in_place_where_they_are_paths() -> None:
 def test_what_was_put_in_place_is_not_looked_at_again() -> None:
     program = Program(("/data",), {}, (Mount(Path("/v/in"), "/data"), Mount(Path("/w"), "/v")))
     assert replaced(program).argv == ("/v/in",)
+
+
+@needs_namespaces
+def test_a_container_sees_its_limit_of_memory_and_is_killed_at_it(tmp_path: Path) -> None:
+    limits = Limits(f"test-{tmp_path.name}", {"limits": {"memory": "64Mi", "cpu": "500m"}})
+    groups, mounts = limits.apply()
+    if not groups:
+        pytest.skip("this machine allows no control groups")
+    try:
+        files = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"
+        script = f"cat {files} 2>/dev/null; exec python3 -c 'bytearray(1 << 30)'"
+        done = run(Program(("sh", "-c", script), {}, tuple(mounts), groups=tuple(groups)), tmp_path / "container")
+        assert (done.stdout.strip(), done.returncode) == (str(64 << 20), -9)
+        assert limits.was_out_of_memory()
+    finally:
+        limits.remove()
+    assert not any(group.parent.exists() for group in groups)

@@ -53,10 +53,12 @@ class Departure:
     repaired: bool = False
     now: str | None = None
 
-    @property
-    def place(self) -> tuple[bool, datetime, str]:
-        """Where it stands among those of its pool that wait: who was given notice first, then who was asked first."""
-        return self.noticed is None, self.noticed or self.asked, self.name
+    def place(self, *, lacking: bool) -> tuple[bool, bool, datetime, str]:
+        """Where it stands among those of its pool that wait: who was given notice first, then who was asked first.
+
+        lacking: whether it has not all of its GPUs. It goes before those that have, for it does not do its work anyway.
+        """
+        return self.noticed is None, not lacking, self.noticed or self.asked, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,15 @@ class PodSeen:
 class Look:
     """What was seen in the workload cluster. away: since when it could not be asked, None when it was.
 
-    node: None when there is no such Node. whole: what boxes of the pool had before, any of which will do; empty when
+    node: None when there is no such Node. lacking: why it does not do its work as a box of its pool should, "" when it
+    does. whole: what boxes of the pool had before, any of which will do; empty when
     that was never written down, or cannot be compared with, for the pool has another flavor now.
     """
 
     away: datetime | None = None
     problem: str = ""
     node: NodeSeen | None = None
+    lacking: str = ""
     pods: tuple[PodSeen, ...] = ()
     others: tuple[Neighbour, ...] = ()
     whole: tuple[Offer, ...] = ()

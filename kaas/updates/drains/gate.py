@@ -87,7 +87,7 @@ def _turn(departure: Departure, rules: Rules, look: Look, now: datetime) -> Gate
     """What it waits for before its own Pods are told; None when it is its turn."""
     if rules.soak is not None and departure.outdated:
         return _soak(rules, rules.soak, look, now)
-    missing = [o for o in look.others if not _is_there(o, departure, look.whole)]
+    missing = [o for o in look.others if not _is_there(o, departure, look)]
     there = len(look.others) - len(missing)
     if there >= rules.replicas - max(1, rules.unavailable):
         return None
@@ -99,7 +99,7 @@ def _turn(departure: Departure, rules: Rules, look: Look, now: datetime) -> Gate
 
 def _reason(missing: Iterable[Neighbour], otherwise: Reason) -> Reason:
     """Why it waits for machines: it makes a difference whether they come by themselves."""
-    failed = any(o.node is not None and o.node.layout.state == FAILED and not o.leaving for o in missing)
+    failed = any(o.node is not None and o.node.layout.state == FAILED for o in missing)
     return Reason.LAYOUT_FAILED if failed else otherwise
 
 
@@ -118,13 +118,15 @@ def _soak(rules: Rules, soak: timedelta, look: Look, now: datetime) -> Gate | No
     return None
 
 
-def _is_there(other: Neighbour, departure: Departure, whole: Iterable[Offer]) -> bool:
+def _is_there(other: Neighbour, departure: Departure, look: Look) -> bool:
     """Whether another machine does its work: one that is to go does, until its turn has come before ours."""
     if other.gone or other.node is None:
         return False
-    if other.leaving is not None:
-        return other.node.ready and other.leaving.place > departure.place
-    return not lacks(other, whole)
+    lacking = bool(lacks(other, look.whole))
+    if other.leaving is None:
+        return not lacking
+    behind = other.leaving.place(lacking=lacking) > departure.place(lacking=bool(look.lacking))
+    return other.node.ready and behind
 
 
 def lacks(other: Neighbour, whole: Iterable[Offer]) -> str:
@@ -155,9 +157,10 @@ def covers(gpus: Gpus, wanted: Gpus) -> bool:
 
 
 def _why_missing(other: Neighbour, whole: Iterable[Offer]) -> str:
-    if other.gone or other.leaving is not None:
+    lacking = lacks(other, whole)
+    if other.gone or (other.leaving is not None and not lacking):
         return f"{other.name} goes first"
-    return f"{other.name} {lacks(other, whole)}"
+    return f"{other.name} {lacking}"
 
 
 def _offer(gpus: Gpus) -> str:

@@ -173,7 +173,9 @@ class DrainReconciler:
         others = seen.neighbours(case.machine, of_pool, nodes)
         before = await self._before(case, rules, nodes.get(own), others)
         gpus = annotation(case.machine, ANNOTATION_GPU) is not None
-        look = Look(node=nodes.get(own), pods=seen.pods_seen(pods, own, gpus=gpus), others=others, whole=before)
+        itself = seen.neighbour(case.machine, nodes.get(own))
+        told = seen.pods_seen(pods, own, gpus=gpus)
+        look = Look(node=itself.node, lacking=lacks(itself, before), pods=told, others=others, whole=before)
         return _View(look, pods)
 
     async def _before(

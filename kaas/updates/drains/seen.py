@@ -103,10 +103,11 @@ def neighbours(machine: Object, machines: Iterable[Object], nodes: Mapping[str, 
     """The others of a Machine's pool, with their Nodes by name."""
     name, pool = metadata(machine)["name"], pool_of(machine)
     others = (m for m in machines if pool_of(m) == pool and metadata(m)["name"] != name)
-    return tuple(_neighbour(m, nodes.get(node_of(m) or "")) for m in others)
+    return tuple(neighbour(m, nodes.get(node_of(m) or "")) for m in others)
 
 
-def _neighbour(machine: Object, node: NodeSeen | None) -> Neighbour:
+def neighbour(machine: Object, node: NodeSeen | None) -> Neighbour:
+    """A machine of the pool as another one sees it."""
     leaving = departure_of(machine) if is_held(machine) else None
     gone = is_deleting(machine) and leaving is None
     count, model = gpus_of_machine(machine)

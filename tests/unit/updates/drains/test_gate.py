@@ -225,6 +225,26 @@ def test_as_many_go_together_as_the_pool_allows() -> None:
     assert decide(departure(), rules(unavailable=2), seen, NOW).drains
 
 
+def test_a_box_without_its_layout_that_is_to_go_too_goes_first() -> None:
+    """A person deletes it to have another one made; the one that was asked before it still does its work."""
+    failed = replace(MIXED, state="failed")
+    asked, sick = departure("a", asked=EARLIER - HOUR), departure("b", outdated=False)
+    seen = look(other("b", leaving=sick, layout=failed), node=node("a", layout=MIXED, gpus=SLICES), whole=())
+    found = decide(asked, rules(replicas=2), seen, NOW)
+    assert (found.drains, found.reason) == (False, Reason.LAYOUT_FAILED)
+    well = other("a", leaving=asked, layout=MIXED, gpus=SLICES)
+    mine = look(well, node=node("b", layout=failed), lacking="is not laid out", whole=())
+    assert decide(sick, rules(replicas=2), mine, NOW).drains
+
+
+def test_of_two_such_boxes_one_goes_after_the_other() -> None:
+    failed = replace(MIXED, state="failed")
+    first, second = departure("a", asked=EARLIER - HOUR), departure("b")
+    sees = {"node": node("a", layout=failed), "lacking": "is not laid out", "whole": ()}
+    assert decide(first, rules(replicas=2), look(other("b", leaving=second, layout=failed), **sees), NOW).drains
+    assert not decide(second, rules(replicas=2), look(other("a", leaving=first, layout=failed), **sees), NOW).drains
+
+
 @given(st.integers(1, 6), st.integers(0, 6), st.integers(1, 3))
 def test_of_those_that_wait_only_so_many_have_their_turn(leaving: int, staying: int, unavailable: int) -> None:
     """Whoever is asked first decides nothing that another one does not know."""

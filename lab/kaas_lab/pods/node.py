@@ -9,19 +9,18 @@ from pathlib import Path
 
 from kaas_lab.machines.api import CONFLICT, ApiError, Object
 
-from . import nodeobject, podstatus
+from . import nodeobject
 from .attachments import Attachments
 from .client import Client
 from .making import Making
 from .nodeobject import NodeSpec
 from .times import now
 from .volumes import Stores, claim_name
-from .worker import Place, Worker
+from .worker import OVER, Place, Worker
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 BEAT_SECONDS = 2.0
 RETRY_SECONDS = 0.5
-_OVER = {podstatus.SUCCEEDED, podstatus.FAILED}
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +87,11 @@ class Node:
         worker = self.workers.get(uid)
         if event == "DELETED":
             if worker:
+                del self.workers[uid]
                 worker.gone()
         elif worker:
             worker.updated(pod)
-        elif pod.get("status", {}).get("phase") not in _OVER or "deletionTimestamp" in pod["metadata"]:
+        elif pod.get("status", {}).get("phase") not in OVER or "deletionTimestamp" in pod["metadata"]:
             self._begin(pod)
 
     def _begin(self, pod: Object) -> None:
@@ -101,8 +101,6 @@ class Node:
         stores = Stores(self._site.volumes, self._site.pods / uid)
         place = Place(self.spec.name, "127.0.0.1", stores, self._site.making, self._mount)
         worker = self.workers[uid] = Worker(self._client, pod, place, address)
-        if "deletionTimestamp" in pod["metadata"]:
-            worker.updated(pod)
         task = asyncio.create_task(self._release(uid, worker))
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)

@@ -23,6 +23,7 @@ RETRY_SECONDS = 0.5
 BACK_OFF = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before a container is started again. A kubelet waits 10 s at first and 5 min at last."""
 KEPT_LOG_BYTES, KEPT_LOG_LINES = 2048, 80  # of terminationMessagePolicy FallbackToLogsOnError
+OVER = {podstatus.SUCCEEDED, podstatus.FAILED}
 DEADLINE = Ending("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 GRACE_SECONDS = 30.0
 SETTLE_SECONDS = 5.0
@@ -64,8 +65,9 @@ class Worker:
         self._posting = asyncio.Lock()
         self._posted: Object | None = None
         self._is_gone = False
-        self._life = asyncio.create_task(self._live())
         self._end: asyncio.Task[None] | None = None
+        self._life = asyncio.create_task(self._live())
+        self.updated(pod)
 
     @property
     def path(self) -> str:
@@ -111,6 +113,8 @@ class Worker:
         return not self.is_over()
 
     async def _live(self) -> None:
+        if self._end:
+            return
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         timer = asyncio.create_task(self._deadline(deadline)) if deadline else None
         try:
@@ -265,7 +269,7 @@ class Worker:
         """Tell the API server how the Pod is, until it has heard it or has no such Pod any more."""
         own: Object = {"metadata": {"uid": self.pod["metadata"]["uid"]}}
         async with self._posting:
-            while not self._is_gone:
+            while not self._is_gone and self.pod.get("status", {}).get("phase") not in OVER:
                 status = self._status()
                 if status == self._posted:
                     return

@@ -12,6 +12,14 @@ def plain(key: str) -> bool:
     return key.isprintable() or not any(c < " " or c == "\x7f" for c in key)
 
 
+def shown(bucket: str, key: str) -> str:
+    """Bucket and key in one line, for messages: control characters and what is no UTF-8 are escaped."""
+    return f"{bucket}/{key}".encode("utf-8", "backslashreplace").decode().translate(_ESCAPED)
+
+
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
+
+
 def exact(data: Buffer, length: int, what: str) -> Buffer:
     """Data, when it is as long as it should be."""
     if len(data) != length:

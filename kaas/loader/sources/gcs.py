@@ -28,7 +28,7 @@ from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotT
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
 from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import exact, plain
+from kaas.loader.sources.exactly import exact, plain, shown
 from kaas.loader.sources.failures import Answer, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_base64
@@ -216,7 +216,7 @@ class GCSSource:
         return failures.error_of(answer, what, listed=listed)
 
     def _what(self, key: str) -> str:
-        return f"gs://{self._address.place}/{key}"
+        return shown(f"gs://{self._address.place}", key)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

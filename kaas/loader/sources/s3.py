@@ -21,7 +21,7 @@ from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refus
 from kaas.loader.sources import aws, failures, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import exact, plain
+from kaas.loader.sources.exactly import exact, plain, shown
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
@@ -257,7 +257,7 @@ class S3Source:
         return failures.error_of(answer, what, listed=listed)
 
     def _what(self, key: str) -> str:
-        return f"s3://{self._address.place}/{key}".encode("utf-8", "replace").decode()
+        return shown(f"s3://{self._address.place}", key)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

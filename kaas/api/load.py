@@ -135,10 +135,15 @@ def checked(model: type[M], document: Any, rules: Schema, what: str) -> M:
         # Strict as the API server: text is no number, and a number no text.
         found = model.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        raise ManifestError(f"{what}: {_fault(detail)}" for detail in _deepest(error.errors())) from error
+        raise ManifestError(f"{what}: {fault}" for fault in faults_of(error)) from error
     if broken := list(violations(found.to_json(), rules)):
         raise ManifestError(f"{what}: {_at(violation)}" for violation in broken)
     return found
+
+
+def faults_of(error: ValidationError) -> Iterator[str]:
+    """What a model refuses, a line a field, each with the way out."""
+    return map(_fault, _deepest(error.errors()))
 
 
 def _kind(document: Any, place: str) -> type[Resource]:

@@ -6,7 +6,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from kaas.api.cluster import Cluster
+from kaas.api.parsed import Parsed
 from kaas.api.release import Release
+from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli import explain_view
 from kaas.cli.delete import no_such
@@ -42,13 +44,12 @@ async def _look(settings: Settings, connected: Session, name: str) -> Asked:
         namespaces(settings, connected, everywhere=False),
     )
     site = await connected.client.get(Ref(resources.SITE.api_version, "Site", None, cluster["spec"]["site"]))
-    return Asked(
-        Cluster.model_validate(cluster),
-        Site.model_validate(site) if site else None,
-        said.get(connected.namespace),
-        [Release.model_validate(r) for r in releases],
-        waves,
-    )
+    parsed = Parsed()
+    sites, _ = parsed.all_sound(Site, [site] if site else [])
+    known, unread = parsed.all_sound(Release, releases)
+    rolling, others = parsed.all_sound(Rollout, waves)
+    about = Cluster.model_validate(cluster)
+    return Asked(about, sites[0] if sites else None, said.get(connected.namespace), known, rolling, [*unread, *others])
 
 
 async def _cluster(connected: Session, name: str) -> Object:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kaas.api.cluster import Cluster
+from kaas.api.parsed import Unreadable
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.site import Site
@@ -26,8 +27,9 @@ from kaas.updates.explain.facts import Because, Coming, Explanation, State, Way
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import Turn
 from kaas.updates.planner import ROLLOUT_PENDING, Subject
-from kaas.updates.rollouts.turns import turn_of
+from kaas.updates.rollouts.turns import turn_of, unread_rollouts
 from kaas.updates.standing import running_of
+from kaas.updates.unread import unread_releases
 
 _MARK_OF = {
     State.CURRENT: Mark.WELL,
@@ -47,13 +49,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What is explained from. site: None when there is none, or it cannot be read; namespace: the same."""
+    """What is explained from. site: None when there is none, or it cannot be read; namespace: the same.
+
+    unread: Releases and Rollouts that are there beside these, and cannot be read.
+    """
 
     cluster: Cluster
     site: Site | None
     namespace: Object | None
     releases: Sequence[Release]
     rollouts: Sequence[Rollout]
+    unread: Sequence[Unreadable] = ()
 
 
 def explained(asked: Asked, now: datetime) -> Explanation:
@@ -66,8 +72,8 @@ def explained(asked: Asked, now: datetime) -> Explanation:
         runs = str(running) if running else None
         return Explanation(State.BLOCKED, "SiteMissing", "SiteMissing", runs, None, words, ways=(way,))
     calendar, problem = layers.calendar(cluster, asked.namespace, site)
-    turn = turn_of(asked.rollouts, cluster, now)
-    subject = Subject.of(cluster, running, asked.releases, site, calendar, turn)
+    turn = turn_of(asked.rollouts, cluster, now, unread_rollouts(asked.unread))
+    subject = Subject.of(cluster, running, asked.releases, site, calendar, turn, unread_releases(asked.unread))
     found = explain(subject, now, problem)
     return _with_approvals(found, asked, turn) if found.reason == ROLLOUT_PENDING and turn else found
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from kaas.api.cluster import Cluster
+from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.site import Site
@@ -53,12 +54,17 @@ async def _look(settings: Settings, connected: Session, name: str | None, *, eve
         connected.list(resources.RELEASE),
         rollouts(settings, connected),
     )
+    parsed = Parsed()
+    places, _ = parsed.all_sound(Site, sites)
+    known, unread = parsed.all_sound(Release, releases)
+    rolling, others = parsed.all_sound(Rollout, waves)
     return Fleet(
         [Cluster.model_validate(c) for c in clusters],
-        {s["metadata"]["name"]: Site.model_validate(s) for s in sites},
-        [Release.model_validate(r) for r in releases],
+        {s.metadata.name: s for s in places},
+        known,
         await namespaces(settings, connected, everywhere=everywhere),
-        waves,
+        rolling,
+        [*unread, *others],
     )
 
 
@@ -72,10 +78,10 @@ async def _clusters(connected: Session, name: str | None, *, everywhere: bool) -
     return [found]
 
 
-async def rollouts(settings: Settings, connected: Session) -> Sequence[Rollout]:
+async def rollouts(settings: Settings, connected: Session) -> Sequence[Object]:
     """All Rollouts. Not everybody may read them; then that is said, for they decide whose turn it is."""
     try:
-        return [Rollout.model_validate(r) for r in await connected.list(resources.ROLLOUT)]
+        return await connected.list(resources.ROLLOUT)
     except Forbidden:
         words = "Rollouts cannot be read: what they say of a Cluster's turn is left out"
         console(settings, stderr=True).print(words)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kaas.api.cluster import Cluster
+from kaas.api.parsed import Unreadable
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.site import Site
@@ -23,8 +24,9 @@ from kaas.updates.explain.why import explain
 from kaas.updates.facts import Change, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import UPDATING, Subject, plan
-from kaas.updates.rollouts.turns import Turns
+from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
+from kaas.updates.unread import unread_releases
 
 UPDATE, NOTHING = "Update", "Nothing"
 HEADERS = ("WHEN", "UNTIL", "CLUSTER", "WHAT", "VERSION", "WHY NOT EARLIER")
@@ -70,18 +72,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What is forecast from. namespaces: those that could be read, by name. rollouts: as far as they could be."""
+    """What is forecast from. namespaces: those that could be read, by name. rollouts: as far as they could be.
+
+    unread: Releases and Rollouts that are there beside these, and cannot be read.
+    """
 
     clusters: Sequence[Cluster]
     sites: Mapping[str, Site]
     releases: Sequence[Release]
     namespaces: Mapping[str, Object]
     rollouts: Sequence[Rollout] = ()
+    unread: Sequence[Unreadable] = ()
 
 
 def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:
     """What will happen, in order of time; then the Clusters to which nothing will."""
-    turns = Turns(fleet.rollouts)
+    turns = Turns(fleet.rollouts, unread_rollouts(fleet.unread))
     found = [row for cluster in fleet.clusters for row in _of_cluster(cluster, fleet, turns, now, days)]
     far = now + timedelta(days=days + 1)
     return sorted(found, key=lambda r: (r.at or far, r.namespace, r.cluster))
@@ -95,7 +101,8 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
-    subject = Subject.of(cluster, running, fleet.releases, site, calendar, turns.of(cluster, now))
+    turn, unread = turns.of(cluster, now), unread_releases(fleet.unread)
+    subject = Subject.of(cluster, running, fleet.releases, site, calendar, turn, unread)
     decision = told.without_maintenance(plan(subject, now), problem)
     events = () if problem else forecast(subject, now, days)
     if not events:

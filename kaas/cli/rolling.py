@@ -80,6 +80,7 @@ def _meter(services: Services, parsed: Parsed) -> Meter:
 
     def find_site(name: str) -> Site | None:
         raw = services.index.get(resources.SITE, None, name)
-        return parsed(Site.model_validate, raw) if raw else None
+        found, _ = parsed.all_sound(Site, [raw] if raw else [])
+        return found[0] if found else None
 
     return Meter(query, find_site)

@@ -23,7 +23,7 @@ from kaas.updates.facts import Turn
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.reconciler import Key, Office, UpdateReconciler
-from kaas.updates.rollouts.turns import Turns
+from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.verify.probe import Probe
 from kaas.updates.verify.verifier import Verifier
 from kaas.updates.watched import concern, lean_namespace
@@ -62,7 +62,8 @@ class CurrentTurns:
         found = self._store.list(resources.ROLLOUT)
         versions = [f"{r['metadata']['name']}/{r['metadata'].get('resourceVersion')}" for r in found]
         if versions != self._read:
-            self._read, self._turns = versions, Turns([self._parsed(Rollout.model_validate, r) for r in found])
+            rollouts, others = self._parsed.all_sound(Rollout, found)
+            self._read, self._turns = versions, Turns(rollouts, unread_rollouts(others))
         return self._turns.of(cluster, now)
 
 

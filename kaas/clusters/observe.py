@@ -41,7 +41,7 @@ def observe(source: Source, key: Key, parsed: Parsed, now: datetime | None = Non
     return Snapshot(
         cluster=cluster,
         site=site,
-        releases=[parsed(Release.model_validate, r) for r in source.list(resources.RELEASE)],
+        releases=parsed.all_sound(Release, source.list(resources.RELEASE))[0],
         revision=revision,
         classes=classes,
         identity=source.get(resources.OPENSTACK_CLUSTER_IDENTITY, None, identity_name(cluster.spec.site)),

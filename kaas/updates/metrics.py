@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from kaas.updates.facts import Decision
 from kaas.updates.planner import STOPPED
+from kaas.updates.unread import UNKNOWN
 
 Key = tuple[str, str]
 
@@ -39,10 +40,22 @@ class UpdateMetrics:
         self._stops = Counter(
             "kaas_update_stops", "Times that an update stopped, by why", ["reason"], registry=registry
         )
+        self._rollbacks = Counter(
+            "kaas_update_rollbacks",
+            "Times that something was rolled back when an update stopped",
+            ["what"],
+            registry=registry,
+        )
         self._gaps = Histogram(
             "kaas_update_api_gap_seconds",
             "Longest time between two good answers of an API server during an update",
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=registry,
+        )
+        self.unreadable = Gauge(
+            "kaas_update_unreadable",
+            "1 for a Release or Site that is there and cannot be read: nothing begins that it may be about",
+            ["kind", "name"],
             registry=registry,
         )
         self._dated: set[Key] = set()
@@ -65,6 +78,10 @@ class UpdateMetrics:
     def stopped(self, reason: str) -> None:
         """An update has stopped by itself."""
         self._stops.labels(reason).inc()
+
+    def rolled_back(self, what: str) -> None:
+        """Something goes back since an update has stopped: Version, Image, ClassRevision, Certificates."""
+        self._rollbacks.labels(what).inc()
 
     def forget(self, key: Key) -> None:
         """The Cluster is gone."""
@@ -102,4 +119,5 @@ class UpdateMetrics:
 def _state_of(decision: Decision) -> tuple[str, str]:
     if decision.target is not None:
         return ("Stopped" if decision.reason == STOPPED else "Updating"), ""
-    return ("Waiting", decision.reason) if decision.choice is not None else ("Current", "")
+    waits = decision.choice is not None or decision.reason in UNKNOWN
+    return ("Waiting", decision.reason) if waits else ("Current", "")

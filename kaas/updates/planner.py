@@ -24,6 +24,7 @@ from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, largest, lead_of, merged, with_due
 from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
 from kaas.updates.targets import ROLLOUT_DONE, Refusal
+from kaas.updates.unread import BY_RELEASES, RELEASE_UNREADABLE, UnreadRelease, doubt, doubted
 
 BETWEEN: Final = timedelta(hours=24)
 """Between the beginnings of two updates of a Cluster: a patch shows whether it is well before the minor comes."""
@@ -62,7 +63,8 @@ class Subject:
     """Everything that is known of a Cluster.
 
     running: the oldest version of its control plane. turn: what a Rollout says; None when it is a member of none.
-    present: what its machines are made of. limits: which minors others support, beside Site and flavors.
+    present: what its machines are made of. limits: which minors others support, beside Site and flavors. unread:
+    Releases that are there beside those of the catalogue and cannot be read.
     """
 
     cluster: Cluster
@@ -74,6 +76,7 @@ class Subject:
     turn: Turn | None = None
     present: Present = NOT_KNOWN
     limits: tuple[Limit, ...] = ()
+    unread: tuple[UnreadRelease, ...] = ()
 
     @classmethod
     def of(
@@ -84,11 +87,11 @@ class Subject:
         site: Site,
         calendar: Openings,
         turn: Turn | None = None,
+        unread: Iterable[UnreadRelease] = (),
     ) -> Self:
         """A Cluster as its status says that it stands."""
-        return cls(
-            cluster, running, catalogue(releases), site, calendar, standing_of(cluster), turn, present_of(cluster)
-        )
+        standing, present, known = standing_of(cluster), present_of(cluster), catalogue(releases)
+        return cls(cluster, running, known, site, calendar, standing, turn, present, unread=tuple(unread))
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -119,25 +122,28 @@ def _found(subject: Subject, now: datetime) -> Decision:
     if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
     more = pending(subject.cluster, subject.running, subject.present, subject.catalogue, subject.site, now)
-    if isinstance(chosen, Choice) and chosen.forced:
+    doubts = doubt(subject.unread, subject.cluster, subject.running, subject.turn)
+    if isinstance(chosen, Choice) and chosen.forced and not doubts:
         return _before_the_end(subject, chosen, more, now)
     turn = subject.turn
-    waits = turn if turn is not None and not turn.allowed else None
+    waits = Refusal(ROLLOUT_PENDING, turn.message, turn.until) if turn is not None and not turn.allowed else None
     if waits is not None and isinstance(chosen, Refusal) and chosen.reason == ROLLOUT_DONE:
-        chosen = Refusal(ROLLOUT_PENDING, waits.message, waits.until)
+        chosen = waits
+    if doubts:
+        waits, chosen = Refusal(RELEASE_UNREADABLE, doubts, None), doubted(chosen, doubts)
+        more = replace(more, due=tuple(d for d in more.due if d.change not in BY_RELEASES))
     own = (chosen,) if isinstance(chosen, Choice) and waits is None else ()
     if own or more.due:
         return _by_itself(subject, (*own, *more.due), more.until, now)
     return _not_yet(chosen, waits, more.until, now)
 
 
-def _not_yet(chosen: Choice | Refusal, waits: Turn | None, changes: datetime | None, now: datetime) -> Decision:
-    """Nothing is due, or only what waits for its turn. changes: when something else may become due."""
-    again = chosen.until if isinstance(chosen, Refusal) else waits.until if waits else None
-    until = min((t for t in (again, changes) if t is not None and t > now), default=None)
-    if isinstance(chosen, Refusal):
-        return Decision(None, None, chosen.reason, chosen.message, until)
-    return Decision(None, chosen, ROLLOUT_PENDING, waits.message if waits else chosen.message, until)
+def _not_yet(chosen: Choice | Refusal, waits: Refusal | None, changes: datetime | None, now: datetime) -> Decision:
+    """Nothing is due, or only what waits. waits: for what. changes: when something else may become due."""
+    said = chosen if isinstance(chosen, Refusal) else waits
+    assert said is not None  # noqa: S101 - what is chosen and does not wait is due
+    until = min((t for t in (said.until, changes) if t is not None and t > now), default=None)
+    return Decision(None, chosen if isinstance(chosen, Choice) else None, said.reason, said.message, until)
 
 
 def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:

@@ -17,17 +17,20 @@ from kaas.api.parsed import Parsed
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.update_status import UpdateSummary
+from kaas.api.versions import KubernetesVersion
 from kaas.kube import resources
 from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.times import whole
-from kaas.updates import layers, told
+from kaas.updates import layers, siteless, told
 from kaas.updates.conduct import Conductor
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Decision, Turn
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
+from kaas.updates.unread import SITE_MISSING, SITE_UNREADABLE, UnreadRelease, unread_releases
+from kaas.updates.unread_objects import UnreadObjects
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class UpdateReconciler:
     def __init__(self, office: Office) -> None:
         self._store, self._writer, self._clock = office.store, office.writer, office.clock
         self._events, self._metrics, self._parsed = office.events, office.metrics, office.parsed
+        self._unread = UnreadObjects(office.metrics.unreadable, office.events)
         self._turn, self._conductor = office.turn, Conductor(office.store, office.examiner)
         self._said: dict[Key, tuple[str, Object]] = {}
 
@@ -86,10 +90,33 @@ class UpdateReconciler:
             self._conductor.forget(key)
             return None
         cluster = self._parsed(Cluster.model_validate, raw)
-        site = self._store.get(resources.SITE, None, cluster.spec.site)
+        site, reason, words = await self._site(cluster.spec.site)
         if site is None:
-            return None
-        return await self._decide(key, raw, cluster, self._parsed(Site.model_validate, site))
+            return await self._without_site(key, raw, cluster, (reason, words))
+        return await self._decide(key, raw, cluster, site)
+
+    async def _site(self, name: str) -> tuple[Site | None, str, str]:
+        """The Site; or None, with reason and words."""
+        raw = self._store.get(resources.SITE, None, name)
+        found, unread = self._parsed.all_sound(Site, [raw] if raw is not None else [])
+        await self._unread.tell("Site", unread, among=(name,))
+        if unread:
+            return None, SITE_UNREADABLE, f"{unread[0]}: nothing is begun until it is corrected"
+        words = f"there is no Site {name}: nothing is begun until there is, or spec.site names another one"
+        return (found[0], "", "") if found else (None, SITE_MISSING, words)
+
+    async def _without_site(self, key: Key, raw: Object, cluster: Cluster, why: tuple[str, str]) -> float:
+        """Nobody knows when and how the Cluster may be changed: nothing is begun, and what is under way is held."""
+        now, live = whole(self._clock.now()), told.ours(raw)
+        before = self._last(key, cluster) or live
+        status = siteless.status(before, *why, now)
+        await self._say(key, cluster, status, live)
+        target = status["update"].get("target") if "hold" in status["update"] else None
+        self._metrics.decided(key, Decision(KubernetesVersion.known(target), None, *why, None), begun=False)
+        if before["update"].get("reason") != why[0]:
+            log.warning("%s: %s", *why, extra=_where(key))
+            await self._events.emit(raw, "UpdateHeld", why[1], event_type="Warning")
+        return LONGEST
 
     async def _decide(self, key: Key, raw: Object, cluster: Cluster, site: Site) -> float:
         now = whole(self._clock.now())
@@ -99,15 +126,14 @@ class UpdateReconciler:
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
         turn = self._turn(cluster, now)
-        subject = Subject.of(cluster, running_of(cluster), self._releases(), site, calendar, turn)
+        releases, unread = await self._releases()
+        subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, turn, unread)
         planned = told.without_maintenance(plan(subject, now), problem)
         conduct = await self._conductor.conduct(subject, planned, now)
         decision = conduct.decision
         said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now, conduct)
-        if not told.same(status, live):
-            await self._write(key, status)
-        self._said[key] = (cluster.metadata.uid or "", status)
+        await self._say(key, cluster, status, live)
         self._metrics.decided(key, decision, begun=conduct.begun)
         self._count(before["update"], status["update"])
         for event in told.transitions(decision, said, before["update"], status["update"], now):
@@ -124,14 +150,25 @@ class UpdateReconciler:
             self._metrics.ended(done=state == "Done", gap_milliseconds=gap)
         if "stopped" in after and "stopped" not in before:
             self._metrics.stopped(after["stopped"]["reason"])
+            for entry in after.get("rolledBack") or ():
+                self._metrics.rolled_back(entry["what"])
 
     def _last(self, key: Key, cluster: Cluster) -> Object | None:
         """What was said last of this Cluster, not of one before it with the same name."""
         uid, status = self._said.get(key, ("", None))
         return status if uid == cluster.metadata.uid else None
 
-    def _releases(self) -> Sequence[Release]:
-        return [self._parsed(Release.model_validate, r) for r in self._store.list(resources.RELEASE)]
+    async def _releases(self) -> tuple[Sequence[Release], Sequence[UnreadRelease]]:
+        """Those that can be read, and those that cannot."""
+        found, others = self._parsed.all_sound(Release, self._store.list(resources.RELEASE))
+        await self._unread.tell("Release", others)
+        return found, unread_releases(others)
+
+    async def _say(self, key: Key, cluster: Cluster, status: Object, live: Object) -> None:
+        """Write what is to be said, if it is not there yet, and remember it."""
+        if not told.same(status, live):
+            await self._write(key, status)
+        self._said[key] = (cluster.metadata.uid or "", status)
 
     async def _write(self, key: Key, status: Object) -> None:
         kind, meta = resources.CLUSTER, {"namespace": key[0], "name": key[1]}

@@ -21,6 +21,7 @@ from kaas.updates.ledger import rollback
 from kaas.updates.planner import Subject, next_opening
 from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
+from kaas.updates.unread import UNKNOWN
 
 INVALID: Final = "MaintenanceInvalid"
 HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
@@ -78,7 +79,8 @@ def status(
         "rollout": subject.turn.rollout if subject.turn else None,
         **_conducted(conduct, before["update"], target),
     }
-    holds = None if subject.running is None else going_to is None and decision.reason not in _WRONG
+    is_known = subject.running is not None and decision.reason not in UNKNOWN
+    holds = going_to is None and decision.reason not in _WRONG if is_known else None
     condition = condition_of(CONDITION_UPDATES, holds, decision.reason, decision.message, before, now)
     return {"update": {k: v for k, v in found.items() if v not in (None, [])}, "conditions": [condition]}
 

@@ -28,6 +28,7 @@ from kaas.updates.ledger.steps import pool_of
 from kaas.updates.limits import SITE_LIMIT, limit_of
 from kaas.updates.planner import ROLLOUT_PENDING, STOPPED
 from kaas.updates.targets import EXPIRED_ALONE
+from kaas.updates.unread import RELEASE_UNREADABLE, ROLLOUT_UNREADABLE
 
 Ways = Callable[[View], Iterator[Way]]
 
@@ -161,9 +162,18 @@ def _override(finding: PreflightFinding) -> Way:
     return Way(f"{words}{{check: {finding.check}, reason: <why>}}")
 
 
+def _read(view: View) -> Iterator[Way]:
+    for unread in view.subject.unread:
+        yield Way(f"correct Release {unread.name}, or delete it", f"kubectl edit releases.kaas.internal {unread.name}")
+
+
 def _rollout(view: View) -> Iterator[Way]:
     turn = view.subject.turn
-    if turn is not None:
+    if turn is not None and turn.reason == ROLLOUT_UNREADABLE:
+        yield Way(
+            f"correct Rollout {turn.rollout}, or delete it", f"kubectl edit rollouts.kaas.internal {turn.rollout}"
+        )
+    elif turn is not None:
         yield Way(f"see how far Rollout {turn.rollout} is", f"kaas rollout status {turn.rollout}")
         if turn.reason == "RolloutPaused":
             yield Way("have it go on", f"kaas rollout resume {turn.rollout}")
@@ -236,6 +246,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         BLOCKED: _preflight,
         ROLLOUT_PENDING: _rollout,
         "RolloutDone": _rollout_done,
+        RELEASE_UNREADABLE: _read,
         "NotLookedAt": _controller,
         STOPPED: _retry,
         BY_HAND: _release_pool,

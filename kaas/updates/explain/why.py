@@ -25,6 +25,7 @@ from kaas.updates.kinds import what
 from kaas.updates.limits import SITE_LIMIT
 from kaas.updates.planner import ROLLOUT_PENDING, Subject, moment, plan
 from kaas.updates.targets import EXPIRED_ALONE
+from kaas.updates.unread import RELEASE_UNREADABLE
 
 PREVIEW_ONLY: Final = "PreviewOnly"
 """Reason when the only newer versions are previews."""
@@ -32,7 +33,9 @@ NOT_LOOKED_AT: Final = "NotLookedAt"
 """Reason when the controller has not said yet what there is to say."""
 DELETING: Final = "Deleting"
 
-_LEFT: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, SITE_LIMIT})
+_LEFT: Final = frozenset(
+    {"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, SITE_LIMIT, RELEASE_UNREADABLE}
+)
 _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
 _HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
@@ -187,8 +190,8 @@ def _beyond(view: View) -> Iterator[Because]:
     """What the Cluster would be brought to if a Rollout, its owner, its Site or a date did not keep it from it."""
     turn = view.subject.turn
     if turn is not None:
-        brings = f"brings {turn.version}" if turn.version else "brings no version yet"
-        yield Because("Rollout", f"Rollout {turn.rollout} {brings} in its stage {turn.stage}")
+        said = f"Rollout {turn.rollout} brings {turn.version} in its stage {turn.stage}"
+        yield Because("Rollout", said if turn.version else f"Rollout {turn.rollout} brings no version yet")
         return
     found = better(view.subject, view.now)
     if found is not None:

@@ -25,6 +25,12 @@ class RolloutMetrics:
         )
         self._runs = Counter("kaas_rollout_runs", "Runs that ended", ["state"], registry=registry)
         self._failures = Counter("kaas_rollout_failures", "Members that failed", ["rollout"], registry=registry)
+        self.unreadable = Gauge(
+            "kaas_rollout_unreadable",
+            "1 for a Rollout that is there and cannot be read: no version is brought to Clusters that it may be about",
+            ["kind", "name"],
+            registry=registry,
+        )
         self._known: dict[str, tuple[str, ...]] = {}
 
     def decided(self, name: str, before: RolloutStatus, after: RolloutStatus) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from kaas.api.release import Release
@@ -11,6 +11,7 @@ from kaas.api.rollout import RolloutSpec
 from kaas.api.updates import Channel
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.updates.releases import by_version
+from kaas.updates.unread import UnreadRelease
 
 
 def newest(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> KubernetesVersion | None:
@@ -29,6 +30,18 @@ def newest(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> Kub
 def next_date(releases: Sequence[Release], now: datetime) -> datetime | None:
     """When either answer may become another one; None when no date of a Release is to come."""
     return min((date for release in releases for date in dates_of(release) if date > now), default=None)
+
+
+def doubt_of(spec: RolloutSpec, found: KubernetesVersion | None, unread: Iterable[UnreadRelease]) -> str:
+    """Why the newest version of a channel is not known, for a Release cannot be read; empty when it is."""
+    if spec.channel is None:
+        return ""
+    minor = minor_of(spec.minor) if spec.minor else None
+    for each in unread:
+        version = each.version
+        if version is None or (minor in (None, version.minor) and (found is None or version >= found)):
+            return f"no run is begun while it is not known which version is the newest: {each.message}"
+    return ""
 
 
 def unfit_release(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> str:

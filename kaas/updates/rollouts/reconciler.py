@@ -10,12 +10,13 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Final, Protocol
+
+from pydantic import ValidationError
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ROLLOUT_MANAGER
-from kaas.api.parsed import Parsed
+from kaas.api.parsed import Parsed, Unreadable
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.rollout_status import RolloutStatus
@@ -26,10 +27,12 @@ from kaas.kube.times import whole
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.metering import Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
-from kaas.updates.rollouts.newest import newest, next_date, unfit_release
+from kaas.updates.rollouts.newest import doubt_of, newest, next_date, unfit_release
 from kaas.updates.rollouts.planner import Round, decide
 from kaas.updates.rollouts.scene import Known
-from kaas.updates.rollouts.turns import Turns, by_age
+from kaas.updates.rollouts.turns import Turns, age, unread_rollouts
+from kaas.updates.unread import UnreadRelease, unread_releases
+from kaas.updates.unread_objects import UnreadObjects
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,7 @@ class RolloutReconciler:
         self._office = office
         self._said: dict[str, tuple[str, RolloutStatus]] = {}
         self._looked: dict[str, datetime] = {}
+        self._unread = UnreadObjects(office.metrics.unreadable, office.events)
         self._members: dict[str, tuple[Cluster, Member]] = {}
 
     async def reconcile(self, name: str) -> float | None:
@@ -77,6 +81,7 @@ class RolloutReconciler:
             self._looked.pop(name, None)
             self._office.metrics.forget(name)
             self._office.parsed.forget("Rollout", None, name)
+            await self._unread.tell("Rollout", [], among=(name,))
             return None
         since = (now - self._looked[name]).total_seconds() if name in self._looked else QUIET
         if 0 <= since < QUIET:
@@ -85,10 +90,14 @@ class RolloutReconciler:
         return await self._decide(name, raw, now)
 
     async def _decide(self, name: str, raw: Object, now: datetime) -> float:
-        live = self._office.parsed(Rollout.model_validate, raw)
+        live = self._rollout(raw)
+        await self._unread.tell("Rollout", [live] if isinstance(live, Unreadable) else [], among=(name,))
+        if isinstance(live, Unreadable):
+            return LONGEST
         rollout = self._remembering(live)
-        before, releases = rollout.status or RolloutStatus(), self._releases()
-        found = await self._round(rollout, releases, now)
+        before = rollout.status or RolloutStatus()
+        releases, unread = self._office.parsed.all_sound(Release, self._office.store.list(resources.RELEASE))
+        found = await self._round(rollout, releases, unread_releases(unread), now)
         if found.status != (live.status or RolloutStatus()):
             await self._write(name, found.status)
         self._said[name] = (live.metadata.uid or "", found.status)
@@ -101,10 +110,18 @@ class RolloutReconciler:
         seconds = (min(ahead) - now).total_seconds() if ahead else LONGEST
         return min(max(seconds, QUIET), LONGEST)
 
-    async def _round(self, rollout: Rollout, releases: Sequence[Release], now: datetime) -> Round:
+    def _rollout(self, raw: Object) -> Rollout | Unreadable:
+        found, others = self._office.parsed.all_sound(Rollout, [raw])
+        return found[0] if found else others[0]
+
+    async def _round(
+        self, rollout: Rollout, releases: Sequence[Release], unread: Sequence[UnreadRelease], now: datetime
+    ) -> Round:
         """Decide, and again with what gates have asked; in a thread, so that others go on meanwhile."""
         members, spec = self._fleet(), rollout.spec
         version, unfit = newest(spec, releases, now), unfit_release(spec, releases, now)
+        if doubt := doubt_of(spec, version, unread):
+            version, unfit = None, unfit or doubt
         taken = self._taken(rollout, members, now)
         for _ in range(MOST_GATES):
             measured = self._office.meter.fresh(now)
@@ -120,22 +137,27 @@ class RolloutReconciler:
         """All Clusters, each made out anew when it has changed."""
         parsed, known, found = self._office.parsed, self._members, {}
         for raw in self._office.store.list(resources.CLUSTER):
-            cluster = parsed(Cluster.model_validate, raw)
-            uid = cluster.metadata.uid or ""
+            uid = raw["metadata"].get("uid") or ""
             same = known.get(uid)
+            try:
+                cluster = parsed(Cluster.model_validate, raw)
+            except ValidationError:  # its own reconcile tells of it; here it stays as it was seen last
+                if same is not None:
+                    found[uid] = same
+                continue
             found[uid] = same if same is not None and same[0] is cluster else (cluster, Member.of(cluster))
         self._members = found
         return [member for _, member in found.values()]
 
     def _taken(self, rollout: Rollout, members: Iterable[Member], now: datetime) -> dict[tuple[str, str], str]:
         """Clusters that an older Rollout decides about."""
-        every = by_age(
-            map(partial(self._office.parsed, Rollout.model_validate), self._office.store.list(resources.ROLLOUT))
-        )
-        older = every[: [r.metadata.name for r in every].index(rollout.metadata.name)]
-        if not older:
+        rollouts, others = self._office.parsed.all_sound(Rollout, self._office.store.list(resources.ROLLOUT))
+        mine = age(rollout.metadata)
+        older = [self._remembering(r) for r in rollouts if age(r.metadata) < mine]
+        unread = [u for u in unread_rollouts(others) if age(u.metadata) < mine]
+        if not older and not unread:
             return {}
-        turns = Turns(map(self._remembering, older))
+        turns = Turns(older, unread)
         return {m.key: name for m in members if (name := turns.owner(m, now)) is not None}
 
     def _remembering(self, rollout: Rollout) -> Rollout:
@@ -143,9 +165,6 @@ class RolloutReconciler:
         uid, status = self._said.get(rollout.metadata.name, ("", None))
         same = status is not None and uid == (rollout.metadata.uid or "")
         return rollout.model_copy(update={"status": status}) if same else rollout
-
-    def _releases(self) -> list[Release]:
-        return [self._office.parsed(Release.model_validate, r) for r in self._office.store.list(resources.RELEASE)]
 
     async def _write(self, name: str, status: RolloutStatus) -> None:
         kind = resources.ROLLOUT

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
+
+from pydantic import ValidationError
 
 from kaas.api.cluster import Cluster
-from kaas.api.rollout import Rollout
+from kaas.api.model import Metadata
+from kaas.api.parsed import Unreadable
+from kaas.api.rollout import Rollout, RolloutSpec, Stage
 from kaas.api.rollout_status import RolloutMember, StageStatus, State
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Turn
@@ -21,28 +25,72 @@ from kaas.updates.rollouts.fitness import declined, unfit
 from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.selection import stage_of
+from kaas.updates.unread import ROLLOUT_UNREADABLE
 
 _YES: Final = "RolloutReleased"
 _FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly", "TooFarBehind", "InOtherRollout"})
 """Reasons of members that are left out for which the Rollout has no say in them."""
 
 
-def turn_of(rollouts: Sequence[Rollout], cluster: Cluster, now: datetime) -> Turn | None:
+def turn_of(
+    rollouts: Iterable[Rollout], cluster: Cluster, now: datetime, unread: Iterable[UnreadRollout] = ()
+) -> Turn | None:
     """What Rollouts say of a Cluster; None when none has a say. For many Clusters, make `Turns` once."""
-    return Turns(rollouts).of(cluster, now)
+    return Turns(rollouts, unread).of(cluster, now)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRollout:
+    """A Rollout that is there and cannot be read.
+
+    stages: None when not even they can be: then it may be about any Cluster. message: what is wrong, with the way out.
+    """
+
+    metadata: Metadata
+    stages: Sequence[Stage] | None
+    message: str
+
+    @classmethod
+    def of(cls, unreadable: Unreadable) -> Self:
+        """What can be read of it nevertheless."""
+        try:
+            stages: Sequence[Stage] | None = RolloutSpec.model_validate(unreadable.obj.get("spec")).stages
+        except ValidationError:
+            stages = None
+        return cls(Metadata.model_validate(unreadable.obj["metadata"]), stages, str(unreadable))
+
+    def turn(self, member: Member, _now: datetime) -> Turn | None:
+        """Nobody knows whose turn it is: not this Cluster's, unless it is about others, or its owner takes nothing."""
+        stage = stage_of(self.stages, member) if self.stages is not None else None
+        if (stage is None and self.stages is not None) or declined(member) is not None:
+            return None
+        name = stage.name if stage is not None else ""
+        return Turn(self.metadata.name, name, None, False, ROLLOUT_UNREADABLE, self.message)
+
+
+def unread_rollouts(found: Iterable[Unreadable]) -> list[UnreadRollout]:
+    """The Rollouts among what cannot be read."""
+    return [UnreadRollout.of(each) for each in found if each.kind == "Rollout"]
+
+
+def age(metadata: Metadata) -> tuple[str, str]:
+    """What Rollouts are ordered by, oldest first."""
+    return str(metadata.creation_timestamp or ""), metadata.name
 
 
 def by_age(rollouts: Iterable[Rollout]) -> list[Rollout]:
     """Oldest first; without those that are being deleted."""
     alive = (r for r in rollouts if r.metadata.deletion_timestamp is None)
-    return sorted(alive, key=lambda r: (str(r.metadata.creation_timestamp or ""), r.metadata.name))
+    return sorted(alive, key=lambda r: age(r.metadata))
 
 
 class Turns:
-    """The same for many Clusters."""
+    """The same for many Clusters. unread: Rollouts that are there beside these, and cannot be read."""
 
-    def __init__(self, rollouts: Iterable[Rollout]) -> None:
-        self._standings = [_Standing(r) for r in by_age(rollouts)]
+    def __init__(self, rollouts: Iterable[Rollout], unread: Iterable[UnreadRollout] = ()) -> None:
+        alive = [u for u in unread if u.metadata.deletion_timestamp is None]
+        found: list[_Standing | UnreadRollout] = [*map(_Standing, by_age(rollouts)), *alive]
+        self._standings = sorted(found, key=lambda s: age(s.metadata))
 
     def of(self, cluster: Cluster, now: datetime) -> Turn | None:
         """What Rollouts say of a Cluster; None when none has a say."""
@@ -71,7 +119,7 @@ class _Standing:
     """One Rollout, with its members at hand."""
 
     def __init__(self, rollout: Rollout) -> None:
-        self._rollout, self._status = rollout, rollout.status
+        self._rollout, self._status, self.metadata = rollout, rollout.status, rollout.metadata
         self._version = KubernetesVersion.known(
             rollout.spec.version or (rollout.status.version if rollout.status else None)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from kaas.api.parsed import Parsed
@@ -11,7 +13,7 @@ from kaas.cli.updating import CurrentTurns
 from kaas.kube import resources
 from kaas.kube.objects import Object
 from kaas.runtime.index import Index
-from kaas.updates.rollouts.turns import Turns
+from kaas.updates.rollouts.turns import Turns, UnreadRollout
 from tests.unit.updates.subjects import NOW, cluster
 
 
@@ -25,9 +27,9 @@ def rollout(version: str, revision: str) -> Object:
 def test_rollouts_are_read_anew_only_when_they_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def turns(rollouts: list[Rollout]) -> Turns:
+    def turns(rollouts: Sequence[Rollout], unread: Sequence[UnreadRollout] = ()) -> Turns:
         read.extend(str(r.spec.version) for r in rollouts)
-        return Turns(rollouts)
+        return Turns(rollouts, unread)
 
     monkeypatch.setattr("kaas.cli.updating.Turns", turns)
     index = Index()

@@ -177,10 +177,16 @@ async def test_figures_tell_when_the_next_update_begins_until_it_has(world: Worl
     assert world.registry.get_sample_value("kaas_update_next_timestamp_seconds", of) is None
 
 
-async def test_without_its_site_nothing_is_said(world: World) -> None:
+async def test_without_its_site_that_is_said_and_nothing_is_begun(world: World) -> None:
     world.spec(site="south")
-    assert await world.look() is None
-    assert world.writes == []
+    world.clock.time = OPEN
+    assert await world.look() == 3600.0
+    assert await world.look() == 3600.0
+    assert (world.condition["status"], world.condition["reason"]) == ("Unknown", "SiteMissing")
+    assert "there is no Site south" in world.update["message"]
+    assert (world.told(), "target" in world.update) == (["UpdateHeld"], False)
+    waiting = world.registry.get_sample_value("kaas_update_waiting", {"reason": "SiteMissing"})
+    assert waiting == 1.0
 
 
 async def test_the_key_is_the_name_of_a_cluster(world: World) -> None:

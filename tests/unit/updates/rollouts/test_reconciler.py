@@ -221,3 +221,67 @@ async def test_when_it_is_gone_its_figures_and_what_was_read_of_it_go_too() -> N
 
 def _unread(_: Object) -> Rollout:
     raise LookupError("it is not known any more")
+
+
+# --- what cannot be read --------------------------------------------------------------------------------------------
+
+
+def broken(name: str, text: str) -> Object:
+    raw = raw_release(text)
+    return {**raw, "metadata": {"name": name}, "spec": {**raw["spec"], "frobs": 1}}
+
+
+async def test_a_rollout_that_cannot_be_read_is_named_and_others_go_on() -> None:
+    world = World()
+    world.cluster("one")
+    world.rollout()
+    bad = rollout(stage("prod"), name="bad", created="2027-01-09T00:00:00Z").to_json()
+    world.put({**bad, "spec": {**bad["spec"], "frobs": 1}})
+    assert await world.reconciler.reconcile("bad") == LONGEST
+    of = {"kind": "Rollout", "name": "bad"}
+    assert (world.events, world.registry.get_sample_value("kaas_rollout_unreadable", of)) == (
+        [("Unreadable", "Warning")],
+        1.0,
+    )
+    await world.look()
+    assert world.status["stages"][0]["members"][0]["reason"] == "Released"
+    found = world.index.get(resources.ROLLOUT, None, "bad")
+    assert found is not None
+    world.index.remove(found)
+    assert await world.reconciler.reconcile("bad") is None
+    assert world.registry.get_sample_value("kaas_rollout_unreadable", of) is None
+
+
+async def test_an_older_one_that_cannot_be_read_may_have_the_say() -> None:
+    world = World()
+    world.cluster("one")
+    world.rollout()
+    bad = rollout(stage("prod"), name="bad", created="2026-01-01T00:00:00Z").to_json()
+    world.put({**bad, "spec": {**bad["spec"], "frobs": 1}})
+    await world.look()
+    assert world.status["stages"][0]["members"][0]["reason"] == "InOtherRollout"
+
+
+@pytest.mark.parametrize(("text", "state"), [("v1.36.9", "NotStarted"), ("v1.35.2", "Running"), ("v9", "NotStarted")])
+async def test_no_run_of_a_channel_begins_while_its_newest_version_is_not_known(text: str, state: str) -> None:
+    world = World()
+    world.cluster("one")
+    world.rollout(version=None, channel="Regular")
+    world.put(broken("bad", text))
+    await world.look()
+    assert world.status["state"] == state
+    assert state == "Running" or "Release bad cannot be read" in world.status["message"]
+
+
+async def test_a_cluster_that_cannot_be_read_stays_as_it_was_seen_last() -> None:
+    world = World()
+    world.cluster("one")
+    world.cluster("two")
+    world.rollout()
+    await world.look()
+    raw = world.index.get(resources.CLUSTER, "tenants", "two")
+    assert raw is not None
+    world.put({**raw, "spec": {**raw["spec"], "frobs": 1}})
+    await world.look(60)
+    states = {m["name"]: m["state"] for m in world.status["stages"][0]["members"]}
+    assert states == {"one": "Pending", "two": "NotStarted"}

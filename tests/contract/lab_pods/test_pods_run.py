@@ -19,7 +19,7 @@ def shell(script: str) -> tuple[str, str, str]:
 
 def test_a_job_fills_a_claim_and_is_complete(cluster: Cluster) -> None:
     cluster.claim("data")
-    container: dict[str, Any] = {"name": "load", "image": "registry.internal/kaas:v1", "args": ["--version"], **AT_DATA}
+    container: dict[str, Any] = {"name": "load", "image": "registry.internal/kaas:v1", "args": ["--help"], **AT_DATA}
     filler = {"name": "fill", "image": "busybox", "command": list(shell("echo filled > /data/file")), **AT_DATA}
     template = {
         "spec": {"restartPolicy": "Never", "initContainers": [filler], "containers": [container], "volumes": [DATA]}

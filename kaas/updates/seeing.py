@@ -26,6 +26,7 @@ from kaas.updates.ledger.seen import Brought, Part
 
 _IN_ORDER: Final = ("BootstrapConfigReady", "InfrastructureReady", "NodeHealthy", "NodeReady")
 """Conditions of a Machine as it passes them: the first that does not hold is the one that it waits for."""
+_UNLAID: Final = (Reason.LAYOUT_FAILED, Reason.LAYOUT_MISSING)
 _LONGEST: Final = 600
 
 
@@ -234,7 +235,8 @@ def _part(sight: Sight, name: str, desired: int, counts: tuple[int, int, int], *
         going=min((t for m in found if (t := _time(m, "deletionTimestamp"))), default=None),
         repairs=_repairs(sight.cluster, name),
         trouble=_trouble(sight, name),
-        unlaid=next((_held_by(m) for m in found if _held_for(m) == Reason.LAYOUT_FAILED), ""),
+        unlaid=next((_held_by(m) for m in found if _held_for(m) in _UNLAID), ""),
+        unlaid_for_good=any(_held_for(m) == Reason.LAYOUT_FAILED for m in found),
     )
 
 

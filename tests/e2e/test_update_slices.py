@@ -126,7 +126,7 @@ def test_it_goes_on_and_the_other_box_goes_when_all_slices_are_back(boxes: Boxes
     boxes.cluster.platform.api.request("DELETE", f"{CAPI}/machines/{failed}")
     boxes.cluster.apply("1.36", retry=WHY)
     until("the new box is laid out", lambda: f"not laid out as {LAYOUT} (pending)" in boxes.waiting(kept)[1])
-    assert boxes.waiting(kept)[0] == "OthersMissing"
+    assert boxes.waiting(kept)[0] == "LayoutMissing"
     assert boxes.jobs() == {kept: False}
     until("the other one has its turn", lambda: boxes.jobs().get(kept, True))
     (new,) = boxes.nodes().keys() - {kept, failed}

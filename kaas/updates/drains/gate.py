@@ -94,13 +94,15 @@ def _turn(departure: Departure, rules: Rules, look: Look, now: datetime) -> Gate
     words = f"pool {rules.pool} has {there} of {rules.replicas - 1} other machines"
     why = _listed(_why_missing(o, look.whole) for o in missing)
     waits = f"{words}: it goes when they are back{f' ({why})' if why else ''}"
-    return _waits(_reason(missing, Reason.OTHERS_MISSING), waits)
+    return _waits(_reason(missing, look, Reason.OTHERS_MISSING), waits)
 
 
-def _reason(missing: Iterable[Neighbour], otherwise: Reason) -> Reason:
-    """Why it waits for machines: it makes a difference whether they come by themselves."""
-    failed = any(o.node is not None and o.node.layout.state == FAILED for o in missing)
-    return Reason.LAYOUT_FAILED if failed else otherwise
+def _reason(missing: Iterable[Neighbour], look: Look, otherwise: Reason) -> Reason:
+    """Why it waits for machines: it makes a difference whether those without their GPUs get them by themselves."""
+    found = [o.node.layout for o in missing if o.node is not None and o.node.ready and lacks(o, look.whole)]
+    if any(layout.state == FAILED for layout in found):
+        return Reason.LAYOUT_FAILED
+    return Reason.LAYOUT_MISSING if any(layout.name for layout in found) else otherwise
 
 
 def _soak(rules: Rules, soak: timedelta, look: Look, now: datetime) -> Gate | None:
@@ -111,7 +113,7 @@ def _soak(rules: Rules, soak: timedelta, look: Look, now: datetime) -> Gate | No
         missing = [o for o in staying if o.node not in well]
         why = _listed(_why_missing(o, look.whole) for o in missing)
         words = f"pool {rules.pool} has {len(well)} of {rules.replicas} new machines{f' ({why})' if why else ''}"
-        return _waits(_reason(missing, Reason.NEW_MACHINES_MISSING), words)
+        return _waits(_reason(missing, look, Reason.NEW_MACHINES_MISSING), words)
     end = max((node.since for node in well), default=now - soak) + soak
     if now < end:
         return _waits(Reason.SOAKING, f"the new machines of pool {rules.pool} soak until {_moment(end)}", end)

@@ -54,6 +54,8 @@ class Reason(StrEnum):
     NOT_SEEN = "NotSeen"
     OTHERS_MISSING = "OthersMissing"
     NEW_MACHINES_MISSING = "NewMachinesMissing"
+    LAYOUT_MISSING = "LayoutMissing"
+    """One of those that it waits for is Ready, and its GPUs are not laid out yet."""
     LAYOUT_FAILED = "LayoutFailed"
     """One of those that it waits for has GPUs that could not be laid out: it does not come back by itself."""
     SOAKING = "Soaking"

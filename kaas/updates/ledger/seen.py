@@ -37,7 +37,8 @@ class Part:
     takes longest to go is on its way out. repairs: how many are under repair. startup, drain: how long a machine may
     take to join, and to be emptied; drain None means for ever. soak: how long all new ones are well together before the
     first old one goes, None where that is not waited for. trouble: why machines are not well, in the deepest words.
-    unlaid: that a machine waits for one whose GPUs could not be laid out, in the words of its drain; "" when none does.
+    unlaid: that a machine waits for one whose GPUs are not laid out, in the words of its drain; "" when none does.
+    unlaid_for_good: whether they could not be, so that waiting helps nobody.
     reached: whether the version of the update has come to what makes machines, for some of them at least. surplus: of
     each MachineDeployment that has machines beyond those wanted, how many, without those on their way out.
     """
@@ -58,6 +59,7 @@ class Part:
     manual: bool = False
     trouble: str = ""
     unlaid: str = ""
+    unlaid_for_good: bool = False
     reached: bool = True
     surplus: tuple[tuple[str, int], ...] = ()
 

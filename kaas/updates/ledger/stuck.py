@@ -10,6 +10,8 @@ from kaas.updates.ledger.seen import Part
 
 MARGIN: Final = timedelta(minutes=5)
 """Beside the time that a health check gives a machine to join: it has the first word."""
+LAYING_OUT: Final = timedelta(minutes=30)
+"""What MIG may take to divide GPUs, beside the time that the machine has to join: it may boot it anew."""
 LEAVING: Final = timedelta(minutes=30)
 """What a machine may take to go beside its drain: volumes are let go (5 minutes), the server is deleted."""
 _MINUTE: Final = timedelta(minutes=1)
@@ -20,12 +22,21 @@ def stuck(part: Part, since: datetime, now: datetime) -> tuple[str, str] | None:
 
     since: when the step began, or went on after it was held: no time before that counts against it.
     """
-    if part.unlaid and part.going is not None and now - max(part.going, since) > MARGIN:
-        return "LayoutFailed", f"GPUs of a new machine are not laid out: {part.unlaid}"
+    if part.unlaid and (late := _unlaid(part, since, now)):
+        return late
     reason, words = next(_stuck(part, since, now), ("", ""))
     if not reason:
         return None
     return reason, words + (f": {part.trouble}" if part.trouble else "")
+
+
+def _unlaid(part: Part, since: datetime, now: datetime) -> tuple[str, str] | None:
+    """When a machine waits for one that is there, but not its GPUs: their time does not depend on any drain."""
+    words = f"GPUs of a new machine are not laid out: {part.unlaid}"
+    if part.unlaid_for_good:
+        return ("LayoutFailed", words) if now - max(part.going or since, since) > MARGIN else None
+    late = now - max(part.moved or since, since) > part.startup + LAYING_OUT
+    return ("LayoutMissing", words) if late else None
 
 
 def _stuck(part: Part, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:

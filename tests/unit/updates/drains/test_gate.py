@@ -182,7 +182,7 @@ def test_a_box_is_back_with_every_slice(layout: Layout, gpus: dict[str, int], wo
     whole = (*WHOLE, Offer(SLICES, "ours"))
     seen = look(other("b", layout=layout, gpus=gpus), other("c", layout=MIXED, gpus=SLICES), whole=whole)
     found = decide(departure(), rules(), seen, NOW)
-    assert (found.drains, found.reason) == (False, Reason.OTHERS_MISSING)
+    assert (found.drains, found.reason) == (False, Reason.LAYOUT_MISSING)
     assert words in found.message
 
 

@@ -202,10 +202,10 @@ async def test_a_pool_that_is_laid_out_anew_goes_through() -> None:
     it.index.remove(it.machine("a"))
     it.box("new", conditions=[])
     for state, slices, reason in (
-        ("", 0, "OthersMissing"),
-        ("pending", 0, "OthersMissing"),
+        ("", 0, "LayoutMissing"),
+        ("pending", 0, "LayoutMissing"),
         ("failed", 0, "LayoutFailed"),
-        ("success", 49, "OthersMissing"),
+        ("success", 49, "LayoutMissing"),
         ("success", 56, "PodsDone"),
     ):
         it.lay_out("new", "all-1g.5gb", state, **{"1g.5gb": slices})

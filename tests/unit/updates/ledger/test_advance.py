@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.unit.updates.ledger.parts import AIMS, Course, new, old
 from tests.unit.updates.subjects import NOW
 
 LATER = NOW + timedelta(days=7)
+FAILED: dict[str, Any] = {"unlaid": "b has failed", "unlaid_for_good": True}
 HALF_PAST = NOW + timedelta(minutes=30)
 
 
@@ -257,7 +259,8 @@ def test_a_verdict_that_is_not_known_yet_is_asked_for_again(course: Course) -> N
         (replace(old(), going=NOW, moved=NOW), timedelta(minutes=51), "MachineNotLeaving"),
         (replace(old(), moved=NOW), timedelta(hours=2), "NoProgress"),
         (replace(old(), handed=False), timedelta(hours=2), "NoProgress"),
-        (replace(old(), going=HALF_PAST, drain=None, unlaid="b has failed"), timedelta(minutes=36), "LayoutFailed"),
+        (replace(old(), going=HALF_PAST, drain=None, **FAILED), timedelta(minutes=36), "LayoutFailed"),
+        (replace(old(), moved=NOW, drain=None, unlaid="b is pending"), timedelta(minutes=61), "LayoutMissing"),
     ],
 )
 def test_machines_that_take_too_long_stop_it(course: Course, part: Part, after: timedelta, reason: str) -> None:
@@ -277,7 +280,7 @@ def test_machines_that_take_too_long_stop_it(course: Course, part: Part, after: 
 def test_a_layout_that_has_failed_has_a_moment(course: Course) -> None:
     """Whoever made it may make it anew; repairs wait as long before they do anything about it."""
     at_pools(course)
-    course.pool("cpu", replace(old(), going=HALF_PAST, unlaid="b has failed"))
+    course.pool("cpu", replace(old(), going=HALF_PAST, **FAILED))
     course.look(timedelta(minutes=34))
     assert course.ledger.stopped is None
     course.look(timedelta(minutes=2))

@@ -182,14 +182,17 @@ def test_the_deepest_cause_is_quoted() -> None:
     assert pool.trouble == "Machine b: the server is built"
 
 
-def test_a_layout_that_has_failed_is_told_by_the_machine_that_waits_for_it() -> None:
+def test_a_layout_that_is_missing_is_told_by_the_machine_that_waits_for_it() -> None:
     """What its Cluster says of its machines may be another thing."""
     waits = {"type": "DrainAllowed", "status": "False", "reason": "LayoutFailed", "message": "b is not laid out"}
     old = machine("a", OLD)
     old["metadata"]["deletionTimestamp"] = NOW.isoformat()
     old["status"]["conditions"] = [waits]
     _, pool = seen(deployment(), old)
-    assert pool.unlaid == "Machine a: b is not laid out"
+    assert (pool.unlaid, pool.unlaid_for_good) == ("Machine a: b is not laid out", True)
+    old["status"]["conditions"] = [{**waits, "reason": "LayoutMissing"}]
+    _, pool = seen(deployment(), old)
+    assert (pool.unlaid, pool.unlaid_for_good) == ("Machine a: b is not laid out", False)
     old["status"]["conditions"] = [{**waits, "reason": "OthersMissing"}]
     _, pool = seen(deployment(), old)
     assert (pool.unlaid, pool.trouble) == ("", "Machine a: b is not laid out")

@@ -10,6 +10,7 @@ from kaas.kube.objects import Object, owner_uids
 from kaas.kube.ports import Source
 from kaas.volumes.attempts import Job, Outcome, job_view
 from kaas.volumes.claim import Claim, Key
+from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.plan import Binding
 
 WAIT_FOR_FIRST: Final = "WaitForFirstConsumer"
@@ -23,6 +24,14 @@ def binding_of(store: Source, claim: Claim) -> Binding:
     if found is None:
         return Binding.IMMEDIATE if claim.volume else Binding.NO_CLASS
     return Binding.FIRST_CONSUMER if found.get("volumeBindingMode") == WAIT_FOR_FIRST else Binding.IMMEDIATE
+
+
+def placement(store: Source, claim: Claim, binding: Binding, consumers: Sequence[Object]) -> Placement:
+    """Where a claim's load may run."""
+    volume = store.get(resources.PERSISTENT_VOLUME, None, claim.volume) if claim.volume else None
+    everywhere = binding is Binding.IMMEDIATE and volume is not None and not volume["spec"].get("nodeAffinity")
+    deciding = consumers if binding is Binding.FIRST_CONSUMER else ()
+    return placement_of(deciding, reachable_everywhere=everywhere)
 
 
 def jobs_of(store: Source, claim_uid: str) -> list[Job]:

@@ -175,7 +175,7 @@ def _running(scene: Scene, job: Job, load: Load) -> Told:
     cause = next((c for a in open_attempts if (c := _unstarted(scene, a.unplaced, a.waiting))), scene.cause)
     if cause and scene.now - job.created >= UNSTARTED:
         return Told(Reason.PENDING, f"its Pod does not start: {cause}{until}", load=load)
-    return Told(Reason.PENDING, "its Pod starts", load=load)
+    return Told(Reason.LISTING, BEGINS, load=load)
 
 
 def _unstarted(scene: Scene, unplaced: str, waiting: str) -> str:
@@ -191,9 +191,11 @@ def _loading(scene: Scene, job: Job, load: Load) -> Told:
         message = f"{text}; not a byte since {stamp(scene.still_since)}, it begins again by itself"
         return Told(Reason.STALLED, message, load=load, ticks=True)
     if scene.progress is None:
-        return Told(Reason.LISTING, "it begins", load=load, ticks=True)
+        return Told(Reason.LISTING, BEGINS, load=load)
     return Told(_STAGES[progress.phase], text, load=load, ticks=True)
 
+
+BEGINS: Final = "its loader begins"
 
 _STAGES: Final = {Stage.LISTING: Reason.LISTING, Stage.LOADING: Reason.LOADING, Stage.VERIFYING: Reason.VERIFYING}
 

@@ -28,7 +28,7 @@ from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_n
 from kaas.volumes.gates import Gates, PodStore, PodWriter
 from kaas.volumes.logs import Texts, tail
 from kaas.volumes.metrics import VolumeMetrics
-from kaas.volumes.plan import LOOK, End, Plan, Scene, plan, wants_events
+from kaas.volumes.plan import BEGINS, LOOK, End, Plan, Scene, plan, wants_events
 from kaas.volumes.progress import last_progress, together
 from kaas.volumes.reasons import Reason
 from kaas.volumes.settings import LoadSettings
@@ -236,9 +236,10 @@ class VolumeReconciler:
         now = claim_of(fresh)
         if now.uid != claim.uid or not plan(replace(scene, claim=now)).start:
             return Plan(again=0.0)
-        job = await self._starter.start(now, self.gates.waiting_for(claim.key), scene.binding)
+        placement = observe.placement(self._store, now, scene.binding, self.gates.waiting_for(claim.key))
+        job = await self._starter.start(now, placement)
         self._store.put(observe.job_lean(job))
-        return Plan(Told(Reason.PENDING, "its Pod starts", load=now.load), again=LOOK)
+        return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
 
     def _admitted(self) -> list[Key]:
         busy = set(observe.running(self._store)) | self._starting

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from kaas.kube.errors import Conflict, Forbidden, Invalid
@@ -13,8 +12,7 @@ from kaas.volumes.claim import Claim
 from kaas.volumes.conditions import Told
 from kaas.volumes.identity import Load
 from kaas.volumes.job import DIGEST, Work, job_of, network_policy
-from kaas.volumes.placement import placement_of
-from kaas.volumes.plan import Binding
+from kaas.volumes.placement import Placement
 from kaas.volumes.reasons import Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.terms import CREDENTIALS, MANAGER
@@ -51,15 +49,12 @@ class Starter:
         self._client, self._settings = client, settings
         self._fenced: set[str] = set()
 
-    async def start(self, claim: Claim, consumers: Sequence[Object], binding: Binding) -> Object:
+    async def start(self, claim: Claim, placement: Placement) -> Object:
         """Make the Job of a claim's load; returns it, or the one that is there already. Held when it cannot be made."""
         spec, load = claim.spec, claim.load
         if spec is None or load is None:
             raise Held(Told(Reason.INVALID, "; ".join(map(str, claim.faults))))
         access = await self._access(claim, spec, load)
-        everywhere = binding is Binding.IMMEDIATE and await self._is_reachable_everywhere(claim)
-        deciding = consumers if binding is Binding.FIRST_CONSUMER else ()
-        placement = placement_of(deciding, reachable_everywhere=everywhere)
         try:
             await self._fence(claim.key[0])
             work = Work(claim, spec, load, access, placement)
@@ -80,10 +75,6 @@ class Starter:
             return access_of(spec.source.scheme, secret)
         except Unusable as unfit:
             raise Held(Told(Reason.INVALID, f"{CREDENTIALS}: {unfit}")) from unfit
-
-    async def _is_reachable_everywhere(self, claim: Claim) -> bool:
-        volume = await self._client.get(Ref("v1", "PersistentVolume", None, claim.volume)) if claim.volume else None
-        return volume is not None and not (volume["spec"].get("nodeAffinity") or {}).get("required")
 
     async def _fence(self, namespace: str) -> None:
         """The network policy of a namespace's loaders, before the first of them."""

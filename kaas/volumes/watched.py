@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from kaas.kube import resources
 from kaas.kube.objects import Object, metadata, name_of
@@ -34,6 +35,7 @@ def interests(store: Source) -> Sequence[Interest]:
 
     return (
         Interest(resources.PERSISTENT_VOLUME_CLAIM, lambda c: [_claim(name_of(c))], claim.lean),
+        Interest(resources.PERSISTENT_VOLUME, lambda _: (), _volume),
         Interest(resources.STORAGE_CLASS, of_class, _class),
         Interest(resources.JOB, lambda j: map(_claim, observe.claim_keys(j)), observe.job_lean, terms.LOADER_LABEL),
         Interest(resources.POD, _of_pod, pods.lean, pods.LABEL),
@@ -56,7 +58,22 @@ def _is_ours(found: Object) -> bool:
     return bool(metadata(found).get("annotations"))
 
 
+def _volume(found: Object) -> Object:
+    """Of a volume, whether all nodes reach it: no load waits for that, so its change means nothing."""
+    meta = {k: found["metadata"][k] for k in _METADATA if k in found["metadata"]}
+    bound = bool((found["spec"].get("nodeAffinity") or {}).get("required"))
+    return {
+        "apiVersion": found["apiVersion"],
+        "kind": found["kind"],
+        "metadata": meta,
+        "spec": {"nodeAffinity": True} if bound else {},
+    }
+
+
+_METADATA: Final = ("name", "uid", "resourceVersion")
+
+
 def _class(found: Object) -> Object:
-    meta = {k: found["metadata"][k] for k in ("name", "uid", "resourceVersion") if k in found["metadata"]}
+    meta = {k: found["metadata"][k] for k in _METADATA if k in found["metadata"]}
     kept: Object = {k: found[k] for k in ("apiVersion", "kind", "volumeBindingMode", "provisioner") if k in found}
     return {**kept, "metadata": meta}

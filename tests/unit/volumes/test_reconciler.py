@@ -1,0 +1,224 @@
+"""The controller of volumes in a cluster in memory: what it does, in stories."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaas.loader.report import Exit, Phase, Progress, Reason
+from kaas.volumes import terms
+from tests.unit.volumes.virtual_cluster import NAMESPACE, VirtualCluster
+
+NOTES = {terms.SOURCE: "s3://models/llama/"}
+
+
+@pytest.fixture(name="cluster")
+def virtual_cluster() -> VirtualCluster:
+    return VirtualCluster()
+
+
+async def begun(cluster: VirtualCluster) -> None:
+    """Until the loader's Pods run."""
+    await cluster.settle()
+    cluster.kubernetes()
+    for pod in cluster.open_loaders():
+        cluster.running(pod)
+    await cluster.settle()
+
+
+async def loaded(cluster: VirtualCluster) -> None:
+    """Until the loads that run have ended well."""
+    await begun(cluster)
+    for pod in cluster.open_loaders():
+        cluster.end(pod)
+    await cluster.settle()
+
+
+async def test_a_claim_is_loaded_and_its_pods_freed(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await begun(cluster)
+    assert cluster.told()[:2] == ("False", "Listing")
+    assert cluster.gated("app")
+    await loaded(cluster)
+    assert cluster.told()[:2] == ("True", "Loaded")
+    assert not cluster.gated("app")
+    assert not cluster.api.of("Job")
+    assert [said[2] for said in cluster.api.said] == ["Listing", "Loaded"]
+
+
+async def test_ten_calls_are_enough(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await loaded(cluster)
+    calls = [c for c in cluster.api.calls if c != ("list", "Pod")]
+    assert len(calls) <= 10, calls
+
+
+async def test_progress_is_told(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    (pod,) = cluster.open_loaders()
+    progress = Progress(Phase.LOADING, 512 << 20, 812, 1 << 30, 1893, 100.0 * (1 << 20), 5.0)
+    cluster.api.logs[pod["metadata"]["name"]] = f"{progress.line()}\nhello\n" + progress.line()[:20]
+    await cluster.clock.advance(6)
+    await cluster.settle()
+    status, reason, message = cluster.told()
+    assert (status, reason) == ("False", "Loading")
+    assert message.startswith("50.0% 0.5/1.0GiB 812/1893 files 100.0MiB/s ETA 5s (load ")
+
+
+async def test_what_helps_nobody_ends_the_load(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await begun(cluster)
+    (pod,) = cluster.open_loaders()
+    cluster.end(pod, Exit.PERMANENT, Reason.ACCESS_DENIED, "s3://models: Access Denied")
+    cluster.kubernetes()
+    await cluster.settle()
+    status, reason, message = cluster.told()
+    assert (status, reason) == ("False", "AccessDenied")
+    assert message.startswith("s3://models: Access Denied. Correct it and set another kaas.internal/load-id")
+    assert cluster.gated("app")
+    assert ("Pod", "app", "DataNotLoaded") in [said[:3] for said in cluster.api.said]
+    cluster.kubernetes()
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+    cluster.start()
+    await cluster.settle()
+    assert not cluster.api.of("Job"), "it is not tried again by itself"
+    cluster.annotate("data", id="2")
+    await loaded(cluster)
+    assert cluster.told()[:2] == ("True", "Loaded")
+    assert not cluster.gated("app")
+
+
+async def test_another_try_is_told(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    for attempt in range(3):
+        await begun(cluster)
+        (pod,) = cluster.open_loaders()
+        cluster.end(pod, Exit.RETRY, Reason.UNREACHABLE, "503")
+        if attempt < 2:
+            await cluster.clock.advance(6)
+            cluster.hear_all()
+            await cluster.settle()
+            job = cluster.api.of("Job")[0]
+            cluster.api.store({**job, "status": {**job["status"], "failed": attempt + 1}})
+            await cluster.settle()
+            assert cluster.told()[1] == "RetryBackoff"
+            assert f"attempt {attempt + 2}/3 begins soon; the last: SourceUnreachable: 503" in cluster.told()[2]
+    cluster.kubernetes()
+    await cluster.settle()
+    assert cluster.told()[1] == "Failed"
+    assert "given up after 3 tries; the last: SourceUnreachable: 503" in cluster.told()[2]
+
+
+async def test_a_claim_without_annotations_frees_its_pods(cluster: VirtualCluster) -> None:
+    cluster.pod("app", "data")
+    await cluster.settle()
+    assert cluster.gated("app")
+    cluster.claim()
+    await cluster.settle()
+    assert not cluster.gated("app")
+
+
+async def test_an_annotation_that_goes_ends_the_load_and_frees_pods(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await begun(cluster)
+    cluster.annotate("data", source=None)
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+    assert not cluster.gated("app")
+    assert cluster.told() == ("", "", "")
+
+
+async def test_another_source_in_the_middle_waits_for_the_load_before(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    (before,) = cluster.api.of("Job")
+    cluster.annotate("data", source="s3://models/other/")
+    await cluster.settle()
+    assert "waits until the load before" in cluster.told()[2]
+    (still,) = cluster.api.of("Job")
+    assert still["metadata"]["deletionTimestamp"]
+    cluster.kubernetes()
+    await cluster.settle()
+    (job,) = cluster.api.of("Job")
+    assert job["metadata"]["name"] == before["metadata"]["name"]
+    assert "s3://models/other/" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+async def test_what_is_loaded_is_not_loaded_again(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await loaded(cluster)
+    for change in ({"source": "s3://models/other/"}, {"source": None}, {"source": "s3://models/llama/"}):
+        cluster.annotate("data", **change)
+        await cluster.settle()
+        assert not cluster.api.of("Job"), change
+        assert cluster.told()[0] == "True"
+    cluster.start()
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+
+
+async def test_the_first_consumer_decides(cluster: VirtualCluster) -> None:
+    name = {"name": "wait"}
+    mode = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "x"}
+    cluster.api.store({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": name, **mode})
+    cluster.claim(phase="Pending", notes=NOTES, storageClassName="wait")
+    await cluster.settle()
+    assert cluster.told()[1] == "WaitingForConsumer"
+    cluster.pod("app", "data", nodeSelector={"zone": "a"})
+    await cluster.settle()
+    (job,) = cluster.api.of("Job")
+    assert job["spec"]["template"]["spec"]["nodeSelector"] == {"zone": "a"}
+
+
+async def test_a_secret_that_is_missing_is_told_and_looked_for(cluster: VirtualCluster) -> None:
+    cluster.claim(notes={**NOTES, terms.CREDENTIALS: "team-s3"})
+    await cluster.settle()
+    assert "Secret team-s3 (kaas.internal/load-credentials) is not there" in cluster.told()[2]
+    meta = {"name": "team-s3", "namespace": NAMESPACE}
+    data = {"AWS_ACCESS_KEY_ID": "QQ==", "AWS_SECRET_ACCESS_KEY": "QQ=="}
+    cluster.api.store({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": terms.GATE, "data": data})
+    await cluster.clock.advance(31)
+    await cluster.settle()
+    assert "Secret team-s3 is of type kaas.internal/data-load" in cluster.told()[2]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kaas.internal/aws-credentials"}
+    cluster.api.store({**secret, "data": data})
+    await cluster.clock.advance(31)
+    await cluster.settle()
+    assert cluster.api.of("Job")
+
+
+async def test_only_so_many_loads_run_at_once(cluster: VirtualCluster) -> None:
+    for number in range(8):
+        cluster.claim(f"c{number}", notes=NOTES)
+    await cluster.settle()
+    assert len(cluster.api.of("Job")) == 5
+    assert "waits for its turn: 20 loads run at once, 5 in a namespace" in cluster.told("c7")[2]
+    for _ in range(2):
+        await loaded(cluster)
+    assert [cluster.told(f"c{n}")[0] for n in range(8)] == ["True"] * 8
+
+
+async def test_a_pod_whose_label_is_gone_is_found_by_the_sweep(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data", label=False)
+    await loaded(cluster)
+    await cluster.clock.advance(61)
+    await cluster.settle()
+    assert not cluster.gated("app")
+
+
+async def test_a_claim_that_is_deleted_has_its_job_ended(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    claim = cluster.api.objects["PersistentVolumeClaim", NAMESPACE, "data"]
+    cluster.api.store({**claim, "metadata": {**claim["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+    cluster.kubernetes()
+    await cluster.settle()
+    assert not cluster.api.of("PersistentVolumeClaim")

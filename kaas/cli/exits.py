@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     INTERNAL = 5
     TO_DO = 10
     BLOCKED = 11
+    PERMANENT = 64
+    RETRY = 75
     INTERRUPTED = 130
 
 
@@ -28,6 +30,8 @@ EXIT_CODES = {
     ExitCode.INTERNAL: "an error of kaas itself; `-v` shows where",
     ExitCode.TO_DO: "`plan`: there is something to do",
     ExitCode.BLOCKED: "`plan`: the next step waits for something",
+    ExitCode.PERMANENT: "`load`: it would not go better again; the message says what is wrong",
+    ExitCode.RETRY: "`load`: it may go better later; the same command goes on from there",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

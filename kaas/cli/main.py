@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from kaas.api.actions import Mode
-from kaas.cli import credential_webhook, credentials, options, repair, rollout, volumes
+from kaas.cli import credential_webhook, credentials, load, options, repair, rollout, volumes
 from kaas.cli.command import callback, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
@@ -150,6 +150,9 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     repairs = fleet_settings(repair_mode, repair_max_in_flight, repair_max_unhealthy, repair_ticket_url)
     watched = tuple(namespace or ())
     run(settings, Options(watched, metrics_host, metrics_port, leader_elect, log_format.value, workers, repairs))
+
+
+app.command()(load.load)
 
 
 @app.command()

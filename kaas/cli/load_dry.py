@@ -1,0 +1,107 @@
+"""`kaas load --dry-run`: what would be loaded, what is there already, and whether it fits. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kaas.cli.load_request import Request
+from kaas.cli.load_view import size
+from kaas.cli.output import console
+from kaas.cli.settings import Settings
+from kaas.loader import paths
+from kaas.loader.report import Exit
+from kaas.loader.source import Entry, Source
+
+SHOWN: Final = 20
+"""Names that people are shown."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """What a load would find. there: files of the right size that are there; names: some of those to be loaded.
+
+    free: bytes of the file system. wrong: keys that are no path below the destination.
+    """
+
+    source: str
+    files: int = 0
+    bytes: int = 0
+    there: int = 0
+    there_bytes: int = 0
+    left_out: int = 0
+    free: int = 0
+    names: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is space for what would be loaded."""
+        return self.bytes <= self.free
+
+    def take(self, entry: Entry, request: Request) -> None:
+        """Count an object of the listing."""
+        if not (request.options.takes(entry.name) and request.options.shard.owns(entry.name)):
+            self.left_out += 1
+            return
+        try:
+            path = request.destination / paths.relative(entry.name)
+        except paths.Unsafe as error:
+            self.wrong.append(str(error))
+            return
+        if entry.name.endswith("/"):
+            return
+        if _is_there(path, entry.size):
+            self.there, self.there_bytes = self.there + 1, self.there_bytes + entry.size
+            return
+        self.files, self.bytes = self.files + 1, self.bytes + entry.size
+        if len(self.names) < SHOWN:
+            self.names.append(entry.name)
+
+
+def _is_there(path: Path, length: int) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_size == length
+
+
+async def preview(settings: Settings, source: Source, request: Request, *, lines: bool) -> int:
+    """Show it; the exit code: 64 when it could not be loaded as it is."""
+    found = Preview(source.label, free=shutil.disk_usage(_existing(request.destination)).free)
+    async for page in source.pages():
+        for entry in page:
+            found.take(entry, request)
+    if lines:
+        print(json.dumps({"preview": asdict(found) | {"fits": found.fits}}, separators=(",", ":"), ensure_ascii=False))
+    else:
+        _show(settings, found, request)
+    return Exit.PERMANENT if found.wrong or not found.fits else Exit.DONE
+
+
+def _existing(path: Path) -> Path:
+    """A directory or the nearest above it that is there."""
+    return next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+
+
+def _show(settings: Settings, found: Preview, request: Request) -> None:
+    screen = console(settings)
+    for name in found.names:
+        screen.print(f"  {name}", markup=False)
+    if found.files > len(found.names):
+        screen.print(f"  and {found.files - len(found.names):,} more", markup=False)
+    screen.print(
+        f"would load {found.files:,} files, {size(found.bytes)} of {found.source} into {request.destination}; "
+        f"{found.there:,} of the right size are there already ({size(found.there_bytes)})"
+        + (f"; {found.left_out:,} are left out" if found.left_out else ""),
+        markup=False,
+    )
+    if not found.fits:
+        screen.print(f"it does not fit: {size(found.free)} are free", markup=False)
+    for wrong in found.wrong[:SHOWN]:
+        screen.print(wrong, markup=False)

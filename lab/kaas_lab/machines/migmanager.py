@@ -15,7 +15,7 @@ from .api import Api, ApiError
 from .faults import MigFault
 from .gpus import Gpus, Laid
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 
 
 class MigManager:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import urllib3
 from kaas_lab import machines, openstack, processes
 from kaas_lab.api_server import Document
 from kaas_lab.layout import Layout
-from kaas_lab.machines import faults
+from kaas_lab.machines import faults, mig
 from kaas_lab.machines.faults import Fault
 
 from tests.e2e.machines.by_hand import SITE, ByHand, condition, eventually, is_ready
@@ -109,6 +110,38 @@ def test_conditions_and_missing_gpus(cluster: ByHand, site: Path) -> None:
     faults.heal_machine(site, "gpu", name)
     eventually("no XID", lambda: condition(node(cluster, "gpu"), "GPUHealthy").get("status") == "True", 60)
     eventually("all GPUs", lambda: node(cluster, "gpu")["status"]["allocatable"][GPU] == "8", 60)
+
+
+def test_gpus_are_laid_out_as_the_label_says(cluster: ByHand, site: Path) -> None:
+    """The mode of MIG changes with a reboot of the machine by itself, its slices without."""
+    before = node(cluster, "gpu")
+    name = before["metadata"]["name"]
+    faults.break_machine(site, Fault("mig", name, layout="reboots"))
+    for layout, resource, count in (
+        ("all-1g.5gb", "nvidia.com/mig-1g.5gb", "56"),
+        ("all-2g.10gb", "nvidia.com/mig-2g.10gb", "24"),
+        ("all-disabled", GPU, "8"),
+    ):
+        lay_out(cluster, name, layout)
+        eventually(f"{count} {resource}", partial(offers, cluster, {resource: count}), 180)
+    after = node(cluster, "gpu")
+    assert after["metadata"]["labels"][mig.STATE] == "success"
+    assert after["status"]["nodeInfo"]["bootID"] != before["status"]["nodeInfo"]["bootID"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    faults.heal_machine(site, "mig", name)
+
+
+def lay_out(cluster: ByHand, name: str, layout: str) -> None:
+    """Ask MIG manager for a layout, as a person does with kubectl."""
+    labels = {mig.CONFIG: layout, mig.STRATEGY: mig.MIXED}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    cluster.workload().request("PATCH", f"api/v1/nodes/{name}?fieldManager=person&force=true", body)
+
+
+def offers(cluster: ByHand, wanted: dict[str, str]) -> bool:
+    """Whether these are the devices that Pods may ask for."""
+    found = node(cluster, "gpu")["status"]["allocatable"]
+    return {k: n for k, n in found.items() if k.startswith("nvidia.com/") and n != "0"} == wanted
 
 
 @pytest.mark.parametrize("pool", ["cpu", "control-plane"])

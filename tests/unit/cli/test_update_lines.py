@@ -91,6 +91,15 @@ async def test_an_update_that_has_stopped(world: World) -> None:
     assert any("VerificationFailed: EtcdHealth: etcd has lost a member" in line for line in lines)
 
 
+async def test_what_is_rolled_back_since_it_has_stopped(world: World) -> None:
+    await test_an_update_that_has_stopped(world)
+    back = {"what": "Image", "pool": "cpu", "from": "ubuntu-b", "to": "ubuntu-a", "since": "2027-01-05T22:00:00Z"}
+    world.change(update={**world.update, "rolledBack": [back]})
+    lines = shown(world)
+    (place,) = (n for n, line in enumerate(lines) if line.startswith("stopped ControlPlane"))
+    assert lines[place + 1] == "rolled back pool cpu makes machines of ubuntu-a again, not of ubuntu-b"
+
+
 async def test_what_blocks_stands_before_what_warns(world: World) -> None:
     world.checks.findings = (
         Finding("Webhooks", Severity.WARN, "a webhook matches leases"),

@@ -12,7 +12,7 @@ from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATES_PAUSE
 from kaas.updates.explain.facts import Explanation, State
 from kaas.updates.facts import Aims, Change
 from kaas.updates.ledger.advance import Ledger, Progress, advance
-from kaas.updates.ledger.seen import Part, Seen, Window
+from kaas.updates.ledger.seen import Brought, Part, Seen, Window
 from kaas.updates.ledger.steps import begin
 from kaas.updates.run import Verdict
 from tests.unit.updates.explaining import OPEN, a_world, annotate, looked_at, playing, why, words
@@ -43,6 +43,7 @@ async def under_way(world: World, *seen: Seen) -> Explanation:
     found = progress.ledger
     told = {"steps": [s.to_json() for s in found.steps], "waiting": list(progress.waiting)}
     told |= {"stopped": found.stopped.to_json()} if found.stopped else {}
+    told |= {"rolledBack": [e.to_json() for e in found.rolled_back]}
     playing(world, **told, **({"hold": found.hold.to_json()} if found.hold else {}))
     return why(world)
 
@@ -119,6 +120,14 @@ async def test_stopped_until_a_person_acts(world: World) -> None:
     assert "node cp-1 is not Ready" in found.answer
     assert found.because[0].reason == "VerificationFailed"
     assert "kaas.internal/update-retry='<reason>' --overwrite" in words(found)
+
+
+async def test_what_is_rolled_back_meanwhile(world: World) -> None:
+    lost = replace(BUSY, coming=OPEN, startup=timedelta(0))
+    image = Brought("Image", "ubuntu-b", "ubuntu-a", handed=True)
+    found = await under_way(world, *[seen(pools={"cpu": lost}, brings=(image,))] * 8)
+    assert (found.reason, found.because[1].reason) == ("Stopped", "RolledBack")
+    assert found.because[1].message == "pool cpu makes machines of ubuntu-a again, not of ubuntu-b"
 
 
 async def test_a_machine_that_has_not_joined_is_to_be_made_anew(world: World) -> None:

@@ -11,7 +11,7 @@ from kaas.api.rollout import Rollout
 from kaas.api.rollout_status import State
 from kaas.updates.facts import Change
 from kaas.updates.run import FINISHED
-from tests.unit.updates.simulation.machines import Begun, Group
+from tests.unit.updates.simulation.machines import Begun, Group, Machine
 from tests.unit.updates.simulation.member import Key, Member
 from tests.unit.updates.simulation.world import World
 
@@ -31,14 +31,19 @@ FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly",
 
 @dataclass
 class Invariants:
-    """Watches a world. broken: what did not hold, with when and where."""
+    """Watches a world. broken: what did not hold, with when and where.
+
+    compared: how many machines were made in pools that are in the middle of an update to an image which has stopped.
+    """
 
     world: World
     broken: list[str] = field(default_factory=list)
+    compared: int = 0
     unwell: dict[Key, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world.on_begin.append(self.began)
+        self.world.on_make.append(self.made)
         self.world.on_look.append(self.looked)
 
     def holds(self) -> None:
@@ -52,6 +57,20 @@ class Invariants:
             when = f"{begun.at:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)} {begun.group or 'control plane'}"
             self.broken.append(f"{when} {begun.machine}: {words}")
 
+    def made(self, member: Member, group: Group, machine: Machine) -> None:
+        """A machine is made in the place of another one, which was lost or never came."""
+        now, had = self.world.clock.time, member.update.get("before") or {}
+        if not group.name or member.stopped is None or now <= member.stopped + REACTION or not _is_idle(member):
+            return
+        others = {m.made_of.image for m in group.machines if m is not machine}
+        same = member.update.get("target") == had.get("version")  # another version is taken back nowhere
+        if not same or had.get("image") not in others:
+            return
+        self.compared += 1
+        if machine.made_of.image != had["image"]:
+            when = f"{now:%Y-%m-%d %H:%M:%S} {'/'.join(member.key)} {group.name} {machine.name}"
+            self.broken.append(f"{when}: made of {machine.made_of.image} although the update stopped")
+
     # -- when -------------------------------------------------------------------------------------------------------
 
     def _when(self, member: Member, begun: Begun) -> Iterator[str]:
@@ -60,7 +79,7 @@ class Invariants:
         if not self._inside(member, begun) and not self._is_emergency(member, begun):
             yield "begun outside of every maintenance window"
         stopped = None if _goes_on(begun) else member.stopped
-        if stopped is not None and begun.at > stopped + REACTION and (member.acted or stopped) <= stopped:
+        if stopped is not None and begun.at > stopped + REACTION and _is_idle(member):
             yield f"begun although the update stopped at {stopped:%m-%d %H:%M}"
 
     def _inside(self, member: Member, begun: Begun) -> bool:
@@ -138,6 +157,8 @@ class Invariants:
         waits = update.get("version") is not None and update.get("target") != update.get("version")
         if waits and again is None and update.get("reason") not in BY_EVENT:
             yield f"waits ({update.get('reason')}), and nobody knows until when"
+        if update.get("rolledBack") and not update.get("stopped"):
+            yield "rolled back, although it has not stopped"
 
     def _rests(self, member: Member) -> Iterator[str]:
         """A finished update leaves nothing behind. Whoever undoes it has a moment for that: two looks in a row."""
@@ -161,6 +182,11 @@ def _out_of_turn(rollout: Rollout, member: Member, version: str) -> Iterator[str
             yield f"begun although Rollout {rollout.metadata.name} has not let it go: {record.state} {record.reason}"
         if any(s.state is not State.COMPLETED for s in status.stages[:number]):
             yield f"begun in stage {stage.name} although one before it is not through"
+
+
+def _is_idle(member: Member) -> bool:
+    """Whether no person has done anything since the update stopped."""
+    return member.stopped is None or (member.acted or member.stopped) <= member.stopped
 
 
 def _goes_on(begun: Begun) -> bool:
@@ -193,5 +219,8 @@ def leftovers(member: Member) -> str:
     paused = [p.name for p in member.machines.pools.values() if p.paused or p.on_delete]
     deferred = [p.name for p in member.machines.pools.values() if p.deferred]
     waiting = list(member.update.get("waiting") or ())
-    found = (("paused", paused), ("deferred", deferred), ("waiting", waiting))
+    back = [e.get("pool") or e["what"] for e in member.update.get("rolledBack") or ()]
+    own = [*member.machines.topology.kept]
+    groups = (("paused", paused), ("deferred", deferred), ("waiting", waiting))
+    found = (*groups, ("rolled back", back), ("with images of their own", own))
     return "; ".join(f"{words}: {', '.join(names)}" for words, names in found if names)

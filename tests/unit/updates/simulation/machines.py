@@ -2,7 +2,8 @@
 
 The control plane goes first; a new version reaches a pool when the control plane has it, one pool after the other, in
 the order of the topology, but for pools whose update is deferred. A new image or class reaches all of them at once. A
-pool with the strategy OnDelete, or paused, begins no machine; one that has begun comes up nevertheless.
+pool with the strategy OnDelete, or paused, begins no machine; one that has begun comes up nevertheless. A machine is
+new by the template that it was made from: one that is made of the same after a change and back is old all the same.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Machine:
     """One machine.
 
     ready_at: when it is a Ready node; None when it never will be. before: what the one is made of that goes when it is
-    Ready, for a control plane has one more meanwhile.
+    Ready, for a control plane has one more meanwhile. template: number of the one that it was made from.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Machine:
     made: datetime
     ready_at: datetime | None
     before: Makings | None = None
+    template: int = 0
 
     def is_ready(self, now: datetime) -> bool:
         return self.ready_at is not None and self.ready_at <= now
@@ -43,7 +45,10 @@ class Machine:
 
 @dataclass(slots=True)
 class Group:
-    """Machines of one kind: a pool, or with an empty name the control plane. wanted: what new ones are made of."""
+    """Machines of one kind: a pool, or with an empty name the control plane. wanted: what new ones are made of.
+
+    template: its number.
+    """
 
     name: str
     wanted: Makings
@@ -54,12 +59,13 @@ class Group:
     made_after: datetime | None = None
     generation: int = 1
     observed: int = 1
+    template: int = 0
 
     def outdated(self) -> list[Machine]:
         return [m for m in self.machines if not self._suits(m)]
 
     def _suits(self, machine: Machine) -> bool:
-        return machine.made_of == self.wanted and (self.made_after is None or machine.made >= self.made_after)
+        return machine.template == self.template and (self.made_after is None or machine.made >= self.made_after)
 
     def unready(self, now: datetime) -> list[Machine]:
         return [m for m in self.machines if not m.is_ready(now)]
@@ -75,7 +81,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A machine that is replaced. why: what differs between the old one and the new one."""
+    """A machine that is replaced. aged: for no other reason than when it was made."""
 
     at: datetime
     group: str
@@ -121,6 +127,7 @@ class Machines:
     topology: Topology
     on_begin: Callable[[Begun], None]
     made: int = 0
+    on_make: Callable[[Group, Machine], None] = lambda _group, _machine: None
     generation: int = 1
     observed: int = 1
     _rolled: dict[str, int] = field(default_factory=dict)
@@ -168,7 +175,7 @@ class Machines:
     def _set(self, group: Group, version: KubernetesVersion) -> None:
         wanted = self.topology.makings(version, group.name)
         if group.wanted != wanted:
-            group.wanted, group.generation = wanted, group.generation + 1
+            group.wanted, group.generation, group.template = wanted, group.generation + 1, group.template + 1
             self._rolled[group.name] = 0
 
     def _replace_one(self, group: Group, now: datetime) -> None:
@@ -177,20 +184,34 @@ class Machines:
             return
         old, self.made = outdated[0], self.made + 1
         number = self._rolled[group.name] = self._rolled.get(group.name, 0) + 1
+        before = None if group.name else old.made_of
+        new = self._new(group, now)
+        new.before = before
+        group.machines[group.machines.index(old)] = new
+        aged = old.template == new.template
+        self.on_begin(Begun(now, group.name, new.name, old.made_of, new.made_of, aged, number))
+
+    def _new(self, group: Group, now: datetime) -> Machine:
         takes = self.takes(group.name, group.wanted)
         ready_at = None if takes is None else now + takes
-        before = None if group.name else old.made_of
-        new = Machine(f"{group.name or 'cp'}-{self.made}", group.wanted, now, ready_at, before)
-        group.machines[group.machines.index(old)] = new
-        aged = old.made_of == new.made_of
-        self.on_begin(Begun(now, group.name, new.name, old.made_of, new.made_of, aged, number))
+        name = f"{group.name or 'cp'}-{self.made}"
+        return Machine(name, group.wanted, now, ready_at, template=group.template)
+
+    def lose(self, pool: str, now: datetime) -> None:
+        """A machine of a pool is gone, and another one is made in its place."""
+        group = self.pools[pool]
+        if ready := [m for m in group.machines if m.is_ready(now)]:
+            self.made += 1
+            group.machines[group.machines.index(ready[-1])] = new = self._new(group, now)
+            self.on_make(group, new)
 
     def mend(self, now: datetime) -> None:
         """Machines that never came are made anew."""
         for group in self.groups():
             for machine in group.machines:
                 if machine.ready_at is None and (takes := self.takes(group.name, group.wanted)) is not None:
-                    machine.made_of, machine.ready_at = group.wanted, now + takes
+                    machine.made_of, machine.template, machine.ready_at = group.wanted, group.template, now + takes
+                    self.on_make(group, machine)
 
     def next_ready(self, now: datetime) -> datetime | None:
         times = (m.ready_at for g in self.groups() for m in g.machines if m.ready_at is not None and m.ready_at > now)

@@ -94,10 +94,12 @@ class Fate:
 
     def image(self) -> None:
         """Machines of a group never join, until somebody mends it."""
-        group = self.random.choice(["", *self.member.machines.pools])
+        self.image_of(self.random.choice(["", *self.member.machines.pools]))
+
+    def image_of(self, group: str, most: timedelta = timedelta(days=40)) -> None:
         self._note(f"new machines of {group or 'the control plane'} never join")
         self.member.trouble.never_joins.add(group)
-        self._for(timedelta(days=40), lambda: self._joins(group))
+        self._for(most, lambda: self._joins(group))
 
     def _joins(self, group: str) -> None:
         self._note(f"new machines of {group or 'the control plane'} join again")
@@ -106,6 +108,13 @@ class Fate:
         self.world.soon(self.member.key, ROLL)
         if self.random.random() < 0.7:
             self._for(timedelta(days=5), self.retry)
+
+    def lost(self, pool: str) -> None:
+        """A machine is gone, and Cluster API makes another one."""
+        self._note(f"a machine of {pool} is lost")
+        self.member.machines.lose(pool, self.world.clock.time)
+        self.world.soon(self.member.key, ROLL)
+        self._tell()
 
     def checks(self) -> None:
         """Verification of a step fails."""

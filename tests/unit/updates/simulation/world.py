@@ -34,13 +34,13 @@ from kaas.updates.watched import concern
 from tests.unit.updates.simulation import manifests
 from tests.unit.updates.simulation.agenda import Agenda
 from tests.unit.updates.simulation.doctor import Doctor
-from tests.unit.updates.simulation.machines import Begun, Makings, Topology
+from tests.unit.updates.simulation.machines import Begun, Group, Machine, Makings, Topology
 from tests.unit.updates.simulation.member import FOREVER, Key, Member, machines_of, model
 from tests.unit.updates.simulation.rendering import CLASS, cluster_class, rendered
 from tests.unit.updates.simulation.waves import Waves
 from tests.unit.updates.subjects import NOW, Clock
 
-FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold")
+FOLLOWED: Final = ("target", "image", "classRevision", "certificates", "waiting", "hold", "rolledBack")
 LOOK, TELL, RENDER, ROLL, WAVE = "look", "tell", "render", "roll", "wave"
 UNTOLD: Final = frozenset({"Announced", "Checked", "Verifying", "NothingToDo", FINISHED})
 NONE: Final = timedelta()
@@ -65,6 +65,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     members: dict[Key, Member] = field(default_factory=dict)
     on_begin: list[Watcher] = field(default_factory=list)
+    on_make: list[Callable[[Member, Group, Machine], None]] = field(default_factory=list)
     on_look: list[Callable[[Member, float | None], None]] = field(default_factory=list)
     kills: Callable[[str], bool] = lambda _write: False
     settles: timedelta = timedelta(seconds=10)
@@ -192,6 +193,7 @@ class World:
         member.labels, member.uid = dict(raw["metadata"].get("labels") or {}), raw["metadata"]["uid"]
         machines.takes = lambda group, wanted: self._takes(member, group, wanted)
         machines.on_begin = lambda begun: self._began(member, begun)
+        machines.on_make = lambda group, machine: self._made(member, group, machine)
         self.members[key] = member
         self._tell(member)
         self._show_parts(member)
@@ -364,6 +366,11 @@ class World:
         for watcher in self.on_begin:
             watcher(member, begun)
 
+    def _made(self, member: Member, group: Group, machine: Machine) -> None:
+        self.note(member, f"  machine {machine.name} is made of {machine.made_of.image}")
+        for watcher in self.on_make:
+            watcher(member, group, machine)
+
     def note(self, member: Member, words: str) -> None:
         """A line of what happened."""
         member.log.append(f"{self.clock.time:%a %m-%d %H:%M:%S} {words}")
@@ -395,4 +402,4 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
 def _difference(begun: Begun) -> str:
     old, new = begun.old, begun.new
     pairs = ((old.version, new.version), (old.image, new.image), (old.revision, new.revision))
-    return ", ".join(f"{a} to {b}" for a, b in pairs if a != b) or "certificates"
+    return ", ".join(f"{a} to {b}" for a, b in pairs if a != b) or ("certificates" if begun.aged else "once more")

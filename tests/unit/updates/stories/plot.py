@@ -76,6 +76,11 @@ class Plot:
         member.machines.mend(self.world.clock.time)
         self.world.soon(member.key, ROLL)
 
+    def lost(self, member: Member, pool: str) -> None:
+        self.says(member, f"a machine of {pool} is lost")
+        member.machines.lose(pool, self.world.clock.time)
+        self.world.soon(member.key, ROLL)
+
     def fails(self, member: Member, step: str) -> None:
         member.trouble.fails.add(step)
 

@@ -1,4 +1,4 @@
-"""Ten stories of updates in virtual time: what is done, what is not, and why, line by line in golden files."""
+"""Stories of updates in virtual time: what is done, what is not, and why, line by line in golden files."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ def a_bad_image() -> Plot:
     plot.bad_image(team, "cpu")
     plot.at("2027-01-07 09:00", lambda: plot.good_image(team, "cpu"))
     plot.at("2027-01-12 22:00", lambda: plot.retry(team, "the image is mended"))
+    plot.until("2027-01-14 12:00")
+    return plot
+
+
+def an_image_is_taken_back() -> Plot:
+    """One of three machines has a newer image when the next never joins: what is made meanwhile has the old one."""
+    plot = Plot(v("v1.36.1"), v("v1.36.1", "2027-01-04", image="ubuntu-v1.36.1-b"))
+    team = plot.cluster(pools={"cpu": 3, "more": 1})
+    plot.at("2027-01-05 22:10", lambda: plot.bad_image(team, "cpu"))
+    plot.at("2027-01-07 09:00", lambda: plot.good_image(team, "cpu"))
+    plot.at("2027-01-08 09:00", lambda: plot.lost(team, "cpu"))
+    plot.at("2027-01-12 22:00", lambda: plot.retry(team, "the network is mended"))
     plot.until("2027-01-14 12:00")
     return plot
 
@@ -141,6 +153,7 @@ STORIES: dict[str, Callable[[], Plot]] = {
         the_window_closes_in_the_middle,
         a_minor_after_the_patch,
         a_bad_image,
+        an_image_is_taken_back,
         a_step_is_not_well,
         an_expired_version,
         killed_at_every_write,

@@ -1,0 +1,43 @@
+"""Whether a content is that of its object: which sum is compared, and what comes of it."""
+
+from __future__ import annotations
+
+from kaas.loader import checksums
+from kaas.loader.options import Verify
+from kaas.loader.source import Buffer, Checksum, Entry, Source
+
+
+class Judge:
+    """Knows what to compare contents with. verify: how they are to be."""
+
+    def __init__(self, source: Source, verify: Verify) -> None:
+        self._source = source
+        self._verify = verify
+
+    async def expected(self, entry: Entry) -> Checksum | None:
+        """The sum that a large object must have: the best of the store, for one request. SourceError."""
+        if self._verify is not Verify.AUTO:
+            return None
+        return await self._source.checksum(entry) or entry.checksum
+
+    async def listed(self, entry: Entry) -> Checksum | None:
+        """The sum that a small object must have: that of the listing, and a request only where it has none."""
+        if self._verify is not Verify.AUTO or not entry.size:
+            return None
+        return entry.checksum or await self._source.checksum(entry)
+
+    async def second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
+        """Whether a content that is not what the listing says is right by what the store says of the object itself.
+
+        An ETag looks like an MD5 and is none where the store encrypts by keys of others.
+        """
+        better = await self._source.checksum(entry)
+        if better == entry.checksum and better is not None:
+            return False, better
+        return better is None or checksums.matches(better, data), better
+
+    def method(self, compared: Checksum | None) -> str:
+        """Name by which a report counts a file that was compared with this sum."""
+        if compared is not None:
+            return compared.algorithm.value
+        return Verify.OFF.value if self._verify is Verify.OFF else Verify.SIZE.value

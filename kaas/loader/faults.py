@@ -1,0 +1,56 @@
+"""What ends a load: the reason, the message, and whether trying again may help. Pure."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from kaas.loader.report import Exit, Reason
+from kaas.loader.source import Changed, Denied, NotThere, Refused, SourceError, Unreachable
+
+
+class Fault(Exception):
+    """A load cannot go on. The message names the object or file and the way out."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+_PERMANENT: Final = frozenset(
+    {
+        Reason.INSUFFICIENT_CAPACITY,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.ACCESS_DENIED,
+        Reason.INVALID_SPEC,
+        Reason.INVALID_KEY,
+    }
+)
+_OF_SOURCE: Final[dict[type[SourceError], Reason]] = {
+    NotThere: Reason.SOURCE_NOT_FOUND,
+    Denied: Reason.ACCESS_DENIED,
+    Refused: Reason.INVALID_SPEC,
+    Changed: Reason.CHANGED,
+    Unreachable: Reason.UNREACHABLE,
+}
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def exit_code(reason: Reason) -> Exit:
+    """Exit code of a load that ended so."""
+    if reason is Reason.LOADED:
+        return Exit.DONE
+    return Exit.PERMANENT if reason in _PERMANENT else Exit.RETRY
+
+
+def of_source(error: SourceError) -> Fault:
+    """The fault that an error of a source is."""
+    reason = next((r for kind, r in _OF_SOURCE.items() if isinstance(error, kind)), Reason.FAILED)
+    return Fault(reason, str(error))
+
+
+def of_system(error: OSError, what: str) -> Fault:
+    """The fault that an error of the destination's file system is. what: the file or directory."""
+    if error.errno in _FULL:
+        return Fault(Reason.INSUFFICIENT_CAPACITY, f"{what}: {error.strerror}: make the volume larger")
+    return Fault(Reason.FAILED, f"{what}: {error.strerror or error}")

@@ -1,0 +1,234 @@
+"""The journal of a load: a directory at the top of the destination, by which the next load goes on.
+
+It has the ledger (what is surely there), lines about what happened since, parts of files that are not whole, and a
+lock. Parts lie here and not beside what they become: a rename needs the same file system, and here nobody takes them
+for data. The directory stays after a load: by it the next one knows what is there already.
+
+Order of writing: data, then a line (outlives a kill); every few seconds all data to the disk, then the ledger (outlives
+a power cut). What the ledger says is there is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Self
+
+from kaas.loader import disk, recent
+from kaas.loader.faults import Fault
+from kaas.loader.ledger import Ledger, Part
+from kaas.loader.paths import JOURNAL
+from kaas.loader.recent import Recent
+from kaas.loader.report import Reason
+from kaas.loader.shards import Shard
+from kaas.loader.source import Algorithm, Entry
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LEDGER: Final = "ledger.sqlite"
+_PARTS: Final = "parts"
+_BEGUN, _CAME, _MADE = "begun", "came", "made"
+
+
+def part_file(name: str, size: int, version: str) -> str:
+    """Name of a part's file: one for each version of an object."""
+    return blake2b(f"{name}\0{size}\0{version}".encode(), digest_size=16).hexdigest()
+
+
+class Journal:
+    """Open journal of one shard. Lines are added by the event loop's thread; the ledger is used by one other.
+
+    OSError as the file system gives.
+    """
+
+    def __init__(self, directory: int, lock: int, label: str) -> None:
+        self._fd = directory
+        self._lock = lock
+        self._path = Path(f"/proc/self/fd/{directory}")  # whatever is renamed meanwhile, it is this directory
+        self.parts = _made(directory, _PARTS)
+        self._pending: list[list[Any]] = []
+        self._moving: dict[str, list[Any]] = {}
+        self._large: set[str] = set()
+        self.ledger = self._opened()
+        if self.ledger.recall("source") != label:
+            self.ledger.forget()
+            self.ledger.remember("source", label)
+            self._clear_lines()
+        self._recent = Recent(self._path, recent.boot())
+        self._replay()
+        self._large.update(self.ledger.parts())
+        self._sweep()
+
+    @classmethod
+    def open(cls, root: int, label: str, shard: Shard) -> Self:
+        """Journal of a shard below an open directory; what is damaged begins anew. Fault when another load has it."""
+        top = _made(root, JOURNAL)
+        try:
+            directory = top if shard.count == 1 else _made(top, f"{shard.index}-of-{shard.count}")
+        finally:
+            if shard.count != 1:
+                os.close(top)
+        return cls(directory, _locked(directory), label)
+
+    def _opened(self) -> Ledger:
+        try:
+            return Ledger(self._path / _LEDGER)
+        except sqlite3.Error:
+            for path in [*self._path.glob(f"{_LEDGER}*"), *(self._path / _PARTS).iterdir()]:
+                path.unlink()
+            self._clear_lines()
+            return Ledger(self._path / _LEDGER)
+
+    def _clear_lines(self) -> None:
+        for path in self._path.glob("recent.*"):
+            path.unlink()
+
+    def _replay(self) -> None:
+        """Take what a process that was killed has written since its ledger was last safe."""
+        self.ledger.begin()
+        for line in self._recent.lines():
+            # A file that was to be moved and is a part still was not: it is moved again.
+            if line[0] != _MADE or not self._is_part(line):
+                self._take(line)
+        disk.sync_file_system(self._fd)
+        self.ledger.commit()
+        self._recent.drop(self._recent.turn())
+
+    def _is_part(self, line: list[Any]) -> bool:
+        _, name, size, version, _ = line
+        return os.path.lexists(self._path / _PARTS / part_file(name, size, version))
+
+    def _take(self, line: list[Any]) -> None:
+        kind, name, *rest = line
+        if kind == _BEGUN:
+            size, version, piece, algorithm = rest
+            self.ledger.begun(Part(name, size, version, piece, Algorithm(algorithm) if algorithm else None))
+        elif kind == _CAME:
+            self.ledger.came(name, *rest)
+        else:
+            self.ledger.made(name, *rest)
+            self.ledger.ended(name)
+
+    def _sweep(self) -> None:
+        """Remove parts that nothing knows of."""
+        known = set()
+        for name in self._large:
+            if part := self.ledger.part(name):
+                known.add(part_file(name, part.size, part.version))
+        for path in (self._path / _PARTS).iterdir():
+            if path.name not in known:
+                path.unlink()
+
+    def begun(self, part: Part) -> None:
+        """A large file is begun, from nothing."""
+        algorithm = part.algorithm.value if part.algorithm else None
+        self._add([_BEGUN, part.name, part.size, part.version, part.piece, algorithm])
+
+    def came(self, name: str, number: int, total: int) -> None:
+        """A range of a large file was written."""
+        self._add([_CAME, name, number, total])
+
+    def moving(self, entry: Entry, mtime: int) -> None:
+        """A part that is whole is about to be moved to its place."""
+        line = [_MADE, entry.name, entry.size, entry.version, mtime]
+        self._moving[entry.name] = line
+        self._recent.write(line)
+
+    def made(self, entry: Entry, mtime: int) -> None:
+        """A file is at its place."""
+        line = self._moving.pop(entry.name, None)
+        if line is not None:
+            self._pending.append(line)
+        else:
+            self._add([_MADE, entry.name, entry.size, entry.version, mtime])
+
+    def _add(self, line: list[Any]) -> None:
+        self._recent.write(line)
+        self._pending.append(line)
+
+    @property
+    def waiting(self) -> int:
+        """Lines that a power cut would take."""
+        return len(self._pending)
+
+    def turn(self) -> tuple[list[list[Any]], list[int]]:
+        """Begin a new file of lines; returns what `settle` takes. In the event loop's thread."""
+        before = self._recent.turn()
+        for line in self._moving.values():
+            self._recent.write(line)
+        lines, self._pending = self._pending, []
+        return lines, before
+
+    def settle(self, lines: Iterable[list[Any]], before: list[int]) -> None:
+        """Have all data on the disk, and then what is known of it. In the ledger's thread."""
+        disk.sync_file_system(self._fd)
+        self.ledger.begin()
+        for line in lines:
+            self._settle(line)
+        self.ledger.commit()
+        self._recent.drop(before)
+
+    def _settle(self, line: list[Any]) -> None:
+        kind, name, *rest = line
+        if kind == _MADE and name not in self._large:
+            self.ledger.made(name, *rest)  # most files are no parts: they have nothing to be removed
+            return
+        self._take(line)
+        (self._large.discard if kind == _MADE else self._large.add)(name)
+
+    def close(self) -> None:
+        """Close it; another load may open it."""
+        self.ledger.close()
+        self._recent.close()
+        for fd in (self.parts, self._lock, self._fd):
+            os.close(fd)
+
+
+def _made(upper: int, name: str) -> int:
+    """A directory, made when missing, open. Not followed when it is a link."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=upper)
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=upper)
+    except NotADirectoryError as error:
+        raise Fault(Reason.INVALID_SPEC, f"{name}: is no directory, and the loader keeps its journal there") from error
+
+
+def _locked(directory: int) -> int:
+    fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise Fault(Reason.FAILED, "another load is at work in this directory: wait for its end") from None
+    return fd
+
+
+def remove_journals_of_others(root: int, shard: Shard) -> None:
+    """Remove journals of loads with another number of shards; those that are at work stay."""
+    top = _made(root, JOURNAL)
+    base = Path(f"/proc/self/fd/{top}")
+    try:
+        for path in base.iterdir():
+            _, _, count = path.name.partition("-of-")
+            if count.isdecimal() and int(count) != shard.count and path.is_dir():
+                _remove_unused(path)
+    finally:
+        os.close(top)
+
+
+def _remove_unused(path: Path) -> None:
+    fd = os.open(path, _DIRECTORY)
+    try:
+        lock = _locked(fd)
+    except Fault:
+        return
+    finally:
+        os.close(fd)
+    shutil.rmtree(path)
+    os.close(lock)

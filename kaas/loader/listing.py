@@ -1,0 +1,117 @@
+"""The listing of a source, taken into the journal page by page: millions of objects need no more memory than a few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from kaas.loader import paths
+from kaas.loader.faults import Fault
+from kaas.loader.ledger import Known, Ledger
+from kaas.loader.options import Options
+from kaas.loader.report import Reason
+from kaas.loader.source import Entry
+from kaas.loader.space import Space
+from kaas.loader.tree import Tree
+
+_PAGES: Final = 50
+"""Pages of a transaction."""
+BATCH: Final = 1000
+"""Entries that are looked at together."""
+
+
+class Listing:
+    """Takes one listing. space: free now, with what parts hold already. Used by the ledger's thread.
+
+    bytes and files: of what is taken so far and not there yet.
+    """
+
+    def __init__(self, ledger: Ledger, options: Options, space: Space) -> None:
+        self._ledger = ledger
+        self._options = options
+        self._space = space
+        self._number = int(ledger.recall("listing") or 0) + 1
+        self._pages = 0
+        self._upper = ""
+        self.bytes = 0
+        self.files = 0
+
+    def take(self, page: Sequence[Entry]) -> None:
+        """Take a page. Fault for a key that is no path, and when it cannot fit any more."""
+        directories: set[str] = set()
+        entries = [entry for entry in page if self._wanted(entry, directories)]
+        if self._pages % _PAGES == 0:
+            self._ledger.begin()
+        self._ledger.take(entries, directories, self._number)
+        size, files = self._ledger.missing(entries)
+        self.bytes, self.files = self.bytes + size, self.files + files
+        self._pages += 1
+        if self._pages % _PAGES == 0:
+            self._ledger.commit()
+        self._space.check(self.bytes, self.files)
+
+    def _wanted(self, entry: Entry, directories: set[str]) -> bool:
+        """Whether an object becomes a file of this loader; its directories are noted whoever loads it."""
+        if not self._options.takes(entry.name):
+            return False
+        path = str(_path(entry))
+        if entry.name.endswith("/"):
+            directories.update(_upwards(path))
+            return False
+        upper = path.rpartition("/")[0]
+        if upper != self._upper:
+            directories.update(_upwards(upper))
+            self._upper = upper
+        shard = self._options.shard
+        return shard.count == 1 or shard.owns(entry.name)
+
+    def end(self) -> str:
+        """The listing is whole; returns its digest. Fault when a name is a file and a directory."""
+        if self._pages % _PAGES:
+            self._ledger.commit()
+        self._ledger.begin()
+        self._ledger.end_listing(self._number)
+        self._ledger.remember("listing", str(self._number))
+        self._ledger.commit()
+        if name := self._ledger.clash():
+            below = self._ledger.below(name)
+            raise Fault(
+                Reason.INVALID_KEY,
+                f"{name} and {below}: one is a file where the other needs a directory: rename or exclude one of them",
+            )
+        return self._ledger.digest()
+
+
+def _path(entry: Entry) -> str:
+    try:
+        path = str(paths.relative(entry.name))
+    except paths.Unsafe as error:
+        raise Fault(Reason.INVALID_KEY, str(error)) from error
+    if entry.name.endswith("/") and entry.size:
+        raise Fault(
+            Reason.INVALID_KEY,
+            f"key {entry.key!r} is named like a directory and has {entry.size} bytes: rename the object, or exclude it",
+        )
+    return path
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A directory and those that it is in, without the root."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def unchanged(tree: Tree, known: Sequence[Known]) -> tuple[list[Known], list[str]]:
+    """Of files that the journal has made: those that are there as they were made, and the names of the others.
+
+    In a thread of its own; OSError as the file system gives.
+    """
+    there, lost = [], []
+    for item in known:
+        found = tree.look(item.entry.name)
+        if found is not None and found.st_size == item.entry.size and found.st_mtime_ns == item.mtime:
+            there.append(item)
+        else:
+            lost.append(item.entry.name)
+    return there, lost

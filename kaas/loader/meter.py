@@ -1,0 +1,78 @@
+"""How far a load is, and how fast. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from kaas.loader.report import Phase, Progress
+
+MEMORY: Final = 10.0
+"""Seconds over which a rate is smoothed."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts of one load.
+
+    done and files: bytes and files that are there, those that were there already included; fetched and loaded: without
+    these. moved: when something last came; looked: when the rate was last measured.
+    """
+
+    moved: float
+    looked: float
+    phase: Phase = Phase.LISTING
+    bytes_total: int | None = None
+    files_total: int | None = None
+    done: int = 0
+    files: int = 0
+    fetched: int = 0
+    loaded: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    verified: Counter[str] = field(default_factory=Counter)
+    _seen: int = 0
+    _rate: float = 0.0
+    _weight: float = 0.0
+
+    def came(self, length: int, now: float) -> None:
+        """So many bytes of a file have come."""
+        self.fetched += length
+        self.done += length
+        self.moved = now
+
+    def lost(self, length: int) -> None:
+        """So many bytes that had come count no more: they were damaged, or of another version."""
+        self.done -= length
+
+    def there(self, length: int) -> None:
+        """A file of so many bytes was there already."""
+        self.done += length
+        self.files += 1
+        self.skipped += 1
+
+    def finished(self, method: str) -> None:
+        """A file is there, compared by this method."""
+        self.files += 1
+        self.loaded += 1
+        self.verified[method] += 1
+
+    def progress(self, now: float) -> Progress:
+        """As it is reported. Called every few seconds: it moves the rate."""
+        passed = now - self.looked
+        if passed > 0:
+            keep = math.exp(-passed / MEMORY)
+            self._rate = self._rate * keep + (self.fetched - self._seen) / passed * (1 - keep)
+            self._weight = self._weight * keep + (1 - keep)
+            self._seen, self.looked = self.fetched, now
+        rate = self._rate / self._weight if self._weight else 0.0
+        left = None if self.bytes_total is None else max(0, self.bytes_total - self.done)
+        remaining = left / rate if left is not None and rate >= 1 else None
+        totals = (self.bytes_total, self.files_total)
+        return Progress(self.phase, self.done, self.files, *totals, round(rate, 1), _rounded(remaining))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

@@ -1,0 +1,50 @@
+"""What the parts of one load share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kaas.loader.journal import Journal
+from kaas.loader.meter import Meter
+from kaas.loader.options import Limits, Options
+from kaas.loader.source import Source
+from kaas.loader.tree import Tree
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Site:
+    """One load. writers: threads for files; scribe: the ledger's thread; now: only grows."""
+
+    source: Source
+    tree: Tree
+    journal: Journal
+    options: Options
+    limits: Limits
+    meter: Meter
+    writers: Executor
+    scribe: Executor
+    now: Callable[[], float]
+
+    async def write(self, work: Callable[..., T], *arguments: object) -> T:
+        """Have a thread for files work."""
+        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self.writers, work, *arguments))
+
+    async def note(self, work: Callable[..., T], *arguments: object) -> T:
+        """Have the ledger's thread work."""
+        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self.scribe, work, *arguments))
+
+
+async def _to_its_end(work: asyncio.Future[T]) -> T:
+    """Wait for a thread; one who is cancelled waits too: what it works with must not be closed under it."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            await asyncio.wait({work})
+        raise

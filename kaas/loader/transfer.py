@@ -1,0 +1,235 @@
+"""Fetching all that a listing has and the destination has not: workers, as many as the pace allows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+from kaas.loader import large as ranges
+from kaas.loader import small
+from kaas.loader.content import Judge
+from kaas.loader.faults import Fault, of_system
+from kaas.loader.feed import Feed
+from kaas.loader.fetching import Fetching
+from kaas.loader.journal import part_file
+from kaas.loader.large import Large
+from kaas.loader.ledger import Part
+from kaas.loader.pace import Pace
+from kaas.loader.report import Reason
+from kaas.loader.room import Room
+from kaas.loader.site import Site
+from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere
+
+
+class Transfer:
+    """One pass. batch: the next entries that are not there, none at the end."""
+
+    def __init__(self, site: Site, batch: Callable[[], Awaitable[list[Entry]]]) -> None:
+        self._site = site
+        self._range = site.limits.range
+        self._pace = Pace(site.limits.streams, min(16, site.limits.streams), site.now())
+        self._fetching = Fetching(site.source, site.options.patience, self._pace, site.now)
+        self._judge = Judge(site.source, site.options.verify)
+        self._room = Room(site.limits.buffers)
+        self._feed = Feed(batch, self._range, self._begin)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._numbers: set[int] = set()
+        self._larges: set[Large] = set()
+        self.changed: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Fetch all. Fault when it cannot be done; then no worker is left."""
+        try:
+            while not self._feed.ended or self._workers:
+                self._crowd()
+                done, _ = await asyncio.wait(self._workers, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                self._workers -= done
+                for task in done:
+                    task.result()
+        finally:
+            for task in self._workers:
+                task.cancel()
+            await asyncio.gather(*self._workers, return_exceptions=True)
+            for large in self._larges:
+                large.close()
+
+    def _crowd(self) -> None:
+        """As many workers as the pace allows; too many of them end by themselves."""
+        self._pace.look(self._site.now())
+        while len(self._workers) < self._pace.window and not (self._feed.ended and self._workers):
+            number = next(n for n in range(self._pace.most + 1) if n not in self._numbers)
+            self._numbers.add(number)
+            self._workers.add(asyncio.create_task(self._work(number)))
+
+    async def _work(self, number: int) -> None:
+        try:
+            while len(self._numbers) <= self._pace.window:
+                work = await self._feed.take()
+                if work is None:
+                    return
+                if isinstance(work, Entry):
+                    await self._whole(work, f"small-{number}")
+                else:
+                    await self._piece(*work)
+        finally:
+            self._numbers.discard(number)
+
+    async def _whole(self, entry: Entry, part: str) -> None:
+        """Fetch an object in one request."""
+        await self._room.take(entry.size)
+        try:
+            expected = await self._fetching.patiently(lambda: self._judge.listed(entry))
+            await self._fetched_whole(entry, part, expected)
+        except (Changed, NotThere) as error:
+            self.changed[entry.name] = str(error)
+        except OSError as error:
+            raise of_system(error, entry.name) from error
+        finally:
+            self._room.give(entry.size)
+
+    async def _fetched_whole(self, entry: Entry, part: str, expected: Checksum | None) -> None:
+        site = self._site
+        for _ in range(site.options.patience.contents):
+            data = await self._fetching.read(entry, 0, entry.size) if entry.size else b""
+            site.meter.came(entry.size, site.now())
+            place = (site.tree, site.journal.parts, part, entry.name, data)
+            mtime = await site.write(small.store, *place, expected)
+            if mtime is None and expected == entry.checksum:
+                right, expected = await self._second(entry, data)
+                mtime = await site.write(small.store, *place, None) if right else None
+            if mtime is not None:
+                self._made(entry, mtime, expected)
+                return
+            site.meter.lost(entry.size)
+        raise _corrupt(entry, expected, site.options.patience.contents)
+
+    async def _second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
+        return await self._fetching.patiently(lambda: self._judge.second(entry, data))
+
+    def _made(self, entry: Entry, mtime: int, compared: Checksum | None) -> None:
+        self._site.journal.made(entry, mtime)
+        self._site.meter.finished(self._judge.method(compared))
+
+    async def _begin(self, entry: Entry) -> Large | None:
+        """Open a large file, with the ranges that are there from an earlier load; None when it is whole, or changed."""
+        try:
+            expected = await self._fetching.patiently(lambda: self._judge.expected(entry))
+            large = await self._opened(entry, expected)
+            self._larges.add(large)
+            if large.whole:
+                await self._finish(large)
+                return None
+        except (Changed, NotThere) as error:
+            self.changed[entry.name] = str(error)
+            return None
+        except OSError as error:
+            raise of_system(error, entry.name) from error
+        return large
+
+    async def _opened(self, entry: Entry, expected: Checksum | None) -> Large:
+        site, file = self._site, part_file(entry.name, entry.size, entry.version)
+        part = await site.note(site.journal.ledger.part, entry.name)
+        algorithm = expected.algorithm if expected else None
+        if (
+            part
+            and entry.version
+            and (part.size, part.version, part.algorithm)
+            == (
+                entry.size,
+                entry.version,
+                algorithm,
+            )
+        ):
+            fd = await site.write(ranges.opened, site.journal.parts, file, entry.size)
+            if fd is not None:
+                return await self._resumed(Large(entry, part, expected, fd))
+        return await self._new(entry, expected, part)
+
+    async def _resumed(self, large: Large) -> Large:
+        pieces = await self._site.note(lambda: list(self._site.journal.ledger.pieces(large.entry.name)))
+        self._site.meter.done += large.resume(pieces)
+        return large
+
+    async def _new(self, entry: Entry, expected: Checksum | None, old: Part | None) -> Large:
+        site = self._site
+        if old:
+            await site.write(_removed, site.journal.parts, part_file(entry.name, old.size, old.version))
+        size = ranges.piece_size(entry.size, self._range)
+        part = Part(entry.name, entry.size, entry.version, size, expected.algorithm if expected else None)
+        file = part_file(entry.name, entry.size, entry.version)
+        sparse = site.options.sparse
+        fd = await site.write(lambda: ranges.created(site.journal.parts, file, entry.size, sparse=sparse))
+        site.journal.begun(part)
+        return Large(entry, part, expected, fd)
+
+    async def _piece(self, large: Large, number: int) -> None:
+        """Fetch a range; who fetches the last one of a file finishes it."""
+        _, length = large.span(number)
+        await self._room.take(length)
+        try:
+            await self._fetched_piece(large, number)
+        except (Changed, NotThere) as error:
+            self._give_up(large, str(error))
+        except OSError as error:
+            raise of_system(error, large.entry.name) from error
+        finally:
+            self._room.give(length)
+            large.users -= 1
+        if large.gone and not large.users:
+            large.close()
+
+    async def _fetched_piece(self, large: Large, number: int) -> None:
+        site = self._site
+        data = await self._fetching.read(large.entry, *large.span(number))
+        if large.gone:
+            return
+        total = await site.write(lambda: large.write(number, data, sparse=site.options.sparse))
+        site.journal.came(large.entry.name, number, total)
+        site.meter.came(len(data), site.now())
+        large.came(number, total)
+        if large.whole:
+            await self._finish(large)
+
+    def _give_up(self, large: Large, why: str) -> None:
+        if not large.gone:
+            self._site.meter.lost(large.there)
+        large.gone = True
+        self.changed[large.entry.name] = why
+
+    async def _finish(self, large: Large) -> None:
+        """A file has all of its ranges: compare it, and move it to its place."""
+        site, entry = self._site, large.entry
+        if not await site.write(large.intact):
+            self._damaged(large)
+            return
+        mtime = await site.write(large.seal, site.tree)
+        site.journal.moving(entry, mtime)
+        file = part_file(entry.name, entry.size, entry.version)
+        await site.write(site.tree.place, file, site.journal.parts, entry.name)
+        large.close()
+        self._larges.discard(large)
+        self._made(entry, mtime, large.expected)
+
+    def _damaged(self, large: Large) -> None:
+        """What came is not what the store says: fetch it all again, or give up."""
+        contents = self._site.options.patience.contents
+        if large.tries >= contents:
+            raise _corrupt(large.entry, large.expected, contents)
+        large.tries += 1
+        self._site.meter.lost(large.entry.size)
+        large.restart()
+        self._site.journal.begun(large.part)
+        self._feed.again(large)
+
+
+def _removed(parts: int, file: str) -> None:
+    try:
+        os.unlink(file, dir_fd=parts)
+    except FileNotFoundError:
+        return
+
+
+def _corrupt(entry: Entry, expected: Checksum | None, times: int) -> Fault:
+    what = f"{expected.algorithm} {expected.value}" if expected else "its sum"
+    return Fault(Reason.CORRUPT, f"{entry.key}: came {times} times and never with {what}: check the object and the way")

@@ -1,0 +1,193 @@
+"""The destination: directories and files below one open directory, and never beside it.
+
+Every directory is opened from the one that it is in, and no symbolic link is followed: what somebody plants in the
+volume leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections import OrderedDict
+from pathlib import PurePosixPath
+from typing import Final
+
+from kaas.loader.faults import Fault
+from kaas.loader.owner import Owner
+from kaas.loader.report import Reason
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT: Final = 32
+"""Directories that a thread keeps open."""
+_NOT_A_DIRECTORY: Final = frozenset({errno.ENOTDIR, errno.ELOOP})
+_IN_THE_WAY: Final = frozenset({errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST})
+_TRIES: Final = 3
+"""For a directory that others remove between its making and its use: another shard does when it deletes."""
+
+
+class Tree:
+    """A directory and what is below. clear: whether what is in the way is removed.
+
+    For many threads; each keeps directories of its own open. OSError as the system gives, Fault for what is in the way.
+    """
+
+    def __init__(self, root: int, owner: Owner | None = None, *, clear: bool = False) -> None:
+        self.root = root
+        self._owner = owner
+        self._clear = clear
+        self._local = threading.local()
+        self._caches: list[OrderedDict[str, int]] = []
+
+    def directory(self, path: str, *, make: bool = True) -> int:
+        """A directory by its path, open until the thread has used some others; "" is the root. Made when missing."""
+        if not path:
+            return self.root
+        cache = self._cache()
+        if path in cache:
+            cache.move_to_end(path)
+            return cache[path]
+        upper, _, name = path.rpartition("/")
+        fd = self._open(self.directory(upper, make=make), name, path, make=make)
+        cache[path] = fd
+        if len(cache) > _KEPT:
+            os.close(cache.popitem(last=False)[1])
+        return fd
+
+    def _cache(self) -> OrderedDict[str, int]:
+        cache: OrderedDict[str, int] | None = getattr(self._local, "cache", None)
+        if cache is None:
+            cache = self._local.cache = OrderedDict()
+            self._caches.append(cache)
+        return cache
+
+    def _open(self, upper: int, name: str, path: str, *, make: bool) -> int:
+        try:
+            return os.open(name, _DIRECTORY, dir_fd=upper)
+        except FileNotFoundError:
+            if not make:
+                raise
+        except OSError as error:
+            if error.errno not in _NOT_A_DIRECTORY or not make:
+                raise
+            self._make_way(upper, name, path)
+        return self._made(upper, name)
+
+    def _made(self, upper: int, name: str) -> int:
+        try:
+            os.mkdir(name, dir_fd=upper)
+        except FileExistsError:  # another thread or shard was first
+            return os.open(name, _DIRECTORY, dir_fd=upper)
+        fd = os.open(name, _DIRECTORY, dir_fd=upper)
+        if self._owner:
+            os.fchown(fd, self._owner.uid, self._owner.gid)
+            if self._owner.directory_mode is not None:
+                os.fchmod(fd, self._owner.directory_mode)
+        return fd
+
+    def _make_way(self, upper: int, name: str, path: str) -> None:
+        """Remove what is no directory and should be one."""
+        kind = "a symbolic link" if stat.S_ISLNK(os.lstat(name, dir_fd=upper).st_mode) else "a file"
+        if not self._clear:
+            raise Fault(
+                Reason.INVALID_KEY,
+                f"{path}: is {kind} in the volume, and a directory in the source: remove it, or load with delete",
+            )
+        os.unlink(name, dir_fd=upper)
+
+    def own(self, fd: int) -> None:
+        """Give an open file to the owner of what is loaded."""
+        if self._owner:
+            os.fchown(fd, self._owner.uid, self._owner.gid)
+            if self._owner.mode is not None:
+                os.fchmod(fd, self._owner.mode)
+
+    def place(self, part: str, parts: int, name: str) -> None:
+        """Move a file that is whole from the directory of parts to where it belongs, in one step."""
+        path = PurePosixPath(name)
+        for _ in range(_TRIES - 1):
+            try:
+                return self._move(part, parts, path)
+            except FileNotFoundError:
+                self.close_thread()  # a directory that was open is gone: it is made again
+            except OSError as error:
+                if error.errno not in _IN_THE_WAY:
+                    raise
+                self._remove_directory(path)
+        return self._move(part, parts, path)
+
+    def _move(self, part: str, parts: int, path: PurePosixPath) -> None:
+        upper = self.directory(_upper(path))
+        os.rename(part, path.name, src_dir_fd=parts, dst_dir_fd=upper)
+
+    def _remove_directory(self, path: PurePosixPath) -> None:
+        """Remove a directory that stands where a file should."""
+        if not self._clear:
+            raise Fault(
+                Reason.INVALID_KEY,
+                f"{path}: is a directory in the volume, and an object in the source: remove it, or load with delete",
+            )
+        for inner in reversed(self.below(str(path))):
+            fd = self.directory(inner, make=False)
+            for entry in os.listdir(fd):
+                if not stat.S_ISDIR(os.lstat(entry, dir_fd=fd).st_mode):
+                    os.unlink(entry, dir_fd=fd)
+            self.remove_empty(inner)
+
+    def below(self, path: str) -> list[str]:
+        """A directory and all that are below, each behind the one that it is in. Symbolic links are none."""
+        found, waiting = [], [path]
+        while waiting:
+            found.append(current := waiting.pop())
+            fd = self.directory(current, make=False)
+            with os.scandir(fd) as entries:
+                names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+            waiting += [f"{current}/{name}" if current else name for name in names]
+        return found
+
+    def remove_empty(self, path: str) -> bool:
+        """Remove a directory when it is empty; whether it was."""
+        upper, _, name = path.rpartition("/")
+        cached = self._cache().pop(path, None)
+        if cached is not None:
+            os.close(cached)
+        try:
+            os.rmdir(name, dir_fd=self.directory(upper, make=False))
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY}:
+                raise
+            return False
+        return True
+
+    def look(self, name: str) -> os.stat_result | None:
+        """What is at a path, the link itself where it is one; None when there is nothing."""
+        path = PurePosixPath(name)
+        try:
+            return os.lstat(path.name, dir_fd=self.directory(_upper(path), make=False))
+        except FileNotFoundError:
+            self.close_thread()
+            return None
+        except OSError as error:
+            if error.errno in _NOT_A_DIRECTORY:
+                return None
+            raise
+
+    def close_thread(self) -> None:
+        """Close the directories that this thread keeps open."""
+        cache = self._cache()
+        while cache:
+            os.close(cache.popitem()[1])
+
+    def close(self) -> None:
+        """Close all directories, when no thread works any more."""
+        for cache in self._caches:
+            while cache:
+                os.close(cache.popitem()[1])
+
+
+def _upper(path: PurePosixPath) -> str:
+    upper = str(path.parent)
+    return "" if upper == "." else upper

@@ -1,0 +1,3 @@
+module kaas.internal/bench/store
+
+go 1.26

@@ -194,9 +194,9 @@ class RolledBack(Model):
     """What goes back. Certificates: machines of the control plane are not renewed."""
     pool: PoolRef | None = None
     """The pool that it goes back for; left out where Cluster API had not been handed it, for the Cluster as a whole."""
-    from_: str = Field(alias="from", max_length=253)
+    from_: str = Field(alias="from", max_length=255)
     """What the update brings."""
-    to: str | None = Field(default=None, max_length=253)
+    to: str | None = Field(default=None, max_length=255)
     """What is there again; left out for certificates."""
     since: datetime
     """Since when (UTC)."""

@@ -113,6 +113,8 @@ def _told(entry: RolledBack) -> str:
     if entry.what == "Certificates":
         return "machines of the control plane are not renewed, Cluster API had not been told to"
     if entry.pool and entry.what == "Image":
-        again = ", which once more has a machine beyond those wanted" if entry.surplus else ""
-        return f"{whose} makes machines of {entry.to} again, not of {entry.from_}{again}"
+        left = sum(s.machines for s in entry.surplus)
+        more = f" and has {left} more than wanted" if left else ""
+        again = "all of them are replaced when the update goes on"
+        return f"{whose} makes machines of {entry.to} again, not of {entry.from_}{more}: {again}"
     return f"{whose} stays on {_NAMES[entry.what]} {entry.to}, Cluster API had not been handed {entry.from_}"

@@ -19,6 +19,7 @@ from tests.unit.updates.office import World, release
 from tests.unit.updates.subjects import TUESDAYS, at
 
 OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
+AGAIN = "pool cpu makes machines of ubuntu-a again, not of ubuntu-b: all of them are replaced when the update goes on"
 POOL = {"name": "cpu", "replicas": 1, "ready": 1, "upToDate": 1, "available": 1}
 
 
@@ -97,7 +98,7 @@ async def test_what_is_rolled_back_since_it_has_stopped(world: World) -> None:
     world.change(update={**world.update, "rolledBack": [back]})
     lines = shown(world)
     (place,) = (n for n, line in enumerate(lines) if line.startswith("stopped ControlPlane"))
-    assert lines[place + 1] == "rolled back pool cpu makes machines of ubuntu-a again, not of ubuntu-b"
+    assert lines[place + 1] == f"rolled back {AGAIN}"
 
 
 async def test_what_blocks_stands_before_what_warns(world: World) -> None:

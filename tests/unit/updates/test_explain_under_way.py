@@ -23,6 +23,7 @@ OLD = Part(desired=1, machines=1, new=0, ready=0, well=1)
 NEW = Part(desired=1, machines=1, new=1, ready=1, well=1)
 BUSY = Part(desired=3, machines=4, new=1, ready=1, well=3)
 WELL = ("ControlPlane", Verdict(True, "all is well"))
+AGAIN = "pool cpu makes machines of ubuntu-a again, not of ubuntu-b: all of them are replaced when the update goes on"
 CLOSED = Window(False, OPEN + timedelta(days=7))
 
 
@@ -127,7 +128,7 @@ async def test_what_is_rolled_back_meanwhile(world: World) -> None:
     image = Brought("Image", "ubuntu-b", "ubuntu-a", handed=True)
     found = await under_way(world, *[seen(pools={"cpu": lost}, brings=(image,))] * 8)
     assert (found.reason, found.because[1].reason) == ("Stopped", "RolledBack")
-    assert found.because[1].message == "pool cpu makes machines of ubuntu-a again, not of ubuntu-b"
+    assert found.because[1].message == AGAIN
 
 
 async def test_a_machine_that_has_not_joined_is_to_be_made_anew(world: World) -> None:

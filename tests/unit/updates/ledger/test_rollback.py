@@ -59,7 +59,7 @@ def test_a_pool_in_the_middle_has_its_image_again() -> None:
     assert told(course) == [("Image", "cpu", "ubuntu-b", "ubuntu-a")]
     (entry,) = course.ledger.rolled_back
     assert (entry.since, [(s.name, s.machines) for s in entry.surplus]) == (course.time, [("cpu", 1)])
-    assert "rolled back: pool cpu makes machines of ubuntu-a again, not of ubuntu-b" in message(course)
+    assert "rolled back: pool cpu makes machines of ubuntu-a again, not of ubuntu-b and has 1 more" in message(course)
     assert "the control plane stays at ubuntu-b: to go back, Cluster API would replace all its" in message(course)
     assert "kaas.internal/update-retry" in message(course)
 
@@ -187,6 +187,13 @@ def test_it_fits_however_many_pools_there_are(pools: int) -> None:
     course.look(LONG)
     assert len(course.ledger.rolled_back) == pools
     assert len(message(course)) <= 1024
+    assert message(course).endswith("to the reason why it may go on")
+
+
+def test_names_may_be_as_long_as_images_have_them() -> None:
+    course = at_pool(replace(IMAGE, new="b" * 255, old="a" * 255))
+    never_joins(course)
+    assert told(course) == [("Image", "cpu", "b" * 255, "a" * 255)]
     assert message(course).endswith("to the reason why it may go on")
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kaas.api.update_status import THROUGH
 from kaas.updates.ledger.advance import VERIFYING, Ledger, Progress, advance, called_off
-from kaas.updates.ledger.seen import Part, Seen, Window
+from kaas.updates.ledger.seen import Brought, Part, Seen, Window
 from kaas.updates.ledger.steps import begin
 from kaas.updates.run import Verdict
 from tests.unit.updates.ledger.parts import AIMS
@@ -46,6 +46,21 @@ def done() -> Part:
     return Part(1, 1, 1, 1, 1)
 
 
+BROUGHT = (
+    ("Version", "v1.36.3", "v1.36.1"),
+    ("Image", "b", "a"),
+    ("ClassRevision", "2", "1"),
+    ("Certificates", "t", ""),
+)
+
+
+@st.composite
+def brings(draw: st.DrawFn) -> tuple[Brought, ...]:
+    """Any of what an update may bring, each handed to Cluster API or not."""
+    found = draw(st.lists(st.sampled_from(BROUGHT), unique=True))
+    return tuple(Brought(what, new, old, handed=draw(st.booleans())) for what, new, old in found)  # type: ignore[arg-type]
+
+
 SEEN = st.builds(
     Seen,
     target=st.just("v1.36.3"),
@@ -55,6 +70,7 @@ SEEN = st.builds(
     paused=st.sampled_from(("", "", "an audit")),
     released=st.sampled_from((frozenset[str](), frozenset({"a"}), frozenset({"*"}))),
     retry=st.sampled_from(("", "go on", "again")),
+    brings=brings(),
 )
 VERDICTS = st.sampled_from((Verdict(True, "well"), Verdict(None, "soon"), Verdict(False, "ill", ("Nodes",))))
 
@@ -78,9 +94,24 @@ def check(before: Ledger, found: Progress, seen: Seen) -> None:
         may_begin = seen.window.open and not seen.paused and not part.repairs
         assert part.through or (may_begin and (not part.manual or seen.may_go(pool)))
     assert found.finished or found.ledger.stopped or found.until or _waits(found)
+    check_rolled_back(before, found, seen)
     for step in found.ledger.steps:
         assert (step.finished is not None) == (step.state in (*THROUGH, "Failed"))
         assert step.state == "Pending" or step.message
+
+
+def check_rolled_back(before: Ledger, found: Progress, seen: Seen) -> None:
+    """Only what has stopped is rolled back, of pools that wait, and nothing comes to it after the stop."""
+    back, handed = found.ledger.rolled_back, {b.what for b in seen.brings if b.handed}
+    assert not back or found.ledger.stopped is not None
+    assert {e.pool for e in back if e.pool} <= set(found.waiting)
+    assert not {e.what for e in back if e.pool is None} & handed  # what Cluster API has is not taken from it
+    assert len({(e.what, e.pool) for e in back}) == len(back)
+    goes_on = before.stopped is not None and before.stopped == found.ledger.stopped
+    if goes_on:
+        assert set(back) <= set(before.rolled_back)
+    elif "Version" in handed:
+        assert all(e.what != "Image" or e.pool is None for e in back)
 
 
 def _waits(found: Progress) -> bool:

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import botocore
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from kaas.loader.source import Refused
@@ -67,8 +69,15 @@ class Keys:
         return frozen.access_key, frozen.secret_key, frozen.token
 
 
+@cache
+def _models() -> Loader:
+    """Descriptions of services: large, and the same for all."""
+    return create_loader()
+
+
 def _session(access: Access) -> Session:
     session = Session()
+    session.register_component("data_loader", _models())
     if access.pod:
         chain = session.get_component("credential_provider")
         for name in _MACHINES_OWN:
@@ -93,8 +102,6 @@ class Place:
     url: str
     region: str
     ca: str
-    own: bool
-    """Whether somebody named the endpoint: then the bucket stands in the path."""
 
     @property
     def host(self) -> str:
@@ -125,13 +132,14 @@ def client_of(session: Session, access: Access, region: str, proxy: str | None) 
         client = session.create_client("s3", region_name=chosen, endpoint_url=endpoint or None, config=config)
     except ValueError as error:
         raise Refused(f"endpoint {endpoint!r}: is none ({error}): write https://host[:port]") from None
+    client.meta.events.register_last("before-parameter-build.s3", _stay)
     url = str(client.meta.endpoint_url)
-    return client, Place(url, chosen, str(session.get_config_variable("ca_bundle") or ""), _is_own(url))
+    return client, Place(url, chosen, str(session.get_config_variable("ca_bundle") or ""))
 
 
-def _is_own(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return not host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+def _stay(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from following a bucket to its region: obstore has to be told, and a server may say it for ever."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def store_options(place: Place, proxy: str | None) -> dict[str, Any]:

@@ -110,17 +110,9 @@ class S3Source:
             pays = self._access.requester_pays
             asked = request_of(self._address.place, reading.prefix, reading.token, requester_pays=pays)
             answer = await self._ask(lambda: self._client.list_objects_v2(**asked), self.label)
-            await self._learn(answer)
             return reading.take(answer)
 
         return await patiently(once, self._sleep)
-
-    async def _learn(self, answer: dict[str, Any]) -> None:
-        """Take the region that an answer of the cloud tells: botocore has followed it, obstore has to be told."""
-        region = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
-        if region and not self._place.own and region != self._place.region:
-            self._region = region
-            await self._connect()
 
     async def _single(self) -> Entry:
         key, bucket = self._address.key, self._address.place
@@ -248,7 +240,7 @@ class S3Source:
             return True
 
     def _elsewhere(self, answer: Answer) -> bool:
-        moved = answer.code in ELSEWHERE or answer.status in {301, 307}
+        moved = answer.code in ELSEWHERE or answer.status in {301, 307, 400}
         return moved and bool(answer.region) and answer.region != self._place.region
 
     def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:

@@ -1,0 +1,149 @@
+"""The guard: who connects through it, where to, and that a name cannot lead somewhere else a moment later."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from kaas.loader.sources.guard import Guard, NotAllowed, checked
+from kaas.loader.sources.policy import Policy
+
+HERE = Policy.parse(["127.0.0.2/32"])
+
+
+def lookup_of(**hosts: list[str]) -> tuple[list[str], object]:
+    asked: list[str] = []
+
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        found = hosts[host.replace(".", "_").replace("-", "_")]
+        return [found.pop(0)] if len(found) > 1 else found
+
+    return asked, lookup
+
+
+@asynccontextmanager
+async def echo(address: str) -> AsyncIterator[int]:
+    """A server that says its address and then what it hears."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(address.encode() + b"\n")
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, address, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def through(
+    proxy: str, target: str, *, key: str | None = None
+) -> tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(proxy)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    token = base64.b64encode((key or f"{parts.username}:{parts.password}").encode()).decode()
+    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {token}\r\n\r\n".encode())
+    return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10), reader, writer
+
+
+async def test_it_connects_to_what_is_allowed_and_hands_on_all_bytes() -> None:
+    _, lookup = lookup_of(bucket_example=["127.0.0.2"])
+    guard = Guard(HERE, lookup)  # type: ignore[arg-type]
+    async with echo("127.0.0.2") as port:
+        proxy = await guard.start()
+        status, reader, writer = await through(proxy, f"bucket.example:{port}")
+        assert b" 200 " in status
+        assert await reader.readline() == b"127.0.0.2\n"
+        data = bytes(range(256)) * 8192
+        writer.write(data)
+        assert await asyncio.wait_for(reader.readexactly(len(data)), 20) == data
+        writer.close()
+        await guard.close()
+    assert not guard.refused
+
+
+INSIDE = ["inside.example:80", "169.254.169.254:80", "[::1]:80", "127.0.0.1:80", "[::ffff:127.0.0.1]:80"]
+
+
+@pytest.mark.parametrize("target", INSIDE)
+async def test_it_refuses_what_is_inside(target: str) -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return ["10.96.0.1"] if host == "inside.example" else [host.strip("[]")]
+
+    guard = Guard(HERE, lookup)
+    status, _, writer = await through(await guard.start(), target)
+    assert b" 403 " in status
+    assert "is no address of the public internet" in next(iter(guard.refused.values()))
+    writer.close()
+    await guard.close()
+
+
+async def test_a_name_that_leads_elsewhere_later_is_refused_then() -> None:
+    """DNS rebinding: each connection is made to the address that was looked at for it."""
+    asked, lookup = lookup_of(bucket_example=["127.0.0.2", "127.0.0.1", "127.0.0.1"])
+    guard = Guard(HERE, lookup)  # type: ignore[arg-type]
+    async with echo("127.0.0.2") as port:
+        proxy = await guard.start()
+        status, reader, writer = await through(proxy, f"bucket.example:{port}")
+        assert await reader.readline() == b"127.0.0.2\n"
+        assert asked == ["bucket.example"]
+        again, _, other = await through(proxy, f"bucket.example:{port}")
+        assert (b" 200 " in status, b" 403 " in again) == (True, True)
+        writer.close()
+        other.close()
+        await guard.close()
+
+
+async def test_only_the_allowed_ones_of_several_addresses_are_used() -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1", "127.0.0.2", "10.0.0.1"]
+
+    assert await checked(HERE, "bucket.example", 443, lookup) == ["127.0.0.2"]
+    with pytest.raises(NotAllowed, match=r"bucket\.example is not allowed: 127\.0\.0\.1 is no address"):
+        await checked(Policy(), "bucket.example", 443, lookup)
+    assert len(await checked(Policy.parse(["bucket.example"]), "bucket.example", 443, lookup)) == 3
+
+
+async def test_nobody_else_gets_through() -> None:
+    _, lookup = lookup_of(bucket_example=["127.0.0.2"])
+    guard = Guard(HERE, lookup)  # type: ignore[arg-type]
+    proxy = await guard.start()
+    status, _, writer = await through(proxy, "bucket.example:443", key="kaas:wrong")
+    assert b" 407 " in status
+    writer.close()
+    await guard.close()
+
+
+OTHER = [b"GET http://127.0.0.1/ HTTP/1.1", b"CONNECT / HTTP/1.1", b"CONNECT a b:1 HTTP/1.1", b"\x16\x03\x01"]
+
+
+@pytest.mark.parametrize("line", OTHER)
+async def test_it_does_nothing_but_connect(line: bytes) -> None:
+    guard = Guard(HERE)
+    parts = urlsplit(await guard.start())
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(line + b"\r\n\r\n")
+    assert b" 405 " in await asyncio.wait_for(reader.read(200), 10)
+    writer.close()
+    await guard.close()
+
+
+async def test_a_server_that_is_away() -> None:
+    _, lookup = lookup_of(bucket_example=["127.0.0.2"])
+    guard = Guard(HERE, lookup)  # type: ignore[arg-type]
+    async with echo("127.0.0.2") as port:
+        pass
+    status, _, writer = await through(await guard.start(), f"bucket.example:{port}")
+    assert b" 502 " in status
+    assert not guard.refused
+    writer.close()
+    await guard.close()

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from kaas.api.fields import pattern_rule
-from kaas.api.model import Model
+from kaas.api.model import IntOrString, Model
 from kaas.api.preflight import PreflightPolicy, SitePreflight
 from kaas.api.rules import Rule
+from kaas.api.shares import IS_PERCENT, is_percent
 from kaas.api.verification import Verification
 from kaas.api.versions import MINOR
 
@@ -94,6 +95,18 @@ class SiteUpdates(Model):
     max_version: MinorVersion | None = None
     """Newest minor that the Site supports, as `1.37`: no Cluster is brought past it by itself. No limit when left
     out."""
+    max_concurrent: Annotated[
+        int | str,
+        IntOrString(),
+        Rule(
+            cel=f"type(self) in [int] ? self >= 1 : ({IS_PERCENT})",
+            message='must be a number of Clusters from 1, or a percentage in quotes, as "25%"',
+            check=lambda v: v >= 1 if isinstance(v, int) else is_percent(v),
+        ),
+    ] = "25%"
+    """How many Clusters of the Site are updated at once by themselves; a percentage of them is rounded down, and at
+    least one. Those of which a Rollout says that it is their turn, that leave what has expired, or whose certificates
+    end soon, are not put off; they count."""
     preflight: SitePreflight = Field(default_factory=SitePreflight)
     """Which checks before an update block."""
 

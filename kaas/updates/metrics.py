@@ -52,6 +52,12 @@ class UpdateMetrics:
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 300),
             registry=registry,
         )
+        self._at_site = Gauge(
+            "kaas_update_site_clusters",
+            "Clusters of a Site that have a step of an update under way: those that count for its maxConcurrent",
+            ["site"],
+            registry=registry,
+        )
         self.unreadable = Gauge(
             "kaas_update_unreadable",
             "1 for a Release or Site that is there and cannot be read: nothing begins that it may be about",
@@ -74,6 +80,10 @@ class UpdateMetrics:
         self._ended.labels("Done" if done else "CalledOff").inc()
         if gap_milliseconds is not None:
             self._gaps.observe(gap_milliseconds / 1000)
+
+    def at_site(self, site: str, busy: int) -> None:
+        """How many Clusters of a Site are updated now."""
+        self._at_site.labels(site).set(busy)
 
     def stopped(self, reason: str) -> None:
         """An update has stopped by itself."""

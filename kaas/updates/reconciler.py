@@ -25,6 +25,7 @@ from kaas.kube.times import whole
 from kaas.updates import layers, siteless, told
 from kaas.updates.conduct import Conductor
 from kaas.updates.facts import Decision, Turn
+from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
 from kaas.updates.run import Examiner
@@ -79,6 +80,7 @@ class UpdateReconciler:
         self._events, self._metrics, self._parsed = office.events, office.metrics, office.parsed
         self._unread = UnreadObjects(office.metrics.unreadable, office.events)
         self._turn, self._conductor = office.turn, Conductor(office.store, office.examiner)
+        self._line = Line(office.store, office.metrics)
         self._said: dict[Key, tuple[str, Object]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -88,6 +90,7 @@ class UpdateReconciler:
             self._said.pop(key, None)
             self._metrics.forget(key)
             self._conductor.forget(key)
+            self._line.forget(key)
             return None
         cluster = self._parsed(Cluster.model_validate, raw)
         site, reason, words = await self._site(cluster.spec.site)
@@ -128,11 +131,12 @@ class UpdateReconciler:
         turn = self._turn(cluster, now)
         releases, unread = await self._releases()
         subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, turn, unread)
-        planned = told.without_maintenance(plan(subject, now), problem)
+        planned = self._line.admit(key, subject, told.without_maintenance(plan(subject, now), problem), now)
         conduct = await self._conductor.conduct(subject, planned, now)
         decision = conduct.decision
         said = notice_of(subject, decision, now)
         status = told.status(subject, decision, said, before, now, conduct)
+        self._line.seen(key, subject, status["update"], now)
         await self._say(key, cluster, status, live)
         self._metrics.decided(key, decision, begun=conduct.begun)
         self._count(before["update"], status["update"])

@@ -18,13 +18,14 @@ from kaas.updates.conduct import Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
 from kaas.updates.ledger import rollback
+from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import Subject, next_opening
 from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import UNKNOWN
 
 INVALID: Final = "MaintenanceInvalid"
-HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded"})
+HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded", SITE_BUSY})
 """Reasons for which an update that is due is held back."""
 _WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""

@@ -26,6 +26,7 @@ from kaas.updates.facts import Change
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.steps import pool_of
 from kaas.updates.limits import SITE_LIMIT, limit_of
+from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import ROLLOUT_PENDING, STOPPED
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE, ROLLOUT_UNREADABLE
@@ -162,6 +163,11 @@ def _override(finding: PreflightFinding) -> Way:
     return Way(f"{words}{{check: {finding.check}, reason: <why>}}")
 
 
+def _site_busy(view: View) -> Iterator[Way]:
+    name = view.subject.site.metadata.name
+    yield Way(f"raise spec.updates.maxConcurrent of Site {name}", f"kubectl edit sites.kaas.internal {name}")
+
+
 def _read(view: View) -> Iterator[Way]:
     for unread in view.subject.unread:
         yield Way(f"correct Release {unread.name}, or delete it", f"kubectl edit releases.kaas.internal {unread.name}")
@@ -247,6 +253,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         ROLLOUT_PENDING: _rollout,
         "RolloutDone": _rollout_done,
         RELEASE_UNREADABLE: _read,
+        SITE_BUSY: _site_busy,
         "NotLookedAt": _controller,
         STOPPED: _retry,
         BY_HAND: _release_pool,

@@ -23,6 +23,7 @@ from kaas.updates.facts import Choice
 from kaas.updates.forecast import forecast
 from kaas.updates.kinds import what
 from kaas.updates.limits import SITE_LIMIT
+from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import ROLLOUT_PENDING, Subject, moment, plan
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE
@@ -120,6 +121,10 @@ def _due(view: View) -> Explanation | None:
     if view.is_about_what_comes and view.update.reason == LOOKED_AT:
         words = view.update.message or f"{what(decision.choice)} is about to begin"
         return view.explanation(State.WAITS, LOOKED_AT, words, _chain(view, decision.choice))
+    if view.is_about_what_comes and view.update.reason == SITE_BUSY:
+        coming = Coming(decision.until, "it waits no longer: the window closes") if decision.until else None
+        because, later = _chain(view, decision.choice), [coming] if coming else []
+        return view.explanation(State.WAITS, SITE_BUSY, view.update.message or "its Site is busy", because, later)
     words = f"{what(decision.choice)} is due now, and the controller has not begun it yet ({SILENT})"
     return view.explanation(State.UNKNOWN, NOT_LOOKED_AT, words, _chain(view, decision.choice))
 

@@ -16,7 +16,7 @@ from kaas_lab.layout import Layout
 from kaas_lab.openstack.faults import dark_hosts
 from kaas_lab.programs import binary
 
-from . import decisions, faults, loadbalancer
+from . import decisions, faults, loadbalancer, nodelifecycle
 from .decisions import Action
 from .disk import Disk, Record
 from .host import SUPER_ADMIN, Surroundings
@@ -86,6 +86,7 @@ class Agent:
             self._repeat("servers", lambda: SERVER_POLL_SECONDS, self._follow_servers),
             self._repeat("network", self._network_seconds, self._follow_network),
             self._repeat("faults", lambda: FAULT_POLL_SECONDS, self._follow_faults),
+            self._repeat("nodes", lambda: nodelifecycle.PERIOD_SECONDS, self._follow_nodes),
         ]
         try:
             await asyncio.gather(*loops)
@@ -228,6 +229,14 @@ class Agent:
         counter.write_text(str((number + 1) % ADDRESSES))
         network = self._settings.layout.machine_network(self._settings.index)
         return f"{network}.{number // 254}.{number % 254 + 1}"
+
+    async def _follow_nodes(self) -> None:
+        """Take out Nodes whose servers are gone, in every cluster that has a control plane."""
+        await self._looked.wait()
+        planes = [m.record for m in self._machines.values() if m.record.control_plane and m.record.joined]
+        found = [self._administrator(authority) for authority in {record.authority for record in planes}]
+        servers = [(s.id, s.name) for s in self._servers.values()]
+        await nodelifecycle.follow([administrator for administrator in found if administrator], servers)
 
     # -- what machines ask for -------------------------------------------------------------------------------------
 

@@ -33,8 +33,8 @@ class Line:
         if choice is None or decision.target is None or not _may_wait(subject, decision, choice, now):
             return decision
         self._read_once(site, subject, now)
-        opening = next_opening(subject.calendar, choice.change, now)
-        mine = _rank(subject, subject.running, opening.end if opening else None, subject.cluster.metadata.uid, now)
+        closes = _window_closes(subject, choice, now)
+        mine = _rank(subject, subject.running, closes, subject.cluster.metadata.uid, now)
         full = self._places.ask(key, site, limit, mine, now)
         if full is None:
             return decision
@@ -84,6 +84,16 @@ def _rank(
     subject: Subject, running: KubernetesVersion | None, closes: datetime | None, cluster: str | None, now: datetime
 ) -> Rank:
     return rank(subject.catalogue.ends(running, now), closes, cluster or "")
+
+
+def _window_closes(subject: Subject, choice: Choice, now: datetime) -> datetime | None:
+    """When the open window closes: as it was said before, else as the calendar has it."""
+    update = subject.cluster.status.update if subject.cluster.status else None
+    said = update.next_maintenance if update else None
+    if said is not None and said.start <= now < said.end:
+        return said.end
+    opening = next_opening(subject.calendar, choice.change, now)
+    return opening.end if opening else None
 
 
 def _closes(update: Mapping[str, Any]) -> datetime | None:

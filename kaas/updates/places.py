@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 
 from kaas.api.shares import rounded_down
@@ -117,8 +118,8 @@ class Places:
         taken |= {k for k, since in here.granted.items() if now < since + _GRANTED_FOR}
         taken.discard(key)
         free = allowed - len(taken)
-        ahead = sum(w.goes_before(rank, now) for k, w in here.wishes.items() if k != key and k not in taken)
-        if ahead < free:
+        before = (k for k, w in here.wishes.items() if w.goes_before(rank, now) and k != key and k not in taken)
+        if free > 0 and sum(1 for _ in islice(before, free)) < free:
             here.granted.setdefault(key, now)
             return None
         here.granted.pop(key, None)

@@ -7,12 +7,22 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from kaas.api.cluster import Cluster
+from prometheus_client import CollectorRegistry
+
+from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.constants import API_VERSION
+from kaas.api.maintenance import Maintenance
+from kaas.api.model import Condition
 from kaas.api.release import Release
 from kaas.api.site import Site
+from kaas.api.update_status import Maintenance as MaintenanceStatus
+from kaas.api.update_status import UpdateSummary
 from kaas.api.versions import KubernetesVersion
+from kaas.runtime.index import Index
 from kaas.updates.forecast import forecast
+from kaas.updates.line import Line
+from kaas.updates.metrics import UpdateMetrics
+from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import Subject, plan
 from kaas.updates.windows import Calendar
 from tests.bench.bench import Bench
@@ -36,11 +46,48 @@ def run(bench: Bench) -> Sequence[Figure]:
     calendars = [_calendar(c, site) for c in clusters]
     pairs = list(zip(clusters, calendars, strict=True))
     decisions, _ = _timed(rounds, lambda: [plan(Subject.of(c, _running(c), releases, site, k), NOW) for c, k in pairs])
+    in_line = _in_line(clusters, releases, site)
     return [
+        Figure("one of 1,000 Clusters due at one Site", in_line, "ms", DECISION, "put off, or let go"),
         Figure("deciding about one Cluster", decisions * 1000 / CLUSTERS, "ms", DECISION, f"{len(releases)} Releases"),
         Figure(f"a calendar of {CLUSTERS:,} Clusters, {DAYS} days", first, "s", CALENDAR, "the first time"),
         Figure("the same again", again, "s", CALENDAR, f"{events:,} events"),
     ]
+
+
+def _in_line(clusters: Sequence[Cluster], releases: Sequence[Release], site: Site) -> float:
+    """Milliseconds for each of many Clusters whose windows are open at once: nearly all of them wait."""
+    always = {"recurrence": "FREQ=DAILY", "start": "00:00", "durationMinutes": 1440, "timeZone": "UTC"}
+    maintenance = Maintenance.model_validate({"windows": [always]})
+    due = [c.model_copy(update={"spec": c.spec.model_copy(update={"maintenance": maintenance})}) for c in clusters]
+    due = [c.model_copy(update={"status": _ready(c)}) for c in due]
+    subjects = [_subject(c, releases, site) for c in due]
+    line, names = Line(Index(), UpdateMetrics(CollectorRegistry())), [("team", c.metadata.name) for c in due]
+    waits = {"reason": SITE_BUSY, "nextMaintenance": {"end": _stamp(1)}}
+    for name, subject in zip(names, subjects, strict=True):
+        line.seen(name, subject, waits, NOW)
+
+    def look() -> int:
+        put_off = 0
+        for name, subject in zip(names, subjects, strict=True):
+            decision = line.admit(name, subject, plan(subject, NOW), NOW)
+            put_off += decision.reason == SITE_BUSY
+            line.seen(name, subject, waits, NOW)
+        return put_off
+
+    seconds, put_off = _timed(1, look)
+    assert isinstance(put_off, int)
+    assert put_off > len(clusters) // 2
+    return seconds * 1000 / len(clusters)
+
+
+def _ready(cluster: Cluster) -> ClusterStatus:
+    """Well, and with certificates that do not end soon."""
+    assert cluster.status is not None
+    ready = Condition(type="Ready", status="True", reason="Ready", message="", last_transition_time=NOW)
+    window = MaintenanceStatus(start=NOW - timedelta(days=1), end=NOW + timedelta(days=1))
+    said = UpdateSummary(next_maintenance=window)
+    return cluster.status.model_copy(update={"conditions": (ready,), "control_plane": None, "update": said})
 
 
 def _timed(rounds: int, work: Callable[[], object]) -> tuple[float, object]:

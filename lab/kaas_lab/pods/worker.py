@@ -59,8 +59,9 @@ class Worker:
         self._client, self._place, self._address = client, place, pod_address
         self._started = now()
         spec = pod["spec"]
-        self._inits = [_run(c, is_init=True) for c in spec.get("initContainers") or ()]
-        self._runs = [_run(c, is_init=False) for c in spec["containers"]]
+        reason = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
+        self._inits = [_run(c, reason, is_init=True) for c in spec.get("initContainers") or ()]
+        self._runs = [_run(c, reason, is_init=False) for c in spec["containers"]]
         self._ending: Ending | None = None
         self._posting = asyncio.Lock()
         self._posted: Object | None = None
@@ -236,6 +237,7 @@ class Worker:
         await self._post()
 
     async def _finish(self, ending: Ending, grace: float) -> None:
+        self._ending = ending
         running = [run.process for run in self.runs() if run.process]
         await asyncio.gather(*(process.stop(grace) for process in running))
         if running and not self._is_gone and not self._life.done():
@@ -243,18 +245,11 @@ class Worker:
         if not self._life.done():
             self._life.cancel()
             await asyncio.wait([self._life])
-        if not self._is_over_by_itself():
-            self._ending = ending
         await self._post()
         if "deletionTimestamp" in self.pod["metadata"] and not self._is_gone:
             await self._remove()
         if self._is_gone or "deletionTimestamp" in self.pod["metadata"]:
             shutil.rmtree(self._place.stores.pod, ignore_errors=True)
-
-    def _is_over_by_itself(self) -> bool:
-        policy = self.pod["spec"].get("restartPolicy", "Always")
-        statuses = [r.status for r in self._runs], [r.status for r in self._inits]
-        return podstatus.phase(*statuses, policy, ended=False) in {podstatus.SUCCEEDED, podstatus.FAILED}
 
     async def _remove(self) -> None:
         uid = self.pod["metadata"]["uid"]
@@ -291,15 +286,14 @@ class Worker:
             now=now(),
             started=self._started,
             addresses=(self._place.address, self._address),
-            ending=self._ending,
+            ending=None if any(r.status.is_running for r in self.runs()) else self._ending,
         )
 
     async def _tell(self, reason: str, message: str, *, warning: bool = False) -> None:
         await self._client.event(self.pod, reason, message, source="kubelet", warning=warning)
 
 
-def _run(container: Object, *, is_init: bool) -> Run:
-    reason = "PodInitializing" if not is_init else "ContainerCreating"
+def _run(container: Object, reason: str, *, is_init: bool) -> Run:
     status = ContainerStatus(container["name"], container["image"], is_init, podstatus.waiting(reason))
     return Run(container, status)
 

@@ -74,10 +74,19 @@ def bound(content: Object) -> Object:
         "error": status.get("error"),
     }
     if "restoreSize" in status:
-        found["restoreSize"] = str(status["restoreSize"])
+        found["restoreSize"] = binary(status["restoreSize"])
     if "creationTime" in status:
         found["creationTime"] = stamp(dt.datetime.fromtimestamp(status["creationTime"] / 1e9, dt.UTC))
     return found
+
+
+def binary(size: int) -> str:
+    """Bytes as Kubernetes writes a quantity in binary units: `1Gi`, and `1025` for what is no whole number of them."""
+    suffixes = ["", "Ki", "Mi", "Gi", "Ti"]
+    while size and size % 1024 == 0 and len(suffixes) > 1:
+        size //= 1024
+        suffixes.pop(0)
+    return f"{size}{suffixes[0]}"
 
 
 def refers(content: Object, snapshot: Object) -> bool:

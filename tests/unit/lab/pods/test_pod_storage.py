@@ -85,6 +85,13 @@ def test_a_snapshot_that_is_not_there_is_not_found(tmp_path: Path) -> None:
         Directories(tmp_path).known("s1")
 
 
+@pytest.mark.parametrize(
+    ("size", "text"), [(1 << 30, "1Gi"), (1536 << 20, "1536Mi"), (1025, "1025"), (0, "0"), (1 << 50, "1024Ti")]
+)
+def test_a_size_in_binary_units(size: int, text: str) -> None:
+    assert contents.binary(size) == text
+
+
 def test_a_content_is_for_the_snapshot_that_it_names() -> None:
     snapshot = {"metadata": {"name": "s", "namespace": "ns", "uid": "u"}}
     reference = {"name": "s", "namespace": "ns"}

@@ -156,3 +156,23 @@ async def test_stopped_and_tried_again_by_another_controller(played: Played) -> 
     assert status["update"]["retried"]["reason"] == "etcd was compacted"
     assert states(status)["ControlPlane"] == "Done"
     assert played.events == ["UpdateBegun", "UpdateStopped", "UpdateRetried"]
+
+
+async def test_what_is_rolled_back_is_kept_until_the_update_is_tried_again(played: Played) -> None:
+    """Cluster API was never handed the version: what is said of it is found by another controller, and goes."""
+    kind, meta = resources.CAPI_CLUSTER, {"namespace": played.key[0], "name": "team", "resourceVersion": "1"}
+    topology = {"version": "v1.36.1", "classRef": {"name": "class-1"}, "variables": []}
+    there = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": {"topology": topology}}
+    played.index.put(there)
+    assert (await played.look())["update"]["before"] == {"version": "v1.36.1"}
+    played.clock.time += timedelta(hours=3)
+    said = (await played.look())["update"]
+    assert said["stopped"]["reason"] == "NoProgress"
+    (entry,) = said["rolledBack"]
+    assert (entry["what"], entry["from"], entry["to"]) == ("Version", "v1.36.3", "v1.36.1")
+    played.start()
+    assert (await played.look())["update"]["rolledBack"] == [entry]
+    patch = {"metadata": {"annotations": {ANNOTATION_UPDATE_RETRY: "the class is taken up"}}}
+    await played.client.patch(Ref(resources.CLUSTER.api_version, "Cluster", *played.key), patch)
+    assert "rolledBack" not in (await played.look())["update"]
+    assert played.events == ["UpdateBegun", "UpdateStopped", "UpdateRolledBack", "UpdateRetried"]

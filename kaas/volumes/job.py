@@ -24,7 +24,7 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 USER: Final = 65532
 """User and group of a loader. Source: the nonroot user of distroless images."""
 DIGEST: Final = f"{GROUP}/load"
-"""Annotation of a Job: the load that it does, token and digest."""
+"""Annotation of a Job and its Pods: the load that they do, token and digest."""
 POLICY: Final = "kaas-volumes-loaders"
 GRACE: Final = 30
 """Seconds in which a loader that is told to stop writes its journal."""
@@ -62,7 +62,7 @@ def job_of(work: Work, settings: LoadSettings) -> Object:
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules(spec)},
             "template": {
-                "metadata": {"labels": _labels(claim)},
+                "metadata": {"labels": _labels(claim), "annotations": {DIGEST: work.load.mark}},
                 "spec": _pod(work, settings),
             },
         },

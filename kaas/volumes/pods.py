@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kaas.kube.objects import Object, Objects, annotation, labels, metadata, name_of
+from kaas.kube.objects import Object, Objects, annotation, labels, metadata, name_of, uid
 from kaas.volumes import terms
 from kaas.volumes.claim import Claim, Key
 from kaas.volumes.reasons import FINAL
@@ -110,13 +110,16 @@ def said_of(claim: Claim) -> str:
 
 
 def ungating(pod: Object) -> Objects:
-    """JSON Patch that takes our gate and its label away, and does nothing to a Pod whose gates changed meanwhile.
+    """JSON Patch that takes our gate and its label away.
+
+    It does nothing to a Pod whose gates changed meanwhile, nor to another one that has its name by now.
 
     Source: Kubernetes, Pod Scheduling Readiness: gates can be removed in any order.
     """
     gates: Sequence[Mapping[str, str]] = pod["spec"]["schedulingGates"]
     place = next(i for i, gate in enumerate(gates) if gate["name"] == terms.GATE)
-    operations = _remove(f"/spec/schedulingGates/{place}", dict(gates[place]))
+    operations: Objects = [{"op": "test", "path": "/metadata/uid", "value": uid(pod)}]
+    operations += _remove(f"/spec/schedulingGates/{place}", dict(gates[place]))
     if (value := labels(pod).get(LABEL)) is not None:
         operations += _remove("/metadata/labels/" + LABEL.replace("~", "~0").replace("/", "~1"), value)
     return operations

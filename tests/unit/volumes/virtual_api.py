@@ -165,6 +165,7 @@ class ApiServer:
         def act() -> Object:
             known = copy.deepcopy(self._known(name))
             patched(known, operations)
+            self._checked("patched", known, self.objects[name])
             return self.store(known)
 
         before = self.objects.get(name)

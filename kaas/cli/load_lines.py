@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
-from kaas.loader.report import Phase, Progress, Reason, Result
+from kaas.loader.report import Progress, Reason, Result
 
-SECONDS: Final = 2.0
-"""Between two lines. The controller reads the last one."""
 KILLED: Final = Result(Reason.FAILED, "it was killed before it could say why: by lack of memory, or with its node")
 
 
 class Lines:
     """Progress and result as lines. last_words: file that has the result too, however the process ends."""
 
-    def __init__(
-        self,
-        last_words: Path | None,
-        out: TextIO | None = None,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, last_words: Path | None, out: TextIO | None = None) -> None:
         self._last_words = last_words
         self._out = out or sys.stdout
-        self._now = now
-        self._next = 0.0
-        self._phase: Phase | None = None
 
     def __enter__(self) -> Self:
         self._write(KILLED)
@@ -39,11 +27,7 @@ class Lines:
         """Nothing is open."""
 
     def progress(self, progress: Progress) -> None:
-        """A line, when it is time for one or the phase is new."""
-        now = self._now()
-        if now < self._next and progress.phase is self._phase:
-            return
-        self._next, self._phase = now + SECONDS, progress.phase
+        """A line; the engine reports every two seconds."""
         print(progress.line(), file=self._out, flush=True)
 
     def result(self, result: Result) -> None:

@@ -71,7 +71,7 @@ async def _load(asked: Asked, tell: Tell, stop: Stop) -> Result:
     request = read(asked)
     source = await open_source(request.address, request.access)
     try:
-        return await engine.load(source, request.destination, request.options, tell, stop.event)
+        return await engine.load(source, request.destination, request.options, report=tell, stop=stop.event)
     finally:
         await source.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class Worker:
         self._posting = asyncio.Lock()
         self._posted: Object | None = None
         self._is_gone = False
+        self._makings: set[asyncio.Task[Container]] = set()
         self._end: asyncio.Task[None] | None = None
         self._life = asyncio.create_task(self._live())
         self.updated(pod)
@@ -156,12 +158,14 @@ class Worker:
     async def _keep(self, run: Run) -> bool:
         """Run a container as often as its Pod wants; whether it did what it had to."""
         policy = self.pod["spec"].get("restartPolicy", "Always")
-        for attempt in range(1_000_000):
+        for attempt in itertools.count():
+            if self._end:
+                break
             code = await self._once(run)
             if code == 0 and (run.status.is_init or policy != "Always"):
                 return True
             if policy == "Never" or self._end:
-                return code == 0
+                break
             await self._back_off(run, attempt)
         return False
 
@@ -182,7 +186,7 @@ class Worker:
         """One run of a container to its end; its exit code."""
         started, files = now(), self._files(run)
         try:
-            process = run.process = await self._start(run, files)
+            process = await self._start(run, files)
         except CannotStart as error:
             await self._ended(run, 128, started, reason="StartError", message=str(error))
             return 128
@@ -205,8 +209,7 @@ class Worker:
         told = ""
         while True:
             try:
-                pod = self._with_addresses()
-                return await self._place.making.make(self._client, pod, run.spec, run.directories, files)
+                return await self._make(run, files)
             except Refused as error:
                 run.status.state = podstatus.waiting(error.reason, str(error))
                 if str(error) != told:
@@ -216,6 +219,19 @@ class Worker:
             except ApiError:
                 pass  # away for now
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _make(self, run: Run, files: Files) -> Container:
+        """Start a container whole or not at all: who ends the Pod meanwhile finds its process."""
+
+        async def work() -> Container:
+            pod = self._with_addresses()
+            run.process = await self._place.making.make(self._client, pod, run.spec, run.directories, files)
+            return run.process
+
+        making = asyncio.create_task(work())
+        self._makings.add(making)
+        making.add_done_callback(self._makings.discard)
+        return await asyncio.shield(making)
 
     def _with_addresses(self) -> Object:
         status = {**self.pod.get("status", {}), "hostIP": self._place.address, "podIP": self._address}
@@ -238,6 +254,8 @@ class Worker:
 
     async def _finish(self, ending: Ending, grace: float) -> None:
         self._ending = ending
+        if self._makings:
+            await asyncio.wait(self._makings)
         running = [run.process for run in self.runs() if run.process]
         await asyncio.gather(*(process.stop(grace) for process in running))
         if running and not self._is_gone and not self._life.done():

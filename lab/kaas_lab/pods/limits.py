@@ -114,6 +114,7 @@ def group_name(state: Path) -> str:
 def release(state: Path) -> None:
     """Take away the groups that the lab at `state` has left."""
     for top in (ROOT, ROOT / "memory", ROOT / "cpu"):
-        for path in sorted((top / OURS / group_name(state)).glob("**/"), reverse=True):
+        mine = top / OURS / group_name(state)
+        for path in [*sorted(mine.glob("**/"), reverse=True), mine.parent]:  # the last one stays if another lab has it
             with suppress(OSError):
                 os.rmdir(path)

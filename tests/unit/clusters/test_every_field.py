@@ -34,6 +34,7 @@ from kaas.updates import facts as updates
 from kaas.updates.catalogue import catalogue
 from kaas.updates.drains.seen import rules_of
 from kaas.updates.kinds import pending
+from kaas.updates.places import Places, rank
 from kaas.updates.preflight.review import review
 from kaas.updates.seeing import pools_in_order
 from kaas.updates.standing import Present
@@ -112,7 +113,11 @@ SITE = raw_site(
     loadBalancer={"provider": "amphora"},
     repair={"mode": "Automatic", "limits": LIMITS, "zoneLimits": LIMITS, "ticket": {"url": "https://north.example"}},
     maintenance=MAINTENANCE,
-    updates={"maxVersion": "1.36", "preflight": {"severities": [{"check": "Webhooks", "severity": "Warn"}]}},
+    updates={
+        "maxVersion": "1.36",
+        "maxConcurrent": "25%",
+        "preflight": {"severities": [{"check": "Webhooks", "severity": "Warn"}]},
+    },
     metrics=METRICS,
 )
 SITE["spec"]["credentials"] = {"secret": {"namespace": "kaas-system", "name": "s"}, "cloud": "openstack"}
@@ -318,6 +323,7 @@ CHANGES: dict[str, Change] = {
     "Cluster.spec.updates.classRevision.channel": Change("updates.classRevision.channel", "Stable"),
     "Cluster.spec.updates.certificates": Change("updates.certificates", "None"),
     "Site.spec.updates.maxVersion": Change("updates.maxVersion", "1.35"),
+    "Site.spec.updates.maxConcurrent": Change("updates.maxConcurrent", "50%"),
     "Site.spec.flavors[].maxVersion": Change("flavors.2.maxVersion", "1.35"),
     "Site.spec.flavors[].bareMetal": Change("flavors.2.bareMetal", True),
     "Site.spec.flavors[].startupTimeoutSeconds": Change("flavors.2.startupTimeoutSeconds", 900),
@@ -387,6 +393,19 @@ def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
     return [*others, *(choose(one, running, releases, place, date) for one in subjects for date in dates)]
 
 
+def let_go(site: Object) -> list[bool]:
+    """Which of eight Clusters of a Site may begin at once."""
+    places, most, now = (
+        Places(),
+        Site.model_validate(site).spec.updates.max_concurrent,
+        datetime(2027, 1, 15, tzinfo=UTC),
+    )
+    ranks = {("team", f"c-{number}"): rank(None, None, str(number)) for number in range(8)}
+    for key, place in ranks.items():
+        places.seen(key, "north", {}, place, now)
+    return [places.ask(key, "north", most, place, now) is None for key, place in ranks.items()]
+
+
 def examined(cluster: Object, site: Object) -> Any:
     """What is found before an update of one Cluster in which much is wrong."""
     subject = replace(case(), cluster=Cluster.model_validate(cluster), site=Site.model_validate(site))
@@ -422,6 +441,7 @@ def everything(cluster: Object, site: Object, release: Object, template: Object)
             repaired(c, at, template),
             maintained(c, at),
             brought(c, at, release),
+            let_go(at),
             examined(c, at),
             verified(c, at),
             replaced(c),

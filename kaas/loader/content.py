@@ -20,11 +20,13 @@ class Judge:
             return None
         return await self._source.checksum(entry) or entry.checksum
 
-    async def listed(self, entry: Entry) -> Checksum | None:
-        """The sum that a small object must have: that of the listing, and a request only where it has none."""
-        if self._verify is not Verify.AUTO or not entry.size:
-            return None
-        return entry.checksum or await self._source.checksum(entry)
+    def asks(self, entry: Entry) -> bool:
+        """Whether the sum of a small object has to be asked for: the listing has none."""
+        return self._verify is Verify.AUTO and entry.checksum is None and entry.size > 0
+
+    def listed(self, entry: Entry) -> Checksum | None:
+        """The sum that the listing says a small object has."""
+        return entry.checksum if self._verify is Verify.AUTO and entry.size else None
 
     async def second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
         """Whether a content that is not what the listing says is right by what the store says of the object itself.

@@ -15,38 +15,68 @@ T = TypeVar("T")
 
 
 class Fetching:
-    """Reads of one load. now: seconds that only grow."""
+    """Reads of one load. now: seconds that only grow.
+
+    `look` has to be called now and then: it ends reads that take too long. One look for all of them costs less than a
+    timer for each.
+    """
 
     def __init__(self, source: Source, patience: Patience, pace: Pace, now: Callable[[], float]) -> None:
         self._source = source
         self._patience = patience
         self._pace = pace
         self._now = now
+        self._reads: dict[asyncio.Task[object], float] = {}
+        self._late: set[asyncio.Task[object]] = set()
 
     async def read(self, entry: Entry, start: int, length: int) -> Buffer:
         """So many bytes. SourceError when it is not to be had."""
-        deadline = self._patience.deadline(length)
-
-        async def once() -> Buffer:
-            try:
-                async with asyncio.timeout(deadline):
-                    return await self._source.read(entry, start, length)
-            except TimeoutError:
-                raise Unreachable(f"{entry.key}: {length} bytes did not come within {deadline:.0f} s") from None
-
-        data = await self.patiently(once)
+        try:
+            data = await self._once(entry, start, length)
+        except Unreachable as error:
+            data = await self._again(lambda: self._once(entry, start, length), error)
         self._pace.done(length)
         return data
 
+    async def _once(self, entry: Entry, start: int, length: int) -> Buffer:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is one of a task
+        self._reads[task] = self._now() + self._patience.deadline(length)
+        try:
+            return await self._source.read(entry, start, length)
+        except asyncio.CancelledError:
+            if task in self._late and task.uncancel() == 0:
+                raise Unreachable(f"{entry.key}: {length} bytes did not come in time") from None
+            raise
+        finally:
+            del self._reads[task]
+            self._late.discard(task)
+
+    def look(self) -> None:
+        """End reads that have taken too long."""
+        now = self._now()
+        for task, deadline in self._reads.items():
+            if now > deadline and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What is asked for, tried as often as is allowed while the source is Unreachable."""
+        try:
+            return await ask()
+        except Unreachable as error:
+            return await self._again(ask, error)
+
+    async def _again(self, ask: Callable[[], Awaitable[T]], error: Unreachable) -> T:
+        """Ask again after a first time."""
         for attempt in range(self._patience.tries - 1):
+            self._pace.slow(self._now())
+            await asyncio.sleep(self._wait(attempt, error.wait))
             try:
                 return await ask()
-            except Unreachable as error:
-                self._pace.slow(self._now())
-                await asyncio.sleep(self._wait(attempt, error.wait))
-        return await ask()
+            except Unreachable as again:
+                error = again
+        raise error
 
     def _wait(self, attempt: int, asked: float) -> float:
         longest = min(self._patience.ceiling, self._patience.backoff * 2**attempt)

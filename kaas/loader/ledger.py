@@ -77,7 +77,9 @@ class Ledger:
         self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction; one that a listing left open when it broke off ends: what it has taken is true."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
         self._db.execute("BEGIN")
 
     def commit(self) -> None:

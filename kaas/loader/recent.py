@@ -16,6 +16,7 @@ from typing import Any, Final
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _PREFIX: Final = "recent."
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -67,7 +68,7 @@ class Recent:
 
     def write(self, line: list[Any]) -> None:
         """Add a line. OSError as writes give."""
-        text = json.dumps(line, separators=(",", ":")).encode()
+        text = _ENCODE(line).encode()
         whole = b"%08x %s\n" % (zlib.crc32(text), text)
         if os.write(self._fd, whole) != len(whole):
             raise OSError(28, os.strerror(28))  # ENOSPC: part of it fitted

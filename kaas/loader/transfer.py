@@ -12,6 +12,7 @@ from kaas.loader.content import Judge
 from kaas.loader.faults import Fault, of_system
 from kaas.loader.feed import Feed
 from kaas.loader.fetching import Fetching
+from kaas.loader.inline import Inline
 from kaas.loader.journal import part_file
 from kaas.loader.large import Large
 from kaas.loader.ledger import Part
@@ -33,6 +34,7 @@ class Transfer:
         self._judge = Judge(site.source, site.options.verify)
         self._room = Room(site.limits.buffers)
         self._feed = Feed(batch, self._range, self._begin)
+        self._files = Inline(site.write, site.now)
         self._workers: set[asyncio.Task[None]] = set()
         self._numbers: set[int] = set()
         self._larges: set[Large] = set()
@@ -45,8 +47,7 @@ class Transfer:
                 self._crowd()
                 done, _ = await asyncio.wait(self._workers, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
                 self._workers -= done
-                for task in done:
-                    task.result()
+                _raise_first(done)
         finally:
             for task in self._workers:
                 task.cancel()
@@ -57,6 +58,7 @@ class Transfer:
     def _crowd(self) -> None:
         """As many workers as the pace allows; too many of them end by themselves."""
         self._pace.look(self._site.now())
+        self._fetching.look()
         while len(self._workers) < self._pace.window and not (self._feed.ended and self._workers):
             number = next(n for n in range(self._pace.most + 1) if n not in self._numbers)
             self._numbers.add(number)
@@ -79,7 +81,9 @@ class Transfer:
         """Fetch an object in one request."""
         await self._room.take(entry.size)
         try:
-            expected = await self._fetching.patiently(lambda: self._judge.listed(entry))
+            expected = self._judge.listed(entry)
+            if self._judge.asks(entry):
+                expected = await self._fetching.patiently(lambda: self._judge.expected(entry))
             await self._fetched_whole(entry, part, expected)
         except (Changed, NotThere) as error:
             self.changed[entry.name] = str(error)
@@ -94,10 +98,10 @@ class Transfer:
             data = await self._fetching.read(entry, 0, entry.size) if entry.size else b""
             site.meter.came(entry.size, site.now())
             place = (site.tree, site.journal.parts, part, entry.name, data)
-            mtime = await site.write(small.store, *place, expected)
+            mtime = await self._files.do(small.store, *place, expected)
             if mtime is None and expected == entry.checksum:
                 right, expected = await self._second(entry, data)
-                mtime = await site.write(small.store, *place, None) if right else None
+                mtime = await self._files.do(small.store, *place, None) if right else None
             if mtime is not None:
                 self._made(entry, mtime, expected)
                 return
@@ -221,6 +225,12 @@ class Transfer:
         large.restart()
         self._site.journal.begun(large.part)
         self._feed.again(large)
+
+
+def _raise_first(done: set[asyncio.Task[None]]) -> None:
+    """Raise what a worker has raised. Of several it is any one; the others are looked at, so that none is reported."""
+    for failure in [failure for task in done if (failure := task.exception()) is not None]:
+        raise failure
 
 
 def _removed(parts: int, file: str) -> None:

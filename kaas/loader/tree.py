@@ -42,18 +42,25 @@ class Tree:
 
     def directory(self, path: str, *, make: bool = True) -> int:
         """A directory by its path, open until the thread has used some others; "" is the root. Made when missing."""
-        if not path:
-            return self.root
+        cache, known = self._cache(), path
+        while known and known not in cache:
+            known = known.rpartition("/")[0]
+        if not known:
+            fd = self.root
+        else:
+            cache.move_to_end(known)
+            fd = cache[known]
+        for name in filter(None, path[len(known) :].split("/")):
+            known = f"{known}/{name}" if known else name
+            fd = self._open(fd, name, known, make=make)
+            self._keep(known, fd)
+        return fd
+
+    def _keep(self, path: str, fd: int) -> None:
         cache = self._cache()
-        if path in cache:
-            cache.move_to_end(path)
-            return cache[path]
-        upper, _, name = path.rpartition("/")
-        fd = self._open(self.directory(upper, make=make), name, path, make=make)
         cache[path] = fd
         if len(cache) > _KEPT:
             os.close(cache.popitem(last=False)[1])
-        return fd
 
     def _cache(self) -> OrderedDict[str, int]:
         cache: OrderedDict[str, int] | None = getattr(self._local, "cache", None)

@@ -1,0 +1,1 @@
+"""An object store that misbehaves as it is told to."""

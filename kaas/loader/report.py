@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
+from math import isfinite
 from typing import Any, Final, Self
 
 LARGEST: Final = 4096
@@ -75,9 +76,16 @@ class Progress:
         """Progress of a line; None for any other line."""
         found = _object(line, "progress")
         try:
-            return cls(**{**found, "phase": Phase(found["phase"])}) if found else None
+            read = cls(**{**found, "phase": Phase(found["phase"])}) if found else None
         except (TypeError, ValueError, KeyError):
             return None
+        return read if read and read._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether all of it is what it should be: logs can be cut, and others write into them."""
+        totals = [n for n in (self.bytes_total, self.files_total) if n is not None]
+        counts = all(map(_is_count, (self.bytes_done, self.files_done, *totals)))
+        return counts and _is_amount(self.rate) and (self.remaining is None or _is_amount(self.remaining))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,13 @@ class Result:
 
     def text(self) -> str:
         """JSON of at most LARGEST bytes."""
-        short = self.message if len(self.message) <= MESSAGE else self.message[: MESSAGE - 1] + "…"
+        room = MESSAGE
+        while len((text := self._text(room)).encode(errors="replace")) > LARGEST and room > 1:
+            room //= 2  # characters that take several bytes
+        return text
+
+    def _text(self, room: int) -> str:
+        short = self.message if len(self.message) <= room else self.message[: room - 1] + "…"
         return json.dumps({"result": {**asdict(self), "message": short}}, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -109,15 +123,31 @@ class Result:
         """Result of a termination message; None when it is none."""
         found = _object(text, "result")
         try:
-            return cls(**{**found, "reason": Reason(found["reason"])}) if found else None
+            read = cls(**{**found, "reason": Reason(found["reason"])}) if found else None
         except (TypeError, ValueError, KeyError):
             return None
+        return read if read and read._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether all of it is what it should be: a termination message may be somebody else's."""
+        counts = (self.bytes, self.files, self.skipped, self.deleted)
+        verified = isinstance(self.verified, dict) and all(map(_is_count, self.verified.values()))
+        texts = isinstance(self.message, str) and isinstance(self.digest, str)
+        return texts and verified and all(map(_is_count, counts)) and _is_amount(self.seconds)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0
 
 
 def _object(text: str, key: str) -> dict[str, Any] | None:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     inner = found.get(key) if isinstance(found, dict) else None
     return inner if isinstance(inner, dict) else None

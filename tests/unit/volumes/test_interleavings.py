@@ -55,6 +55,8 @@ class World:
             self._check_freed(before)
         if what == "create" and obj["kind"] == "Job":
             self._check_job(obj)
+        if what == "delete" and obj["kind"] == "Job":
+            self._check_end(obj)
 
     def _check_freed(self, pod: Object) -> None:
         """By what the controller had seen of the claims: that may be older than what they are."""
@@ -80,6 +82,17 @@ class World:
         known = Load.named_in(said.get("message") or "")
         mark = job["metadata"]["annotations"][DIGEST]
         assert not (said.get("status") == "True" and known and known.token == mark.partition("/")[0]), "loaded twice"
+
+    def _check_end(self, job: Object) -> None:
+        """A Job that has done its part stays until that is written down: nobody would know of it any more."""
+        token = job["metadata"]["annotations"][DIGEST].partition("/")[0]
+        uid = labels(job)[terms.LOADER_LABEL]
+        seen = next((c for c in self.cluster.index.list(WATCHED[0]) if c["metadata"]["uid"] == uid), None)
+        if seen is None or not self.cluster.has_done(job):
+            return
+        claim = claim_of(seen)
+        wanted = claim.spec is not None and token_of(uid, claim.spec.id) == token and not claim.deleting
+        assert not wanted or claim.loaded or claim.load != Load(token, _digest(job)), "nobody knows that it was loaded"
 
     def check_volumes(self) -> None:
         """No two loaders write into one volume."""
@@ -211,6 +224,10 @@ class World:
         claims = [self.cluster.api.objects.get((*KEY, key[1])) for key in claims_of(pod)]
         views = [claim_of(c) if c else None for c in claims]
         assert any(v is None or v.faults or v.failed for v in views), f"{name} waits for nothing"
+
+
+def _digest(job: Object) -> str:
+    return str(job["metadata"]["annotations"][DIGEST].partition("/")[2])
 
 
 OFTEN = {"hear": 6, "work": 6, "kubernetes": 5, "loader_ends": 4, "end_of_the_process": 4, "keep_up": 3, "make_pod": 3}

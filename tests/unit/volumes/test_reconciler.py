@@ -162,6 +162,21 @@ async def test_what_is_loaded_is_not_loaded_again(cluster: VirtualCluster) -> No
     assert not cluster.api.of("Job")
 
 
+async def test_an_old_word_about_a_claim_does_not_have_it_loaded_again(cluster: VirtualCluster) -> None:
+    """The watch of claims may be behind when that of Jobs is not: the claim itself is asked before a load begins."""
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    cluster.annotate("data", wait="true")
+    (old,) = cluster.api.late["PersistentVolumeClaim"]
+    for pod in cluster.open_loaders():
+        cluster.end(pod)
+    await cluster.settle()
+    assert cluster.told()[0] == "True"
+    cluster.api.late["PersistentVolumeClaim"].append(old)
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+
+
 async def test_the_first_consumer_decides(cluster: VirtualCluster) -> None:
     name = {"name": "wait"}
     mode = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "x"}

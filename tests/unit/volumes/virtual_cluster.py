@@ -233,6 +233,10 @@ class VirtualCluster:
         known = copy.deepcopy(self.api.objects[name_of(pod)])
         self.api.store({**known, "status": {"phase": phase, "containerStatuses": [{"name": "loader", "state": state}]}})
 
+    def has_done(self, job: Object) -> bool:
+        """Whether a Pod of a Job has ended well."""
+        return any(_code(p) == 0 for p in self.loaders() if job["metadata"]["uid"] in owner_uids(p))
+
     def open_loaders(self) -> list[Object]:
         """Pods of loads that have not ended."""
         return [p for p in self.loaders() if _code(p) is None]

@@ -1,0 +1,155 @@
+"""`kaas load` as it is written, and what people and programs are told."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from kaas.cli.load_lines import KILLED, Lines
+from kaas.cli.load_request import Asked, read
+from kaas.cli.load_view import Screen, lasting, size, summary, told
+from kaas.cli.loading import outcome
+from kaas.cli.settings import Settings
+from kaas.loader.faults import Fault
+from kaas.loader.options import Verify
+from kaas.loader.owner import Owner
+from kaas.loader.report import LARGEST, Phase, Progress, Reason, Result
+from kaas.loader.shards import Shard
+from kaas.loader.source import Denied
+from tests.unit.cli.running import kaas
+
+
+def asked(**said: object) -> Asked:
+    return Asked(**({"source": "s3://bucket/", "destination": Path("/data")} | said))  # type: ignore[arg-type]
+
+
+def test_defaults() -> None:
+    request = read(asked(), {})
+    assert request.access.policy is None
+    assert not request.access.pod
+    assert request.options.verify is Verify.AUTO
+    assert request.options.takes("any/thing")
+    assert request.options.shard == Shard()
+    assert request.options.owner is None
+
+
+def test_everything_said() -> None:
+    said = asked(include=("*.bin,*.json", "a/**"), exclude=("secret.*",), delete=True, verify="size", owner="1:2:0640")
+    request = read(said, {})
+    assert [n for n in ("x.bin", "a/x", "y.txt", "secret.json") if request.options.takes(n)] == ["x.bin", "a/x"]
+    assert request.options.delete
+    assert request.options.verify is Verify.SIZE
+    assert request.options.owner == Owner(1, 2, 0o640)
+
+
+def test_a_job_is_told_which_shard_it_is() -> None:
+    assert read(asked(shards=4), {"JOB_COMPLETION_INDEX": "3"}).options.shard == Shard(3, 4)
+    assert read(asked(shards=4, shard="1/2"), {"JOB_COMPLETION_INDEX": "3"}).options.shard == Shard(1, 2)
+    assert read(asked(), {"JOB_COMPLETION_INDEX": "3"}).options.shard == Shard()
+
+
+def test_a_job_asks_only_public_endpoints_and_others_that_are_allowed() -> None:
+    access = read(asked(job=True, allow_endpoints=("minio.corp,10.0.0.0/8", "!10.96.0.0/12")), {}).access
+    assert access.pod
+    assert access.policy is not None
+    assert access.policy.trusts("minio.corp")
+    assert access.policy.refusal("https", "10.96.0.1")
+    assert read(asked(job=True), {}).access.policy is not None
+    assert read(asked(allow_endpoints=()), {}).access.policy is not None
+
+
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"source": "bucket"}, "is no URL"),
+    ({"include": ("[a",)}, "has no ]"),
+    ({"verify": "hard"}, "verify 'hard': write auto, size, off"),
+    ({"owner": "root"}, "owner 'root'"),
+    ({"shard": "4/4"}, "shard 4 of 4"),
+    ({"shards": 2}, "JOB_COMPLETION_INDEX does not say"),
+    ({"allow_endpoints": ("https://x",)}, "endpoint 'https://x'"),
+]
+
+
+@pytest.mark.parametrize(("said", "message"), WRONG)
+def test_what_is_wrong_is_told_as_an_outcome(said: dict[str, object], message: str) -> None:
+    with pytest.raises(Fault) as fault:
+        read(asked(**said), {})
+    assert fault.value.reason is Reason.INVALID_SPEC
+    assert message in str(fault.value)
+
+
+def test_wrong_values_end_with_64_and_nothing_is_made(tmp_path: Path) -> None:
+    result = kaas("load", "s3://Wrong_Bucket/", tmp_path / "data")
+    assert result.exit_code == 64
+    assert result.stderr.startswith("kaas: source 's3://Wrong_Bucket/': bucket")
+    assert not (tmp_path / "data").exists()
+
+
+def test_last_words_are_there_from_the_beginning(tmp_path: Path) -> None:
+    words, out = tmp_path / "log", io.StringIO()
+    words.touch()
+    inode = words.stat().st_ino
+    with Lines(words, out) as lines:
+        assert Result.parse(words.read_text()) == KILLED
+        lines.progress(Progress(Phase.LOADING, 1, 0, 10, 1))
+        result = Result(Reason.LOADED, "日本" * 5000, bytes=10)
+        lines.result(result)
+    assert len(words.read_bytes()) <= LARGEST
+    assert words.stat().st_ino == inode
+    first, last = out.getvalue().splitlines()
+    assert Progress.parse(first) == Progress(Phase.LOADING, 1, 0, 10, 1)
+    assert last == words.read_text()
+    assert json.loads(last)["result"]["bytes"] == 10
+
+
+def test_a_job_with_wrong_values_says_so_in_its_last_words(tmp_path: Path) -> None:
+    result = kaas("load", "nonsense", tmp_path, "--job", "--termination-log", tmp_path / "log")
+    assert result.exit_code == 64
+    found = Result.parse((tmp_path / "log").read_text())
+    assert found is not None
+    assert found.reason is Reason.INVALID_SPEC
+    assert result.stdout.splitlines() == [found.text()]
+
+
+def test_whatever_happens_has_a_result() -> None:
+    async def fails(error: BaseException) -> Result:
+        raise error
+
+    assert outcome(lambda: fails(Denied("no"))).reason is Reason.ACCESS_DENIED
+    assert outcome(lambda: fails(Fault(Reason.STALLED, "slow"))) == Result(Reason.STALLED, "slow")
+    assert outcome(lambda: fails(KeyboardInterrupt())).reason is Reason.INTERRUPTED
+    found = outcome(lambda: fails(ZeroDivisionError("so it is")))
+    assert found.reason is Reason.FAILED
+    assert "ZeroDivisionError: so it is" in found.message
+
+
+@pytest.mark.parametrize(("reason", "on"), [(Reason.UNREACHABLE, True), (Reason.ACCESS_DENIED, False)])
+def test_people_are_told_when_to_go_on(reason: Reason, on: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen(Settings()) as screen:
+        screen.result(Result(reason, "s3://b/: so it is"))
+    told_so = capsys.readouterr()
+    assert told_so.out == ""
+    assert told_so.err.startswith("kaas: s3://b/: so it is\n")
+    assert ("the same command goes on from there" in told_so.err) == on
+
+
+def test_progress_for_people() -> None:
+    assert told(Progress(Phase.LISTING, 0, 0)) == "Listing  0 B  0 files"
+    line = told(Progress(Phase.LOADING, 13_314_398_618, 812, 30_923_764_531, 1893, 1.2 * 2**30, 13.4))
+    assert line == "Loading  43.1%  12.4 GiB/28.8 GiB  812/1,893 files  1.2 GiB/s  ETA 13s"
+
+
+def test_sizes_and_times() -> None:
+    assert [size(n) for n in (0, 1023, 1024, 1536, 5 * 2**40)] == ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "5.0 TiB"]
+    assert [lasting(s) for s in (0.2, 59.4, 60, 250, 7500)] == ["0s", "59s", "1m00s", "4m10s", "2h05m"]
+
+
+def test_a_summary() -> None:
+    result = Result(Reason.LOADED, "", 3 * 2**20, 1200, 5, 2, 2.0, {"crc32c": 1000, "md5": 200, "size": 0})
+    assert summary(result) == (
+        "loaded 1,200 files, 3.0 MiB in 2s, 1.5 MiB/s; 5 were there already; 2 deleted; "
+        "compared: 1,000 by crc32c, 200 by md5"
+    )
+    assert summary(Result(Reason.LOADED, "")) == "loaded 0 files, 0 B in 0s"

@@ -310,7 +310,8 @@ class KubeClient:
 
     async def text(self, path: str, *, silence: float) -> aiohttp.ClientResponse:
         """Begin to read a text that may be long, as `/metrics`. Close it. Not repeated, and raises as `watch` does."""
-        return await self._open(f"read {path}", path, "text/plain", silence)
+        # API servers refuse to give a Pod's log, which is plain text, to who takes nothing else.
+        return await self._open(f"read {path}", path, "text/plain, */*", silence)
 
     async def _open(self, what: str, path: str, accept: str, silence: float) -> aiohttp.ClientResponse:
         headers = {"Accept": accept, "User-Agent": USER_AGENT, **await self._credentials()}

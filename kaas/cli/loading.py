@@ -6,14 +6,13 @@ import asyncio
 import signal
 import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from kaas.cli.exits import ExitCode
-from kaas.cli.load_dry import preview
 from kaas.cli.load_lines import Lines
 from kaas.cli.load_request import Asked, read
-from kaas.cli.load_view import Screen
 from kaas.cli.settings import Settings
 from kaas.loader import run as engine
 from kaas.loader.faults import Fault, exit_code, of_source
@@ -39,7 +38,7 @@ def run(settings: Settings, asked: Asked, *, lines: bool, dry_run: bool, termina
     if dry_run:
         return _dry(settings, asked, lines=lines)
     stop = Stop()
-    with Lines(termination_log) if lines else Screen(settings) as teller:
+    with _teller(settings, termination_log, lines=lines) as teller:
         result = outcome(lambda: _load(asked, teller.progress, stop), verbose=settings.verbose)
         teller.result(result)
     if stop.by is signal.SIGINT and result.reason is Reason.INTERRUPTED and not asked.job:
@@ -48,7 +47,8 @@ def run(settings: Settings, asked: Asked, *, lines: bool, dry_run: bool, termina
 
 
 def _dry(settings: Settings, asked: Asked, *, lines: bool) -> int:
-    teller: Teller = Lines(None) if lines else Screen(settings)
+    from kaas.cli.load_dry import preview  # noqa: PLC0415 - slow to import
+
     found: list[int] = []
 
     async def look() -> Result:
@@ -62,8 +62,17 @@ def _dry(settings: Settings, asked: Asked, *, lines: bool) -> int:
 
     result = outcome(look, verbose=settings.verbose)
     if not found:
-        teller.result(result)
+        with _teller(settings, None, lines=lines) as teller:
+            teller.result(result)
     return found[0] if found else exit_code(result.reason)
+
+
+def _teller(settings: Settings, termination_log: Path | None, *, lines: bool) -> AbstractContextManager[Teller]:
+    if lines:
+        return Lines(termination_log)
+    from kaas.cli.load_view import Screen  # noqa: PLC0415 - slow to import
+
+    return Screen(settings)
 
 
 async def _load(asked: Asked, tell: Tell, stop: Stop) -> Result:

@@ -77,9 +77,10 @@ def gcs() -> Iterator[GCS]:
     server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
     server.start()
     url = f"http://127.0.0.1:{server._api._httpd.server_address[1]}"
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     client = storage.Client(
         project="none",
-        credentials=AnonymousCredentials(),
+        credentials=nobody,
         client_options={"api_endpoint": url},
         use_auth_w_custom_endpoint=False,
     )

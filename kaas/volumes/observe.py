@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from kaas.kube import resources
-from kaas.kube.objects import Object, owner_uids
+from kaas.kube.objects import Object, labels, owner_uids
 from kaas.kube.ports import Source
-from kaas.volumes.attempts import Job, Outcome, job_view
+from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
 from kaas.volumes.claim import Claim, Key
 from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.plan import Binding
+from kaas.volumes.terms import LOADER_LABEL
 
 WAIT_FOR_FIRST: Final = "WaitForFirstConsumer"
 
@@ -40,6 +41,15 @@ def jobs_of(store: Source, claim_uid: str) -> list[Job]:
         job_view(job, store.owned_by(job["metadata"]["uid"], resources.POD))
         for job in store.owned_by(claim_uid, resources.JOB)
     ]
+
+
+def has_strays(store: Source, claim: Claim, jobs: Sequence[Job]) -> bool:
+    """Whether a loader's Pod may still write into the volume although its Job is gone: a lost Job's Pods end later."""
+    known = {job.uid for job in jobs}
+    return any(
+        labels(pod).get(LOADER_LABEL) == claim.uid and not known & set(owner_uids(pod)) and attempt_of(pod).exit is None
+        for pod in store.list(resources.POD, claim.key[0])
+    )
 
 
 def running(store: Source) -> list[Key]:

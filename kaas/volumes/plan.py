@@ -43,7 +43,7 @@ class Scene:
 
     waiting_pods: whether a Pod waits for it. jobs: loaders' of this claim, whatever they load. progress: of the Pods
     that run, None before it is known; still_since: when its bytes last moved. cause: why a load does not start, as
-    Events say it.
+    Events say it. strays: whether a loader's Pod runs whose Job is gone.
     """
 
     claim: Claim
@@ -54,6 +54,7 @@ class Scene:
     progress: Progress | None = None
     still_since: datetime | None = None
     cause: str = ""
+    strays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def _toward(scene: Scene, load: Load) -> Plan:
 def _before(scene: Scene, load: Load) -> Plan:
     """There is no Job yet."""
     claim, spec = scene.claim, scene.claim.spec
+    if scene.strays:
+        return Plan(Told(Reason.PENDING, STRAYS, load=load))
     waits = scene.binding is Binding.FIRST_CONSUMER and spec is not None and spec.bind is Bind.WAIT
     if claim.phase is Phase.BOUND or (scene.binding is Binding.FIRST_CONSUMER and (scene.waiting_pods or not waits)):
         return Plan(start=True)
@@ -160,6 +163,7 @@ def _failure(job: Job, load: Load) -> Told:
     return Told(Reason.FAILED, f"it was given up after {tries}{ends}. {_WAY_OUT}", load=load)
 
 
+STRAYS: Final = "waits until a loader whose Job is gone has ended"
 _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
 
 

@@ -27,6 +27,9 @@ class Reason(StrEnum):
 RUNNING: Final = frozenset({Reason.LISTING, Reason.LOADING, Reason.VERIFYING})
 """What a load does one after the other: a change between them is no news."""
 
+ACTIVE: Final = RUNNING | {Reason.RETRY, Reason.STALLED}
+"""There is a Job, or there was one."""
+
 FINAL: Final = frozenset(
     str(r) for r in report.Reason if r not in {report.Reason.LOADED, report.Reason.STALLED, report.Reason.INTERRUPTED}
 )

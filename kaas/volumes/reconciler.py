@@ -22,15 +22,15 @@ from kaas.kube.ports import Announcer, Times
 from kaas.kube.resources import Resource
 from kaas.loader.report import Progress
 from kaas.volumes import observe, terms
-from kaas.volumes.attempts import Job, Outcome, job_view
+from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
 from kaas.volumes.claim import Claim, Key, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
 from kaas.volumes.gates import Gates, PodStore, PodWriter
 from kaas.volumes.logs import Texts, tail
 from kaas.volumes.metrics import VolumeMetrics
-from kaas.volumes.plan import BEGINS, LOOK, End, Plan, Scene, plan, wants_events
+from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan, wants_events
 from kaas.volumes.progress import last_progress, together
-from kaas.volumes.reasons import Reason
+from kaas.volumes.reasons import ACTIVE, Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.starting import AGAIN, Held, Starter, Writer
 from kaas.volumes.turns import Bounds, admitted
@@ -169,6 +169,8 @@ class VolumeReconciler:
         )
         if not claim.request.concerns or claim.loaded:
             return scene
+        if not jobs:
+            scene = replace(scene, strays=observe.has_strays(self._store, claim, jobs))
         seen = self._seen.setdefault(claim.uid, _Seen())
         if wants_events(scene):
             await self._ask_why(scene, seen)
@@ -236,10 +238,17 @@ class VolumeReconciler:
         now = claim_of(fresh)
         if now.uid != claim.uid or not plan(replace(scene, claim=now)).start:
             return Plan(again=0.0)
+        if now.condition.get("reason") in ACTIVE and await self._has_strays(now):
+            return Plan(Told(Reason.PENDING, STRAYS, load=now.load), again=LOOK)
         placement = observe.placement(self._store, now, scene.binding, self.gates.waiting_for(claim.key))
         job = await self._starter.start(now, placement)
         self._store.put(observe.job_lean(job))
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
+
+    async def _has_strays(self, claim: Claim) -> bool:
+        """A Job was lost: its Pods are looked for at the API server, for the watch of Pods may be behind."""
+        pods = await self._client.list(resources.POD, claim.key[0], f"{terms.LOADER_LABEL}={claim.uid}")
+        return any(attempt_of(pod).exit is None for pod in pods)
 
     def _admitted(self) -> list[Key]:
         busy = set(observe.running(self._store)) | self._starting

@@ -17,7 +17,7 @@ Keys = Iterable[tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """One kind. keep: what of it is kept in memory. selector: of labels, None for all objects."""
+    """One kind. keep: what of it is kept in memory, the same when asked twice. selector: of labels, None for all."""
 
     resource: Resource
     keys: Callable[[Object], Keys]
@@ -59,17 +59,18 @@ def _is_ours(found: Object) -> bool:
 
 
 def _volume(found: Object) -> Object:
-    """Of a volume, whether all nodes reach it: no load waits for that, so its change means nothing."""
+    """Of a volume, whether all nodes reach it."""
     meta = {k: found["metadata"][k] for k in _METADATA if k in found["metadata"]}
     bound = bool((found["spec"].get("nodeAffinity") or {}).get("required"))
     return {
         "apiVersion": found["apiVersion"],
         "kind": found["kind"],
         "metadata": meta,
-        "spec": {"nodeAffinity": True} if bound else {},
+        "spec": {"nodeAffinity": {"required": _SOME_NODES}} if bound else {},
     }
 
 
+_SOME_NODES: Final = {"nodeSelectorTerms": ()}
 _METADATA: Final = ("name", "uid", "resourceVersion")
 
 

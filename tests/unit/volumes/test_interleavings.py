@@ -149,8 +149,8 @@ class World:
 
     # -- Kubernetes ---------------------------------------------------------------------------------------------------
 
-    def kubernetes(self, _: int) -> None:
-        self.cluster.kubernetes()
+    def kubernetes(self, number: int) -> None:
+        self.cluster.kubernetes(collect=number % 3 == 0)
         for pod in self.cluster.open_loaders():
             self.cluster.running(pod)
 

@@ -76,7 +76,7 @@ class VirtualCluster:
             return False
         event, obj = waiting.popleft()
         resource = next(r for r in WATCHED if r.kind == kind)
-        self.feed.event(resource, event, obj)
+        self.feed.event(resource, event, self.feed.made_small(resource, obj))  # as kopf gets objects of a page
         return True
 
     def hear_all(self) -> None:
@@ -159,9 +159,10 @@ class VirtualCluster:
 
     # -- Kubernetes and its nodes -------------------------------------------------------------------------------------
 
-    def kubernetes(self) -> None:
-        """What Kubernetes' controllers do at their leisure."""
-        self._collect()
+    def kubernetes(self, *, collect: bool = True) -> None:
+        """What Kubernetes' controllers do at their leisure; garbage is collected later than the rest."""
+        if collect:
+            self._collect()
         for job in self.api.of("Job"):
             self._job(job)
         for claim in self.api.of("PersistentVolumeClaim"):

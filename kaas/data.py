@@ -10,10 +10,11 @@ _IN_CHECKOUT = {
     "providers": _PACKAGE.parent / "providers",
     "crds": _PACKAGE.parent / "deploy" / "crds",
     "credentials": _PACKAGE.parent / "deploy" / "credentials",
+    "volumes": _PACKAGE.parent / "deploy" / "volumes",
 }
 
 
 def folder(name: str) -> Path:
-    """Directory of `clusterclass`, `providers`, `crds` or `credentials`. Raises KeyError for another name."""
+    """Directory of one of the names above. Raises KeyError for another one."""
     installed = _PACKAGE / "_data" / name
     return installed if installed.is_dir() else _IN_CHECKOUT[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -70,7 +69,7 @@ def manifests(settings: Settings, values: ValuesFile = None, setting: Set = None
 
     from kaas.volumes.install import manifests as install  # noqa: PLC0415
 
-    given = (yaml.safe_load(Path(values).read_text()) or {}) if values else {}
+    given = (yaml.safe_load(values.read_text()) or {}) if values else {}
     given |= {"namespace": settings.namespace} if settings.namespace else {}
     given |= {"url": url} if url else {}
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kaas.cli import options
+from kaas.cli import options, volume_webhook
 from kaas.cli.command import command
 from kaas.cli.options import LogFormat
 from kaas.cli.settings import Settings
@@ -61,6 +61,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(volume_webhook.webhook)
+app.command()(volume_webhook.manifests)
 
 
 @app.command()

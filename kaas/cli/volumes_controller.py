@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from kaas.admission import access
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.session import run
 from kaas.cli.settings import Settings
@@ -22,6 +23,8 @@ from kaas.volumes.watched import interests
 
 NO_METRICS: Final = -1
 LEASE: Final = "kaas-volumes"
+NAMESPACE: Final = "kaas-volumes"
+"""Of the Lease, outside of a Pod."""
 WORKERS: Final = 32
 """Claims that are looked at at once; most of the time an API server is waited for."""
 
@@ -64,7 +67,7 @@ def _settings(settings: Settings, process: Process) -> ControllerSettings:
         context=settings.context,
         namespaces=process.namespaces,
         leader_election=process.leader_elect,
-        election=Election(name=LEASE),
+        election=Election(name=LEASE, namespace=access.own_namespace(NAMESPACE)),
         metrics_port=None if process.metrics_port == NO_METRICS else process.metrics_port,
         metrics_host=process.metrics_host,
     )

@@ -1,0 +1,1 @@
+"""The webhook of Pods and claims: small, many replicas, on `kaas.admission`."""

@@ -96,7 +96,7 @@ def _unanswered(text: str) -> Answer:
         return Answer(301)
     if "non-partial response" in text:
         return Answer(200, detail="it answers no ranges")
-    if "invalid peer certificate" in text or "certificate verify failed" in text:
+    if "InvalidCertificate(" in text:
         return Answer(495, detail="its certificate is not trusted here: add its CA")
     kind = found[1] if (found := _KIND.search(text)) else "an answer that makes no sense"
     return Answer(

@@ -1,0 +1,156 @@
+"""S3 over TLS through the guard: what is allowed is read, and a redirect to what is not leads nowhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kaas.loader.address import parse
+from kaas.loader.source import Entry, Refused
+from kaas.loader.sources.access import Access
+from kaas.loader.sources.policy import Policy
+from kaas.loader.sources.s3 import S3Source, open_s3
+from tests.unit.loader.sources.s3_played import ETAG, content, names, page
+
+ALLOWED, INSIDE = "127.0.0.2", "127.0.0.3"
+POLICY = Policy.parse([f"{ALLOWED}/32"])
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """chain: key and certificate of both addresses. ca: who signed it."""
+
+    chain: Path
+    ca: Path
+
+
+def _signed(subject: str, key: ec.EllipticCurvePrivateKey, by: str, by_key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A certificate in PEM; of an authority when it is its own."""
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]),
+        key.public_key(),
+        x509.random_serial_number(),
+        now - timedelta(days=1),
+        now + timedelta(days=1),
+    )
+    made = made.add_extension(x509.BasicConstraints(ca=subject == by, path_length=None), critical=True)
+    if subject != by:
+        addresses = [x509.IPAddress(ipaddress.ip_address(a)) for a in (ALLOWED, INSIDE)]
+        made = made.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+    return made.sign(by_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Of both addresses, by an authority of its own."""
+    folder = tmp_path_factory.mktemp("tls")
+    ca, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "chain").write_bytes(private + _signed("server", key, "ca", ca))
+    (folder / "ca").write_bytes(_signed("ca", ca, "ca", ca))
+    return Certificate(folder / "chain", folder / "ca")
+
+
+@dataclass
+class Server:
+    """A server with TLS at an address of loopback. asked: paths."""
+
+    redirect: str = ""
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path)
+        if "list-type" in request.query:
+            return page("key", "dir/")
+        if self.redirect:
+            return web.Response(status=302, headers={"Location": self.redirect})
+        return content(request)
+
+
+@asynccontextmanager
+async def serving(address: str, certificate: Certificate, redirect: str = "") -> AsyncIterator[Server]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain)
+    server = Server(redirect)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, address, 0, ssl_context=context).start()
+    try:
+        server.url = f"https://{address}:{runner.addresses[0][1]}"
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+async def source_of(
+    server: Server, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> S3Source:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate.ca))
+    return await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=policy, pod=True))
+
+
+async def test_what_is_allowed_is_read(trusted: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.9:1")  # it would be asked by whoever ignores the guard
+    monkeypatch.setenv("NO_PROXY", "*")
+    async with serving(ALLOWED, trusted) as server:
+        source = await source_of(server)
+        found = [entry async for entries in source.pages() for entry in entries]
+        assert [entry.key for entry in found] == ["key", "dir/"]
+        assert [bytes(await source.read(entry, 0, 4)) for entry in found] == [b"data", b"data"]
+        await source.close()
+
+
+async def test_a_redirect_to_the_inside_leads_nowhere(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(INSIDE, trusted) as secret, serving(ALLOWED, trusted, f"{secret.url}/secret") as server:
+        source = await source_of(server)
+        for key in ("key", "dir/"):
+            with pytest.raises(Refused) as refusal:
+                await source.read(Entry(key, key, 4, ETAG), 0, 4)
+        assert "127.0.0.3 is no address of the public internet" in str(refusal.value)
+        assert not secret.asked
+        await source.close()
+
+
+async def test_without_a_policy_it_would_lead_there(trusted: Certificate) -> None:
+    """That obstore follows redirects is why there is a guard; when it does not any more, this test says so."""
+    async with serving(INSIDE, trusted) as secret, serving(ALLOWED, trusted, f"{secret.url}/secret") as server:
+        source = await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1"))
+        await source.read(Entry("key", "key", 4, ETAG), 0, 4)
+        assert secret.asked == ["/secret"]
+        await source.close()
+
+
+async def test_the_inside_itself(trusted: Certificate) -> None:
+    async with serving(INSIDE, trusted) as server:
+        with pytest.raises(Refused, match=r"127\.0\.0\.3 is no address"):
+            await source_of(server)
+
+
+async def test_a_certificate_that_is_not_trusted(certificate: Certificate) -> None:
+    async with serving(ALLOWED, certificate) as server:
+        source = await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY))
+        with pytest.raises(Refused, match="certificate is not trusted here: add its CA"):
+            await source.read(Entry("key", "key", 4, ETAG), 0, 4)
+        with pytest.raises(Refused, match="certificate is not trusted here: add its CA"):
+            await names(source)

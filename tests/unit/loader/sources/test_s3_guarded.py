@@ -101,11 +101,15 @@ async def serving(address: str, certificate: Certificate, redirect: str = "") ->
         await runner.cleanup()
 
 
-async def source_of(
-    server: Server, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, policy: Policy
-) -> S3Source:
+async def source_of(server: Server) -> S3Source:
+    return await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY, pod=True))
+
+
+@pytest.fixture
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certificate:
+    """The certificate, whose authority is trusted."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate.ca))
-    return await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=policy, pod=True))
+    return certificate
 
 
 async def test_what_is_allowed_is_read(trusted: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +123,7 @@ async def test_what_is_allowed_is_read(trusted: Certificate, monkeypatch: pytest
         await source.close()
 
 
-async def test_a_redirect_to_the_inside_leads_nowhere(
-    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_redirect_to_the_inside_leads_nowhere(trusted: Certificate) -> None:
     async with serving(INSIDE, trusted) as secret, serving(ALLOWED, trusted, f"{secret.url}/secret") as server:
         source = await source_of(server)
         for key in ("key", "dir/"):

@@ -181,7 +181,7 @@ def arguments(spec: Spec, settings: LoadSettings, *, anonymous: bool) -> list[st
         "--endpoint": spec.endpoint,
         "--region": spec.region,
         "--shards": str(spec.shards) if spec.shards > 1 else "",
-        "--allow-endpoints": ",".join(settings.allow_endpoints),
+        "--allow-endpoints": ",".join([*settings.allow_endpoints, *(f"!{cidr}" for cidr in settings.keep_out)]),
     }
     flags = {"--delete": spec.delete, "--anonymous": anonymous, "--requester-pays": spec.requester_pays}
     found += [f"{option}={value}" for option, value in valued.items() if value]

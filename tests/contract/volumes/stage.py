@@ -148,6 +148,11 @@ class Stage:
         await self.runs(pod)
         await self.ends(pod, Result(Reason.LOADED, "", **{"bytes": 1 << 30, "files": 3, "seconds": 2.0, **said}), 0)
 
+    async def evicted(self, pod: Object) -> None:
+        """A node's drain has it end."""
+        entry = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        await self.client.patch(ref_of(pod), {"status": {"conditions": [entry]}}, subresource="status")
+
     async def waits(self, pod: Object, reason: str, message: str) -> None:
         """The node cannot begin."""
         await self._status(pod, "Pending", {"waiting": {"reason": reason, "message": message}})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kaas.kube.objects import ref_of
+from kaas.loader.report import Exit, Reason, Result
+from kaas.volumes import terms
 from tests.contract.volumes.stage import SOURCE, Stage, until
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -44,3 +46,77 @@ async def test_a_claim_can_be_deleted_while_it_is_loaded(stage: Stage) -> None:
 
     await until("the claim is gone", gone)
     assert not await stage.jobs()
+
+
+async def test_what_keeps_a_loader_from_starting_is_told(stage: Stage) -> None:
+    claim = await stage.claim(load_source=SOURCE)
+    pod = await stage.loader(claim)
+    await stage.waits(pod, "ImagePullBackOff", 'Back-off pulling image "registry.example.com/kaas:1"')
+    message = await stage.until_told("Pending", words="ImagePullBackOff: Back-off pulling image")
+    assert "; it is given up at " in message
+
+
+async def test_a_quota_that_has_no_room_is_told(stage: Stage) -> None:
+    """The Job is there, but no Pod is made: only an Event says why."""
+    quota = {"hard": {"requests.cpu": "100m"}}
+    meta = {"name": "small", "namespace": stage.namespace}
+    made = await stage.client.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": quota})
+    status = {"status": {**quota, "used": {"requests.cpu": "0"}}}
+    await stage.client.patch(ref_of(made), status, subresource="status")
+    await stage.claim(load_source=SOURCE)
+    await stage.until_told("Pending", words="exceeded quota: small")
+
+
+async def test_a_permanent_failure_ends_the_job(stage: Stage) -> None:
+    claim = await stage.claim(load_source=SOURCE)
+    await stage.pod("app", "data")
+    pod = await stage.loader(claim)
+    await stage.runs(pod)
+    await stage.ends(pod, Result(Reason.ACCESS_DENIED, "s3://models: Access Denied"), Exit.PERMANENT)
+    message = await stage.until_told("AccessDenied")
+    assert "s3://models: Access Denied. Correct it and set another kaas.internal/load-id" in message
+
+    async def told() -> bool:
+        return "DataNotLoaded" in await stage.events("app")
+
+    await until("the Pod is told", told)
+    assert await stage.gates("app") == [terms.GATE]
+
+
+async def test_a_pod_that_was_driven_away_costs_no_try(stage: Stage) -> None:
+    claim = await stage.claim(load_source=SOURCE)
+    pod = await stage.loader(claim)
+    await stage.runs(pod)
+    await stage.evicted(pod)
+    await stage.ends(pod, Result(Reason.INTERRUPTED, "told to stop"), Exit.RETRY)
+
+    async def another() -> bool:
+        return any(p["metadata"]["uid"] != pod["metadata"]["uid"] for p in await stage.loaders())
+
+    await until("another Pod", another)
+    (job,) = await stage.jobs()
+    assert not job["status"].get("failed")
+    await stage.loads(claim)
+    await stage.until_told("Loaded")
+
+
+async def test_several_pods_load_one_claim(stage: Stage) -> None:
+    claim = await stage.claim(load_source=SOURCE, load_shards="3", accessModes=["ReadWriteMany"])
+
+    async def three() -> bool:
+        return len(await stage.loaders()) == 3
+
+    await until("three loaders", three)
+    for pod in await stage.loaders():
+        await stage.runs(pod)
+        await stage.ends(pod, Result(Reason.LOADED, "", bytes=1 << 30, files=2), 0)
+    message = await stage.until_told("Loaded")
+    assert message.startswith("3.0GiB in 6 files")
+    assert claim["metadata"]["uid"] not in {p["metadata"]["uid"] for p in await stage.loaders()}
+
+
+async def test_a_pod_without_the_label_and_one_that_comes_first_are_freed(stage: Stage) -> None:
+    await stage.pod("early", "data")
+    assert await stage.gates("early") == [terms.GATE]
+    await stage.claim()
+    await stage.until_free("early")

@@ -1,0 +1,133 @@
+"""Jobs and network policies as they are made, and what their Pods are given."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from kaas.loader.address import Scheme
+from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
+from kaas.volumes.job import Work, arguments, job_of, network_policy
+from kaas.volumes.placement import Placement, placement_of
+from kaas.volumes.settings import LoadSettings
+from tests import golden_files
+from tests.unit.volumes.builders import claim, pod
+
+SETTINGS = LoadSettings(image="registry.example.com/kaas:1")
+AWS = {"AWS_ACCESS_KEY_ID": "QQ==", "AWS_SECRET_ACCESS_KEY": "QQ==", "AWS_REGION": "QQ==", "ca.crt": "QQ=="}
+ROLE = {"AWS_ROLE_ARN": "QQ=="}
+
+
+def secret(kind: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"metadata": {"name": "team-keys"}, "type": f"kaas.internal/{kind}-credentials", "data": data}
+
+
+def google(**config: Any) -> dict[str, Any]:
+    return secret("gcp", {"credentials.json": base64.b64encode(json.dumps(config).encode()).decode()})
+
+
+EXTERNAL = {
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/k",
+    "credential_source": {"file": "/var/run/secrets/kaas.internal/token/gcp"},
+}
+
+
+def work(access: Access = ANONYMOUS, placement: Placement | None = None, **spec: Any) -> Work:
+    found = claim(**spec)
+    assert found.spec is not None
+    assert found.load is not None
+    where = placement or placement_of((), reachable_everywhere=True)
+    return Work(found, found.spec, found.load, access, where)
+
+
+def test_anonymous() -> None:
+    golden_files.check("volumes/anonymous", job_of(work(), SETTINGS))
+
+
+def test_with_keys_in_one_directory() -> None:
+    made = work(
+        access_of(Scheme.S3, secret("aws", AWS)),
+        load_credentials="team-keys",
+        load_path="/models",
+        load_include="*.safetensors,*.json",
+        load_delete="true",
+        load_owner="1000:100:0640",
+        load_endpoint="https://s3.example.com",
+        load_region="eu-central-1",
+        load_timeout="3600",
+    )
+    settings = LoadSettings(
+        image="kaas:1",
+        priority_class="loads",
+        allow_endpoints=("192.0.2.10", "s3.example.com"),
+        keep_out=("10.0.0.0/8",),
+    )
+    golden_files.check("volumes/keys", job_of(made, settings))
+
+
+def test_keyless_for_the_first_consumer() -> None:
+    consumer = pod(
+        "trainer",
+        "data",
+        nodeSelector={"nvidia.com/gpu.present": "true"},
+        tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "node.kubernetes.io/not-ready"}],
+        affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}},
+    )
+    access = access_of(Scheme.S3, secret("aws", ROLE))
+    made = work(access, placement_of([consumer], reachable_everywhere=False), load_service_account="loader")
+    golden_files.check("volumes/keyless", job_of(made, SETTINGS))
+
+
+def test_google_without_a_key_in_four_parts() -> None:
+    access = access_of(Scheme.GCS, google(**EXTERNAL))
+    made = work(access, load_source="gs://models/llama/", load_shards="4", accessModes=["ReadWriteMany"])
+    golden_files.check("volumes/shards", job_of(made, SETTINGS))
+
+
+def test_the_network_of_loaders() -> None:
+    settings = LoadSettings(
+        image="kaas:1", allow_endpoints=("192.0.2.10", "s3.example.com"), keep_out=("10.0.0.0/8", "fd00::/8")
+    )
+    golden_files.check("volumes/network", network_policy("team", settings))
+
+
+def test_arguments_have_no_blank_ones() -> None:
+    spec = work(load_verify="off", load_requester_pays="true", load_credentials="x").spec
+    found = arguments(spec, SETTINGS, anonymous=False)
+    assert found[:3] == ["load", "s3://models/llama/", "/data"]
+    assert found[-1] == "--requester-pays"
+    assert "" not in found
+
+
+@pytest.mark.parametrize(
+    ("scheme", "given", "words"),
+    [
+        (Scheme.S3, secret("gcp", {}), "takes one of type kaas.internal/aws-credentials"),
+        (Scheme.S3, {"metadata": {"name": "team-keys"}, "type": "Opaque", "data": AWS}, "is of type Opaque"),
+        (Scheme.S3, secret("aws", {"AWS_ACCESS_KEY_ID": "QQ=="}), "has no key AWS_SECRET_ACCESS_KEY"),
+        (Scheme.S3, {**secret("aws", {}), "data": None}, "has no key AWS_ACCESS_KEY_ID and no key"),
+        (Scheme.GCS, secret("gcp", {}), "has no key credentials.json"),
+        (Scheme.GCS, secret("gcp", {"credentials.json": "!"}), "is no JSON"),
+        (Scheme.GCS, google(type="external_account"), "needs an audience"),
+        (
+            Scheme.GCS,
+            google(**{**EXTERNAL, "credential_source": {"file": "/var/run/secrets/kaas.internal/token/../x"}}),
+            "credential_source.file",
+        ),
+        (Scheme.HF, secret("aws", AWS), "without credentials"),
+    ],
+)
+def test_a_secret_that_does_not_fit(scheme: Scheme, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unusable, match=words):
+        access_of(scheme, given)
+
+
+def test_no_value_of_a_secret_is_in_a_job() -> None:
+    data = {k: base64.b64encode(f"value-of-{k}".encode()).decode() for k in AWS}
+    text = json.dumps(job_of(work(access_of(Scheme.S3, secret("aws", data))), SETTINGS))
+    assert not any(value in text for value in data.values())
+    assert "value-of" not in text

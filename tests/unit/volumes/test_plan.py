@@ -1,0 +1,186 @@
+"""What is done about a claim, as a table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kaas.loader.report import Exit, Phase, Progress, Reason, Result
+from kaas.volumes.attempts import Job, Outcome
+from kaas.volumes.claim import Claim
+from kaas.volumes.conditions import Told, condition_of
+from kaas.volumes.plan import Binding, End, Plan, Scene, plan, wants_events
+from tests.unit.volumes.builders import NOW, attempt, claim, job
+
+
+def _mark() -> str:
+    asked = claim().load
+    assert asked is not None
+    return asked.mark
+
+
+MARK = _mark()
+
+PROGRESS = Progress(Phase.LOADING, 50, 1, 100, 2, 1.0, 50.0)
+ENDED = {"began": NOW, "ended": NOW}
+
+
+def scene(found: Claim | None = None, *jobs: Job, **more: Any) -> Scene:
+    usual: dict[str, Any] = {"binding": Binding.IMMEDIATE, "waiting_pods": False, "now": NOW}
+    return Scene(claim=found or claim(), jobs=jobs, **{**usual, **more})
+
+
+def told(planned: Plan) -> tuple[str, str]:
+    assert planned.told is not None
+    return str(planned.told.reason), planned.told.message
+
+
+def after(reason: str, *, holds: bool = False, **spec: Any) -> Claim:
+    """A claim whose condition says how its load has ended."""
+    asked = claim(**spec)
+    return claim(**spec, condition=condition_of(Told(reason, "x", holds=holds, load=asked.load), {}, NOW))
+
+
+def test_a_bound_claim_is_loaded_at_once() -> None:
+    assert plan(scene()) == Plan(start=True)
+
+
+@pytest.mark.parametrize(
+    ("binding", "bind", "pods", "starts"),
+    [
+        (Binding.FIRST_CONSUMER, "wait", False, False),
+        (Binding.FIRST_CONSUMER, "wait", True, True),
+        (Binding.FIRST_CONSUMER, "immediate", False, True),
+        (Binding.IMMEDIATE, "wait", True, False),
+        (Binding.NO_CLASS, "immediate", True, False),
+    ],
+)
+def test_a_pending_claim(binding: Binding, bind: str, pods: bool, starts: bool) -> None:
+    found = claim(phase="Pending", load_bind=bind, storageClassName="c")
+    planned = plan(scene(found, binding=binding, waiting_pods=pods))
+    assert planned.start is starts
+    if not starts:
+        reason = "WaitingForConsumer" if binding is Binding.FIRST_CONSUMER else "Pending"
+        assert told(planned)[0] == reason
+
+
+def test_what_is_over_is_left_alone() -> None:
+    assert plan(scene(after("Loaded", holds=True))) == Plan()
+    assert plan(scene(after("AccessDenied"))) == Plan()
+    assert plan(scene(after("Failed", load_id="1"))) == Plan()
+    assert plan(scene(claim(load_id="2", condition=after("Failed", load_id="1").condition))).start
+
+
+def test_a_changed_spec_after_a_failure_is_tried() -> None:
+    assert plan(scene(claim(load_path="other", condition=after("InvalidKey").condition))).start
+    assert not plan(scene(claim(load_path="other", condition=after("Loaded", holds=True).condition))).start
+
+
+def test_jobs_go_with_what_asked_for_them() -> None:
+    found = job(MARK)
+    ends = (End("load-data", "j1"),)
+    assert plan(scene(after("Loaded", holds=True), found)) == Plan(ends=ends)
+    faulty = plan(scene(claim(load_shards="x"), found))
+    assert (told(faulty)[0], faulty.ends) == ("InvalidSpec", ends)
+    lost = plan(scene(claim(phase="Lost"), found))
+    assert (told(lost)[0], lost.ends) == ("Failed", ends)
+    other = plan(scene(claim(load_path="other"), found))
+    assert other.ends == (End("load-data", "j1", waits=True),)
+    assert not other.start
+    assert plan(scene(claim(load_path="other"), job(MARK, deleting=True))).ends == ()
+
+
+def test_a_stray_loader_is_waited_for() -> None:
+    assert told(plan(scene(strays=True))) == ("Pending", "waits until a loader whose Job is gone has ended")
+
+
+def test_an_end_that_is_well() -> None:
+    result = Result(Reason.LOADED, "", 100, 2, seconds=3.0, verified={"crc32c": 2})
+    for found in (
+        job(MARK, attempt(exit=0, result=result, **ENDED)),
+        job(MARK, attempt(exit=0, result=result, **ENDED), outcome=Outcome.DONE),
+        job(MARK, attempt(exit=0, result=result, **ENDED), outcome=Outcome.DONE, deleting=True),
+    ):
+        planned = plan(scene(None, found))
+        assert told(planned) == ("Loaded", "100B in 2 files, 3s, verified by crc32c 2")
+        assert planned.told is not None
+        assert planned.told.holds
+        assert planned.finished
+    assert "what the loader said of it is lost" in told(plan(scene(None, job(MARK, outcome=Outcome.DONE))))[1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "result", "said"),
+    [
+        ("PodFailurePolicy", Exit.PERMANENT, Reason.INSUFFICIENT_CAPACITY, ("InsufficientCapacity", "words. Correct")),
+        ("PodFailurePolicy", Exit.PERMANENT, None, ("Failed", "the loader ended with exit code 64")),
+        ("BackoffLimitExceeded", Exit.RETRY, Reason.STALLED, ("Failed", "after 7 tries; the last: Stalled: words")),
+        ("BackoffLimitExceeded", 137, None, ("Failed", "the last: the loader ended with OOMKilled")),
+        ("DeadlineExceeded", Exit.RETRY, Reason.INTERRUPTED, ("Failed", "not done within 24h00m (kaas.internal/load-")),
+    ],
+)
+def test_an_end_that_is_not(reason: str, code: int, result: Reason | None, said: tuple[str, str]) -> None:
+    last = attempt(
+        exit=code,
+        result=Result(result, "words") if result else None,
+        died="OOMKilled" if code == 137 else "",
+        **ENDED,
+    )
+    planned = plan(scene(None, job(MARK, last, outcome=Outcome.FAILED, reason=reason, failures=7)))
+    assert told(planned)[0] == said[0]
+    assert said[1] in told(planned)[1]
+    assert planned.finished
+    assert planned.ends
+
+
+def test_what_a_job_does() -> None:
+    running = job(MARK, attempt(began=NOW))
+    assert told(plan(scene(None, running)))[0] == "Listing"
+    assert told(plan(scene(None, running, progress=PROGRESS))) == ("Loading", "50.0% 50/100B 1/2 files 1B/s ETA 50s")
+    again = job(MARK, attempt(exit=75, **ENDED), attempt(name="b", began=NOW), failures=1)
+    assert told(plan(scene(None, again, progress=PROGRESS)))[1].endswith("attempt 2/7")
+    still = plan(scene(None, running, progress=PROGRESS, still_since=NOW - timedelta(seconds=200)))
+    assert told(still)[0] == "Stalled"
+    assert "not a byte since 2026-01-01T11:56:40Z" in told(still)[1]
+
+
+def test_why_a_job_does_not_begin() -> None:
+    late = NOW + timedelta(seconds=30)
+    given = "; it is given up at 2026-01-02T12:00:00Z"
+    cases = {
+        "its Pod does not start: 0/3 nodes are available" + given: attempt(unplaced="0/3 nodes are available"),
+        "its Pod does not start: ErrImagePull: not found" + given: attempt(waiting="ErrImagePull: not found"),
+        "its Pod does not start: FailedMount: no" + given: attempt(waiting="ContainerCreating"),
+    }
+    for words, found in cases.items():
+        assert told(plan(scene(None, job(MARK, found), now=late, cause="FailedMount: no"))) == ("Pending", words)
+    assert told(plan(scene(None, job(MARK), now=late, cause="FailedCreate: quota")))[1].startswith(
+        "its Pod does not start: FailedCreate: quota"
+    )
+    assert told(plan(scene(None, job(MARK, attempt()))))[0] == "Listing"
+
+
+def test_when_events_are_asked() -> None:
+    late = NOW + timedelta(seconds=30)
+    assert wants_events(scene(None, job(MARK), now=late))
+    assert wants_events(scene(None, job(MARK, attempt(waiting="ContainerCreating")), now=late))
+    assert wants_events(scene(claim(phase="Pending"), now=late))
+    assert not wants_events(scene(None, job(MARK)))
+    assert not wants_events(scene(None, job(MARK, attempt(began=NOW)), now=late))
+    assert not wants_events(scene(None, job(MARK, attempt(unplaced="no node")), now=late))
+    assert not wants_events(scene(None, job(MARK, attempt(exit=75, **ENDED)), now=late))
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"volumeMode": "Block"}, "spec.volumeMode: Block has no files"),
+        ({"accessModes": ["ReadOnlyMany"]}, "spec.accessModes: ReadOnlyMany cannot be written"),
+        ({"load_shards": "2"}, "several Pods need a claim with access mode ReadWriteMany"),
+    ],
+)
+def test_a_claim_that_cannot_be_loaded(spec: dict[str, Any], words: str) -> None:
+    assert told(plan(scene(claim(**spec))))[0] == "InvalidSpec"
+    assert words in told(plan(scene(claim(**spec))))[1]

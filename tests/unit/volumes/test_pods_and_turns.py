@@ -1,0 +1,140 @@
+"""Which Pods wait and why, how their gates go, and whose load is next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaas.kube.objects import Object
+from kaas.runtime.index import Index
+from kaas.volumes import terms
+from kaas.volumes.claim import Claim, Key, claim_of
+from kaas.volumes.conditions import Told, condition_of
+from kaas.volumes.pods import claims_of, gated, hold_of, lean, ungating
+from kaas.volumes.turns import Bounds, admitted
+from kaas.volumes.watched import interests
+from tests.unit.volumes.builders import NOW, attempt, claim, job, pod, raw_claim
+from tests.unit.volumes.virtual_api import patched
+
+
+def told(found: Claim, reason: str, *, holds: bool = False, message: str = "words") -> Object:
+    return condition_of(Told(reason, message, holds=holds, load=found.load), {}, NOW)
+
+
+def held(*claims: Claim | None, notes: dict[str, str] | None = None) -> str | None:
+    """Why a Pod of these claims waits."""
+    names = [f"c{n}" for n in range(len(claims))]
+    waiting = pod("app", *names)
+    waiting["metadata"]["annotations"] = notes or {}
+    known: dict[Key, Claim | None] = {("team", n): c for n, c in zip(names, claims, strict=True)}
+    found = hold_of(waiting, lambda key: known[key])
+    return found.message if found else None
+
+
+def test_who_waits() -> None:
+    loaded = claim_of(
+        raw_claim(load_source="s3://models/", condition=told(claim(load_source="s3://models/"), "Loaded", holds=True))
+    )
+    assert held(loaded) is None
+    assert held(claim_of(raw_claim())) is None
+    assert held(claim(load_wait="false")) is None
+    assert held(claim(), notes={terms.WAIT: "false"}) is None
+    assert "is not loaded yet: it was not looked at" in str(held(claim()))
+    assert "is not there yet: make it" in str(held(None))
+    assert "is not loaded yet" in str(held(loaded, claim()))
+    assert "cannot be loaded: kaas.internal/load-shards" in str(held(claim(load_shards="x")))
+
+
+def test_a_load_that_failed_says_the_way_out() -> None:
+    failed = claim(condition=told(claim(), "AccessDenied", message="s3://models: no"))
+    message = str(held(claim(), failed))
+    assert message.startswith("claim c1 was not loaded: AccessDenied: s3://models: no. Change what was wrong and set ")
+
+
+def test_a_condition_of_another_load_frees_nobody() -> None:
+    other = told(claim(load_id="1"), "Loaded", holds=True)
+    assert held(claim(load_id="2", condition=other)) is not None
+    assert held(claim(load_id="1", load_path="x", condition=other)) is None
+    forged = {**other, "message": "all is well"}
+    assert held(claim(load_id="1", condition=forged)) is not None
+
+
+def test_claims_of_a_pod() -> None:
+    template = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}}
+    volumes = [{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}, template, {"name": "x", "emptyDir": {}}]
+    assert claims_of(pod("app", volumes=volumes)) == [("team", "a"), ("team", "app-scratch")]
+
+
+@pytest.mark.parametrize("gates", [(terms.GATE,), ("a", terms.GATE), (terms.GATE, "b"), ("a", terms.GATE, "b")])
+def test_only_our_gate_is_taken_away(gates: tuple[str, ...]) -> None:
+    found = pod("app", "data", gates=gates)
+    patched(found, ungating(found))
+    assert [g["name"] for g in found["spec"]["schedulingGates"]] == [g for g in gates if g != terms.GATE]
+    assert not gated(found)
+    assert terms.WAITING_LABEL not in found["metadata"]["labels"]
+
+
+def test_what_is_kept_is_the_same_when_it_is_asked_twice() -> None:
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "pv"},
+        "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [{}]}}},
+    }
+    required: Object = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+    objects: dict[str, Object] = {
+        "PersistentVolumeClaim": raw_claim(load_source="x", condition=told(claim(), "Loading")),
+        "PersistentVolume": volume,
+        "StorageClass": {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "c"}},
+        "Job": {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {"completions": 1}},
+        "Pod": pod("app", "data", affinity={"nodeAffinity": required}, nodeName="n"),
+    }
+    for interest in interests(Index()):
+        once = interest.keep(objects[interest.resource.kind])
+        assert interest.keep(once) == once
+    assert lean(objects["Pod"])["spec"]["affinity"] == {"nodeAffinity": required}
+
+
+def waiting(*names: str) -> dict[Key, Any]:
+    """Claims in the order in which they were made, as `namespace/name`."""
+    keys = [tuple(n.split("/")) for n in names]
+    return {(k[0], k[1]): NOW + timedelta(seconds=i) for i, k in enumerate(keys)}
+
+
+def test_the_oldest_comes_first() -> None:
+    assert admitted(waiting("a/1", "a/2", "a/3"), [], Bounds(2, 5)) == [("a", "1"), ("a", "2")]
+
+
+def test_nobody_keeps_others_from_being_loaded() -> None:
+    many = waiting(*(f"a/{n:03d}" for n in range(500)), "b/1")
+    assert ("b", "1") in admitted(many, [("a", "x")] * 3, Bounds(5, 4))
+    assert admitted(many, [("a", "x")] * 4, Bounds(20, 4)) == [("b", "1")]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), unique=True),
+    st.lists(st.tuples(st.sampled_from("abc"), st.just(99)), max_size=12),
+    st.integers(1, 10),
+    st.integers(1, 5),
+)
+def test_bounds_hold_and_nothing_idles(
+    claims: list[tuple[str, int]], busy: list[tuple[str, int]], total: int, each: int
+) -> None:
+    running = [(n, str(i)) for n, i in busy]
+    asked = {(n, str(i)): NOW + timedelta(seconds=i) for n, i in claims}
+    found = admitted(asked, running, Bounds(total, each))
+    counts = Counter(n for n, _ in [*running, *found])
+    assert len(found) <= max(0, total - len(running))
+    assert all(counts[n] <= each for n, _ in found)
+    left = [k for k in asked if k not in found and counts[k[0]] < each]
+    assert not left or len(running) + len(found) >= total
+
+
+def test_a_job_is_done_when_its_pods_are() -> None:
+    assert not job("m", attempt(exit=0, ended=NOW), pods=2).done
+    assert job("m", attempt(exit=0, ended=NOW), attempt(name="b", index=1, exit=0, ended=NOW), pods=2).done

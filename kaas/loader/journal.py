@@ -46,20 +46,28 @@ class Journal:
     OSError as the file system gives.
     """
 
-    def __init__(self, directory: int, lock: int, label: str) -> None:
+    def __init__(self, directory: int, parts: int, label: str) -> None:
+        self._held = contextlib.ExitStack()
         self._fd = directory
-        self._lock = lock
         self._path = Path(f"/proc/self/fd/{directory}")  # whatever is renamed meanwhile, it is this directory
-        self.parts = _made(directory, _PARTS)
+        self.parts = parts
         self._pending: list[list[Any]] = []
         self._moving: dict[str, list[Any]] = {}
         self._large: set[str] = set()
         self.ledger = self._opened()
+        self._recent = Recent(self._path, recent.boot())
+        try:
+            self._begin(label)
+        except BaseException:
+            self.ledger.close()
+            self._recent.close()
+            raise
+
+    def _begin(self, label: str) -> None:
         if self.ledger.recall("source") != label:
             self.ledger.forget()
             self.ledger.remember("source", label)
             self._clear_lines()
-        self._recent = Recent(self._path, recent.boot())
         self._replay()
         self._large.update(self.ledger.parts())
         self._sweep()
@@ -68,12 +76,23 @@ class Journal:
     def open(cls, root: int, label: str, shard: Shard) -> Self:
         """Journal of a shard below an open directory; what is damaged begins anew. Fault when another load has it."""
         top = _made(root, JOURNAL)
+        if shard.count == 1:
+            return cls._of(top, label)
         try:
-            directory = top if shard.count == 1 else _made(top, f"{shard.index}-of-{shard.count}")
+            directory = _made(top, f"{shard.index}-of-{shard.count}")
         finally:
-            if shard.count != 1:
-                os.close(top)
-        return cls(directory, _locked(directory), label)
+            os.close(top)
+        return cls._of(directory, label)
+
+    @classmethod
+    def _of(cls, directory: int, label: str) -> Self:
+        with contextlib.ExitStack() as held:
+            held.callback(os.close, directory)
+            held.callback(os.close, _locked(directory))
+            held.callback(os.close, parts := _made(directory, _PARTS))
+            found = cls(directory, parts, label)
+            found._held = held.pop_all()
+        return found
 
     def _opened(self) -> Ledger:
         try:
@@ -185,8 +204,7 @@ class Journal:
         """Close it; another load may open it."""
         self.ledger.close()
         self._recent.close()
-        for fd in (self.parts, self._lock, self._fd):
-            os.close(fd)
+        self._held.close()
 
 
 def _made(upper: int, name: str) -> int:

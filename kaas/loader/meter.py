@@ -30,7 +30,6 @@ class Meter:
     files: int = 0
     fetched: int = 0
     loaded: int = 0
-    skipped: int = 0
     deleted: int = 0
     verified: Counter[str] = field(default_factory=Counter)
     _seen: int = 0
@@ -51,7 +50,15 @@ class Meter:
         """A file of so many bytes was there already."""
         self.done += length
         self.files += 1
-        self.skipped += 1
+
+    @property
+    def skipped(self) -> int:
+        """Files that were there before the load."""
+        return max(0, self.files - self.loaded)
+
+    def listed_anew(self) -> None:
+        """All that is there is counted again."""
+        self.phase, self.done, self.files = Phase.LISTING, 0, 0
 
     def finished(self, method: str) -> None:
         """A file is there, compared by this method."""

@@ -176,6 +176,7 @@ class Load:
             for task in (saving, running):
                 task.cancel()
             await asyncio.gather(saving, running, return_exceptions=True)
+        await site.note(site.journal.settle, *site.journal.turn())
         return transfer
 
     async def _save(self, site: Site) -> None:
@@ -190,7 +191,7 @@ class Load:
 
     async def _list(self, site: Site) -> None:
         meter = self._meter
-        meter.phase, meter.done, meter.files, meter.skipped = Phase.LISTING, 0, 0, 0
+        meter.listed_anew()
         space = await site.note(_space, site)
         listing = Listing(site.journal.ledger, self._options, space)
         async for page in self._source.pages():

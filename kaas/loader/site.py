@@ -47,4 +47,6 @@ async def _to_its_end(work: asyncio.Future[T]) -> T:
     except asyncio.CancelledError:
         while not work.done():
             await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()  # it is known to have been looked at: what cancelled counts more
         raise

@@ -229,6 +229,7 @@ def test_an_object_that_changes_is_listed_and_loaded_anew(tmp_path: Path) -> Non
     assert result.reason is Reason.LOADED
     assert tree(tmp_path) == {"s": b"small", "large": b"now small"}
     assert bucket.listings == 2
+    assert bucket.served["s"] == len(b"small")
 
 
 def test_an_object_that_changes_always_ends_the_load(tmp_path: Path) -> None:

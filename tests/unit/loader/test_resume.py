@@ -1,0 +1,167 @@
+"""Loads that are cut off at any point go on: after a kill, after a power cut, after a disk that failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaas.loader import disk, large, recent, small
+from kaas.loader.report import Reason
+from kaas.loader.source import Denied, Entry
+from kaas.loader.tree import Tree
+from tests.unit.loader.bucket import MIB, QUICK, SMALL, Bucket, run, tree
+
+SIZES = (0, 10, 5000, MIB, MIB + 1, 2 * MIB + 5, 4 * MIB)
+FILES = st.dictionaries(st.sampled_from(["a", "b", "c/d", "c/e", "f/g/h"]), st.sampled_from(SIZES), min_size=1)
+
+
+def contents(sizes: dict[str, int]) -> dict[str, bytes]:
+    return {name: random.Random(name).randbytes(size) for name, size in sizes.items()}  # noqa: S311 - any will do
+
+
+def cut_off(bucket: Bucket, at: Path, reads: int, copy: Path) -> bool:
+    """Load until so many reads were made; whether it was. What is on the disk at that moment goes to `copy`."""
+    before = len(bucket.reads)
+
+    def fail(entry: Entry, start: int) -> None:
+        if len(bucket.reads) - before >= reads:
+            if not copy.exists():
+                shutil.copytree(at, copy, symlinks=True)
+            raise Denied("killed")
+
+    bucket.fail = fail
+    try:
+        run(bucket, at)
+    finally:
+        bucket.fail = lambda entry, start: None
+    return copy.exists()
+
+
+@settings(max_examples=40, deadline=None)
+@given(FILES, st.lists(st.integers(1, 9), max_size=4))
+def test_after_kills(tmp_path_factory: pytest.TempPathFactory, sizes: dict[str, int], kills: list[int]) -> None:
+    base = tmp_path_factory.mktemp("kills")
+    bucket, at = Bucket(contents(sizes)), base / "0"
+    at.mkdir()
+    happened = 0
+    for number, reads in enumerate(kills, 1):
+        if cut_off(bucket, at, reads, base / str(number)):
+            happened += 1
+            at = base / str(number)
+    assert run(bucket, at).reason is Reason.LOADED
+    assert tree(at) == bucket.objects
+    assert os.listdir(at / ".kaas-load" / "parts") == []
+    assert sum(bucket.served.values()) - sum(sizes.values()) <= happened * SMALL.streams * SMALL.range
+    shutil.rmtree(base)
+
+
+@settings(max_examples=40, deadline=None)
+@given(FILES, st.lists(st.integers(1, 9), min_size=1, max_size=3))
+def test_after_power_cuts(tmp_path_factory: pytest.TempPathFactory, sizes: dict[str, int], cuts: list[int]) -> None:
+    """What was not synced is zeros, and the names are there all the same."""
+    base = tmp_path_factory.mktemp("cuts")
+    bucket, at = Bucket(contents(sizes)), base / "0"
+    at.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for number, reads in enumerate(cuts, 1):
+            safe: dict[str, tuple[int, bytes]] = {}
+            patch.setattr(disk, "sync_file_system", lambda fd, at=at, safe=safe: safe.update(data_of(at)))
+            patch.setattr(recent, "boot", lambda number=number: f"boot {number}")
+            if cut_off(bucket, at, reads, base / str(number)):
+                at = base / str(number)
+                lose(at, safe)
+    assert run(bucket, at).reason is Reason.LOADED
+    assert tree(at) == bucket.objects
+    shutil.rmtree(base)
+
+
+def data_of(path: Path) -> dict[str, tuple[int, bytes]]:
+    """Contents and times of loaded files and of parts, by name."""
+    found = (p for p in path.rglob("*") if p.is_file() and (".kaas-load" not in p.parts or "parts" in p.parts))
+    return {str(p.relative_to(path)): (p.stat().st_mtime_ns, p.read_bytes()) for p in found}
+
+
+def lose(path: Path, safe: dict[str, tuple[int, bytes]]) -> None:
+    """Have every byte be zero that was not on the disk; times and names are as they were."""
+    for name, (mtime, data) in data_of(path).items():
+        kept = safe.get(name, (0, b""))[1]
+        if kept != data:
+            kept = bytes(a if a == b else 0 for a, b in zip(data, kept.ljust(len(data), b"\0"), strict=False))
+        (path / name).write_bytes(kept)
+        os.utime(path / name, ns=(mtime, mtime))
+
+
+def failing(real: Callable[..., Any], number: int, after: int) -> Callable[..., Any]:
+    """A function that fails from one of its calls on."""
+    calls = [0]
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > after:
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, Reason.INSUFFICIENT_CAPACITY),
+        (errno.EDQUOT, Reason.INSUFFICIENT_CAPACITY),
+        (errno.EIO, Reason.FAILED),
+    ],
+)
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        (small, "_write"),
+        (large, "_write"),
+        (disk, "reserve"),
+        (disk, "sync_file_system"),
+        (recent.Recent, "write"),
+        (Tree, "place"),
+    ],
+    ids=["small", "large", "reserve", "sync", "line", "rename"],
+)
+def test_after_a_disk_that_failed(
+    tmp_path: Path, where: object, what: str, number: int, reason: Reason, after: int
+) -> None:
+    bucket = Bucket(contents({"a": 10, "b": 20, "c": 2 * MIB, "d": 3 * MIB + 1, "e/f": 5}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, what, failing(getattr(where, what), number, after))
+        result = run(bucket, tmp_path, patience=QUICK)
+    if result.reason is not Reason.LOADED:  # it needed the call less often
+        assert result.reason is reason
+        assert os.strerror(number) in result.message
+    assert run(bucket, tmp_path).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+
+
+@pytest.mark.parametrize("damage", ["ledger.sqlite", "ledger.sqlite-wal", "recent.1", "foreign", "empty"])
+def test_with_a_damaged_journal(tmp_path: Path, damage: str) -> None:
+    bucket = Bucket(contents({"a": 10, "c": 4 * MIB}))
+    at = tmp_path / "copy"
+    (tmp_path / "0").mkdir()
+    assert cut_off(bucket, tmp_path / "0", 3, at)
+    journal = at / ".kaas-load"
+    if damage == "foreign":
+        (journal / "ledger.sqlite").write_bytes(b"SQLite format 3\0" + bytes(5000))
+    elif damage == "empty":
+        (journal / "ledger.sqlite").write_bytes(b"")
+    for path in journal.glob(f"{damage}*"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 3 :] = os.urandom(len(data) - len(data) // 3)
+        path.write_bytes(data)
+    assert run(bucket, at).reason is Reason.LOADED
+    assert tree(at) == bucket.objects

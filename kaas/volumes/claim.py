@@ -9,7 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from kaas.kube.objects import Object, condition, is_deleting, metadata, name_of, uid
+from kaas.api.constants import GROUP
+from kaas.kube.objects import Object, annotation, condition, is_deleting, metadata, name_of, uid
 from kaas.kube.times import at
 from kaas.volumes import terms
 from kaas.volumes.annotations import Fault, Request, Spec, request_of
@@ -19,6 +20,10 @@ from kaas.volumes.reasons import FINAL
 Key = tuple[str, str]
 """Namespace and name of a claim."""
 
+DATA_SOURCE: Final = "DataSource"
+"""Kind of our group that a claim may name as its source: it is filled before it is bound."""
+SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
+"""Annotation by which the scheduler says where a volume is to be made. Source: k8s.io/component-helpers/storage."""
 RWX: Final = "ReadWriteMany"
 WRITABLE: Final = frozenset({"ReadWriteOnce", RWX, "ReadWriteOncePod"})
 _NEVER: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -37,7 +42,8 @@ class Claim:
     """One claim.
 
     storage_class: None when it was left out, "" for volumes made by hand. faults: of annotations, and of what the
-    claim is. condition: ours as it stands, empty when it was never written.
+    claim is. condition: ours as it stands, empty when it was never written. origin: VolumeSnapshot that it is born of,
+    data_source: DataSource that fills it before it is bound, "" for none. missed: why it is born of no snapshot.
     """
 
     key: Key
@@ -50,6 +56,9 @@ class Claim:
     deleting: bool = False
     faults: tuple[Fault, ...] = ()
     condition: Mapping[str, Any] = field(default_factory=lambda: _NEVER)
+    origin: str = ""
+    data_source: str = ""
+    missed: str = ""
 
     @property
     def spec(self) -> Spec | None:
@@ -100,20 +109,29 @@ def claim_of(obj: Object) -> Claim:
         storage_class=spec.get("storageClassName"),
         volume=spec.get("volumeName") or "",
         deleting=is_deleting(obj),
-        faults=request.faults + (_unfit(request.spec, spec) if request.spec else ()),
+        faults=request.faults + (unfit(request.spec, spec) if request.spec else ()),
         condition=condition(obj, terms.CONDITION) or _NEVER,
+        origin=_source_of(spec, "snapshot.storage.k8s.io", "VolumeSnapshot"),
+        data_source=_source_of(spec, GROUP, DATA_SOURCE),
+        missed=annotation(obj, terms.MISS) or "",
     )
 
 
-def _unfit(wanted: Spec, spec: Mapping[str, Any]) -> tuple[Fault, ...]:
-    """What keeps a claim of this kind from being loaded at all."""
+def _source_of(spec: Mapping[str, Any], group: str, kind: str) -> str:
+    """Name in the claim's dataSourceRef, if it is of this kind; "" if not."""
+    source = spec.get("dataSourceRef") or {}
+    return str(source.get("name") or "") if (source.get("apiGroup"), source.get("kind")) == (group, kind) else ""
+
+
+def unfit(wanted: Spec | None, spec: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """What keeps a claim of this kind from being loaded at all. wanted: None while that is not known."""
     found = []
     modes = set(spec.get("accessModes") or ())
     if spec.get("volumeMode") == "Block":
         found.append(Fault("spec.volumeMode", "Block has no files: make the claim with volumeMode Filesystem"))
     if not modes & WRITABLE:
         found.append(Fault("spec.accessModes", f"{', '.join(sorted(modes))} cannot be written: add {RWX}"))
-    if wanted.shards > 1 and RWX not in modes:
+    if wanted and wanted.shards > 1 and RWX not in modes:
         found.append(Fault(terms.SHARDS, f"several Pods need a claim with access mode {RWX}: remove it, or use one"))
     return tuple(found)
 
@@ -122,7 +140,7 @@ def lean(obj: Object) -> Object:
     """Of a claim, what is kept in memory."""
     meta, spec, status = metadata(obj), obj.get("spec") or {}, obj.get("status") or {}
     kept: Object = {k: meta[k] for k in _METADATA if k in meta}
-    if ours := {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith(terms.PREFIX)}:
+    if ours := {k: v for k, v in (meta.get("annotations") or {}).items() if _is_kept(k)}:
         kept["annotations"] = ours
     found = condition(obj, terms.CONDITION)
     return {
@@ -134,5 +152,11 @@ def lean(obj: Object) -> Object:
     }
 
 
-_METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
-_SPEC: Final = ("accessModes", "volumeMode", "storageClassName", "volumeName")
+def _is_kept(annotation_name: str) -> bool:
+    return annotation_name.startswith(terms.PREFIX) or annotation_name in {terms.MISS, SELECTED_NODE}
+
+
+_METADATA: Final = (
+    *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "ownerReferences"),
+)
+_SPEC: Final = ("accessModes", "volumeMode", "storageClassName", "volumeName", "dataSourceRef")

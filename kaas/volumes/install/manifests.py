@@ -16,7 +16,7 @@ FILES = ("namespace.yaml", "rbac.yaml", "service.yaml", "deployment.yaml", "webh
 
 def render(values: Values) -> str:
     """All manifests, as one YAML stream with the files' comments."""
-    facts = {"excluded": values.excluded, "loader": terms.LOADER_LABEL, "prefix": terms.PREFIX}
+    facts = {"excluded": values.excluded, "loader": terms.LOADER_LABEL, "prefix": terms.PREFIX, "wait": terms.WAIT}
     return install.render("volumes", FILES, {**values.model_dump(by_alias=True), **facts})
 
 

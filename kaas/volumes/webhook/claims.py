@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from kaas.kube.objects import Object
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-
-SHARED: Final = "ReadWriteMany"
+from kaas.volumes.claim import unfit
 
 
 def faults(claim: Object, before: Object | None) -> list[str]:
@@ -19,13 +18,8 @@ def faults(claim: Object, before: Object | None) -> list[str]:
     if before is not None and _ours(claim) == _ours(before):
         return []
     request = request_of(_ours(claim))
-    found = [str(fault) for fault in request.faults]
-    spec = claim.get("spec") or {}
-    if request.concerns and spec.get("volumeMode") == "Block":
-        found.append(f"spec.volumeMode: a block device has no files: leave it out, or remove {terms.SOURCE}")
-    if request.spec and request.spec.shards > 1 and SHARED not in (spec.get("accessModes") or []):
-        found.append(f"{terms.SHARDS}: several Pods cannot write a volume that is not {SHARED}: remove it")
-    return found
+    of_kind = unfit(request.spec, claim.get("spec") or {}) if request.concerns else ()
+    return [str(fault) for fault in (*request.faults, *of_kind)]
 
 
 def _ours(claim: Object) -> dict[str, str]:

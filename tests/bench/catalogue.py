@@ -23,6 +23,7 @@ from tests.bench.scale import run as scale
 from tests.bench.storm import run as storm
 from tests.bench.updates_planning import run as updates_planning
 from tests.bench.updates_year import run as updates_year
+from tests.bench.volumes import run as volumes
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "rollouts": rollouts,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,
+    "volumes": volumes,
     "lab": lab_starts,
     "calls": calls,
     "failover": failover,

@@ -28,11 +28,11 @@ SETTINGS = LoadSettings(image="registry.example.com/kaas:1")
 SOURCE = "s3://models/llama/"
 
 
-async def until(what: str, found: Callable[[], Awaitable[T]]) -> T:
+async def until(what: str, found: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
     """The first answer that is something."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (answer := await found()):
-        assert time.monotonic() < end, f"not in {PATIENCE:.0f} s: {what}"
+        assert time.monotonic() < end, f"not in {patience:.0f} s: {what}"
         await asyncio.sleep(0.05)
     return answer
 

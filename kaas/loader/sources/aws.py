@@ -89,7 +89,7 @@ def _session(access: Access) -> Session:
 
 def endpoint_of(session: Session, access: Access) -> str:
     """URL of the endpoint that somebody named, by option, environment or configuration; "" for the cloud's own."""
-    if access.endpoint or not access.pod:
+    if access.endpoint:
         return access.endpoint
     named = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
     return next(filter(None, named), "") or str(session.get_scoped_config().get("endpoint_url") or "")

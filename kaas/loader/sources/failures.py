@@ -41,13 +41,17 @@ _SAID: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, or that it said nothing. status: of HTTP, 0 without an answer. code: the store's own word."""
+    """What a server said, or that it said nothing. status: of HTTP, 0 without an answer. code: the store's own word.
+
+    way: what can be done about it, when that is known better than by status and code.
+    """
 
     status: int
     code: str = ""
     wait: float = 0.0
     region: str = ""
     detail: str = ""
+    way: str = ""
 
 
 def error_of(answer: Answer, what: str, *, listed: bool = False) -> SourceError:
@@ -58,7 +62,7 @@ def error_of(answer: Answer, what: str, *, listed: bool = False) -> SourceError:
     if answer.status == 404:  # noqa: PLR2004 - of HTTP
         return NotThere(f"{what}: {said}: correct the address")
     if (answer.code in EXPIRED or answer.status in {401, 403}) and answer.code != "InvalidObjectState":
-        return Denied(f"{what}: access denied ({said}): give credentials that may list and read it")
+        return Denied(f"{what}: access denied ({said}): {answer.way or 'give credentials that may list and read it'}")
     if answer.code in _BUSY or answer.status in {0, 408, 429} or answer.status >= 500:  # noqa: PLR2004
         return Unreachable(f"{what}: no good answer ({said})", answer.wait)
     return Refused(f"{what}: {_refusal(answer, said)}")
@@ -110,10 +114,8 @@ def of_botocore(error: Exception) -> Answer:
         return _client_error(error)
     name = type(error).__name__
     if isinstance(error, boto.NoCredentialsError):
-        return Answer(
-            403,
-            detail="no credentials were found; name some, or ask without any when it is public",
-        )
+        way = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ask anonymously when it is public"
+        return Answer(403, detail="no credentials were found", way=way)
     if isinstance(error, _DENIED):
         return Answer(403, detail=name)
     if isinstance(error, boto.SSLError):

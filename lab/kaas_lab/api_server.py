@@ -56,6 +56,12 @@ class ApiServer:
         decoded: Document = json.loads(answer.data)
         return decoded
 
+    def watch(self, path: str, version: str, seconds: int) -> urllib3.BaseHTTPResponse:
+        """Follow a list behind its `version` for some seconds; each line is an event. path: selectors included."""
+        query = f"watch=1&allowWatchBookmarks=1&resourceVersion={version}&timeoutSeconds={seconds}"
+        url = f"{self.url}/{path}{'&' if '?' in path else '?'}{query}"
+        return self._pool.request("GET", url, preload_content=False)
+
     def is_ready(self) -> bool:
         """Whether the API server says so itself; False also while nothing listens."""
         try:

@@ -78,6 +78,8 @@ class Gates:
             for p in pods
             if gated(p) and self._store.get(POD, p["metadata"]["namespace"], p["metadata"]["name"]) is None
         }
+        there = {uid(p) for p in self.waiting()}
+        self._told = {known: said for known, said in self._told.items() if known in there}
 
     def known(self, key: Key) -> Object | None:
         """A Pod by its name."""

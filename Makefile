@@ -7,12 +7,13 @@ LOCK := requirements/dev.lock
 STAMP := $(VENV)/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d' ' -f1)
 export KAAS_LAB_STATE ?= $(CURDIR)/.lab/state
 
-.PHONY: help setup demo demo-credentials demo-down test lint bench e2e crds clean
+.PHONY: help setup demo demo-credentials demo-volumes demo-down test lint bench e2e crds clean
 
 help:
 	@echo "make setup      Python environment and the lab's programs (first time about 12 minutes on 2 cores, then a second)"
 	@echo "make demo       a management cluster, an OpenStack cloud, and team-a becoming Ready on it"
 	@echo "make demo-credentials  a Pod that is given the credentials of two clouds"
+	@echo "make demo-volumes  a claim that is filled from a bucket, and a Pod that waits for it"
 	@echo "make demo-down  ends everything that these started"
 	@echo "make test       unit tests, contract tests on a real kube-apiserver, one life of a Cluster on the lab"
 	@echo "make e2e        the longer end-to-end tests"
@@ -38,7 +39,11 @@ demo: setup
 demo-credentials: $(STAMP)
 	@$(BIN)/python -m kaas.cli.demo_credentials up
 
+demo-volumes: $(STAMP)
+	@$(BIN)/python -m kaas.cli.demo_volumes up
+
 demo-down: $(STAMP)
+	@$(BIN)/python -m kaas.cli.demo_volumes down
 	@$(BIN)/python -m kaas.cli.demo_credentials down
 	@$(BIN)/python -m kaas.cli.demo down
 

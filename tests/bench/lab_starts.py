@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kaas_lab import management, openstack, processes
+from kaas_lab import build, management, openstack, pods, processes
 from kaas_lab.layout import Layout, cache
+from kaas_lab.reporter import Reporter
 from kaas_lab.slots import free_slot
 
 from tests.bench.bare import own_crds
@@ -29,6 +30,7 @@ def run(bench: Bench) -> Sequence[Figure]:
     built = _seconds(_build)
     figures = [Figure("kaas lab build, warm", built, "s", Limit(20.0))]
     figures.append(Figure("management cluster", _alone(bench, "management", _management), "s", Limit(10.0)))
+    figures.append(Figure("cluster with Pods", _alone(bench, "pods", _pods), "s", Limit(15.0)))
     if bench.quick:
         return figures
     with _without_snapshots(bench.directory("cache")):
@@ -47,6 +49,12 @@ def _build() -> None:
 
 def _management(layout: Layout) -> None:
     management.up(layout, extra_crds=own_crds())
+
+
+def _pods(layout: Layout) -> None:
+    build.ensure(["pods"], layout, Reporter())
+    pods.definitions.ensure()
+    management.up(layout, (), extra_crds=own_crds(), runs_pods=pods.Settings())
 
 
 def _openstack(layout: Layout) -> None:
@@ -68,6 +76,7 @@ def _alone(bench: Bench, name: str, start: Callable[[Layout], None]) -> float:
             return _seconds(lambda: start(layout))
         finally:
             processes.stop_all(state, patience=2.0)
+            pods.release(state)
 
 
 @contextmanager

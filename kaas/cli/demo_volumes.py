@@ -125,7 +125,7 @@ def _answers(url: str) -> bool:
 
 
 async def _show(place: Layout, start: float) -> int:
-    file = EXAMPLES / "volume.yaml"
+    file = EXAMPLES / "volumes" / "claim.yaml"
     endpoint = f"http://{HOST}:{place.management_port(BUCKET_PORT)}"
     console.print(f"[bold]$ kubectl apply -f {file.relative_to(EXAMPLES.parent)}[/bold], with load-endpoint {endpoint}")
     async with await KubeClient.connect(place.kubeconfig) as client:

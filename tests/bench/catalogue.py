@@ -24,6 +24,7 @@ from tests.bench.storm import run as storm
 from tests.bench.updates_planning import run as updates_planning
 from tests.bench.updates_year import run as updates_year
 from tests.bench.volumes import run as volumes
+from tests.bench.volumes_webhook import run as volumes_webhook
 
 BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "reconcile": reconcile,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "rollouts": rollouts,
     "credentials-patch": credentials_patch,
     "credentials": credentials_serving,
+    "volumes-webhook": volumes_webhook,
     "volumes": volumes,
     "lab": lab_starts,
     "calls": calls,

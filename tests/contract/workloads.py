@@ -40,6 +40,10 @@ class WorkloadLab:
         volume = self.management.api.request("GET", f"api/v1/persistentvolumes/{found}")
         return pods.directory(self.state) / "volumes" / str(volume["spec"]["csi"]["volumeHandle"])
 
+    def kill(self, namespace: str, pod: str) -> int:
+        """End what runs of a Pod by SIGKILL; returns how many processes that were."""
+        return pods.kill(self.state, f"{namespace}/{pod}")
+
     def set_image(self, name: str, words: Sequence[str]) -> None:
         """Have an image be a program, from the next start of a container on. No words: what the container says."""
         table = pods.image_table(self.state)

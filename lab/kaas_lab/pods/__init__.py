@@ -7,8 +7,11 @@ kubelet's work, and what they leave out, is in docs/lab.md.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from kaas_lab.api_server import ApiServer
 from kaas_lab.layout import Layout
 
 from . import definitions, images, limits
+from .container import NAMES
 from .nodeobject import NodeSpec
 from .servers import start_scheduler
 from .storage import directories
@@ -82,6 +86,16 @@ def start(layout: Layout, api: ApiServer, settings: Settings) -> None:
     agent = processes.spawn(layout.state, AGENT, argv, log=log)
     wanted = {node.name for node in settings.nodes}
     processes.wait_until("nodes", lambda: wanted <= _ready(api), agent, log, READY_SECONDS)
+
+
+def kill(state: Path, pod: str) -> int:
+    """End what runs of a Pod by SIGKILL; returns how many processes. pod: `namespace/name`, or with `/container`."""
+    wanted = f"{NAMES}{pod}"
+    found = [pid for pid, name in processes.find(state).items() if name == wanted or name.startswith(f"{wanted}/")]
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
 
 
 def release(state: Path) -> None:

@@ -16,6 +16,7 @@ from kaas_lab.layout import Layout
 from . import directory, image_table, logserver, nodes_file, sandbox
 from .attachments import Attachments
 from .client import Client, connected
+from .container import NAMES
 from .faults import Faults, Kind
 from .making import Making
 from .node import Node, Site
@@ -29,13 +30,11 @@ from .storage.snapshotter import Snapshotter
 
 Work = Coroutine[None, None, None]
 API_PORT = 2  # offset, as management has it
-CONTAINERS = "pod/"
-"""How the names of containers' processes begin."""
 
 
 async def serve(layout: Layout) -> None:
     """Run until SIGTERM or SIGINT; then every container is ended, and what was mounted is taken away."""
-    processes.stop([pid for pid, name in processes.find(layout.state).items() if name.startswith(CONTAINERS)], 0.0)
+    processes.stop([pid for pid, name in processes.find(layout.state).items() if name.startswith(NAMES)], 0.0)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

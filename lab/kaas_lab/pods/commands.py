@@ -9,7 +9,7 @@ import typer
 
 from kaas_lab.layout import default_state
 
-from . import directory
+from . import directory, kill
 from .faults import Fault, Faults, Kind
 
 app_break = typer.Typer(help="Break what Pods depend on, in a lab with Pods.", no_args_is_help=True)
@@ -51,6 +51,19 @@ def _register(kind: Kind) -> None:
 
 for _kind in Kind:
     _register(_kind)
+
+
+@app_break.command(name="kill")
+def kill_pod(
+    target: Annotated[str, typer.Argument(help="A Pod as namespace/name, or a container of it with its name behind.")],
+    state: State,
+) -> None:
+    """End the processes of a Pod by SIGKILL; what becomes of it is for its restartPolicy and its owner to say."""
+    _faults(state)
+    count = kill(state.resolve(), target)
+    if not count:
+        raise typer.BadParameter(f"nothing of {target} runs: say namespace/name of a Pod that does")
+    typer.echo(f"killed: {count} processes of {target}")
 
 
 @app_heal.command(name="all")

@@ -15,6 +15,8 @@ from .limits import Limits
 from .sandbox import Program
 from .times import now
 
+NAMES = "pod/"
+"""How the names of containers' processes begin."""
 DRAIN_SECONDS = 2.0
 """How long a process that left the container's session may hold its output open after the container's end."""
 LINE_BYTES = 1 << 16

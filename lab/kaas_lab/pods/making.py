@@ -74,7 +74,7 @@ class Making:
             raise CannotStart(f'exec: "{argv[0]}": executable file not found in $PATH')
         mounts = (*_mounts(pod, spec, directories, variables), message)
         metadata = pod["metadata"]
-        name = f"pod/{metadata['namespace']}/{metadata['name']}/{spec['name']}"
+        name = f"{container.NAMES}{metadata['namespace']}/{metadata['name']}/{spec['name']}"
         return await container.start(
             Program(argv, variables, mounts, spec.get("workingDir") or "/"),
             Limits(f"{group_name(self.state)}/{metadata['uid']}/{spec['name']}", spec.get("resources") or {}),

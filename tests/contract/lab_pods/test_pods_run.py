@@ -108,6 +108,59 @@ def test_a_pod_past_its_deadline_has_failed(cluster: Cluster) -> None:
     assert cluster.phase("p", "Failed")["status"]["reason"] == "DeadlineExceeded"
 
 
+def test_what_is_killed_has_the_signals_exit_code(cluster: Cluster) -> None:
+    cluster.pod("p", "sleep", "1000")
+    cluster.phase("p", "Running")
+    cluster.wait("it was killed", lambda: cluster.lab.kill(cluster.namespace, "p"))
+    assert cluster.ended("p")["exitCode"] == 137
+
+
+def test_a_pod_whose_memory_is_out_is_told_to_be(cluster: Cluster) -> None:
+    script = "exec python3 -c 'bytearray(1 << 30)'"
+    cluster.pod("p", *shell(script), container={"resources": {"limits": {"memory": "64Mi"}}})
+    ended = cluster.ended("p")
+    if ended["exitCode"] == 0:
+        pytest.skip("this machine lets nobody make control groups")
+    assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+
+
+def test_an_evicted_pod_is_a_disruption_to_its_job(cluster: Cluster) -> None:
+    container = {"name": "main", "image": "busybox", "command": ["sleep", "1000"]}
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    template = {"spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}}
+    policy = {"backoffLimit": 0, "podFailurePolicy": {"rules": rules}}
+    cluster.create("Job", "job", spec={**policy, "template": template})
+
+    def running() -> str | None:
+        return next((p["metadata"]["name"] for p in cluster.all("Pod") if p["status"].get("phase") == "Running"), None)
+
+    first = cluster.wait("its Pod runs", running)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": first}}
+    status, answer = cluster.api.call("POST", f"{cluster.path('Pod', first)}/eviction", eviction)
+    assert status == 201, answer
+    cluster.wait("another Pod runs", lambda: running() not in {None, first})
+    assert not (cluster.find("Job", "job") or {})["status"].get("conditions")
+
+
+def test_a_stateful_set_has_its_pods_and_their_claims(cluster: Cluster) -> None:
+    container = {"name": "main", "image": "pytorch", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {
+            "storageClassName": "lab-immediate",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    labels = {"app": "set"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 2, "serviceName": "set", "selector": {"matchLabels": labels}, "template": template}
+    cluster.create("StatefulSet", "set", spec={**spec, "volumeClaimTemplates": [claim]})
+    cluster.phase("set-0", "Running")
+    cluster.phase("set-1", "Running")
+    assert cluster.lab.volume(cluster.namespace, "data-set-1").is_dir()
+
+
 def test_a_container_is_started_again_until_it_does_its_work(cluster: Cluster) -> None:
     cluster.claim("data")
     script = "test -e /data/again && exit 0; touch /data/again; exit 1"

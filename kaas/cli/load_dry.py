@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from kaas.loader import paths
 from kaas.loader.report import Exit
 from kaas.loader.source import Entry, Source
 
+OWN: Final = (paths.JOURNAL, "lost+found")
+"""Directories that are not of the source, at the top: the loader's and the file system's."""
 SHOWN: Final = 20
 """Names that people are shown."""
 
@@ -25,7 +28,8 @@ SHOWN: Final = 20
 class Preview:
     """What a load would find. there: files of the right size that are there; names: some of those to be loaded.
 
-    free: bytes of the file system. wrong: keys that are no path below the destination.
+    deleted: files that would be; None when none is to be. free: bytes of the file system. wrong: keys that are no path
+    below the destination.
     """
 
     source: str
@@ -34,6 +38,7 @@ class Preview:
     there: int = 0
     there_bytes: int = 0
     left_out: int = 0
+    deleted: int | None = None
     free: int = 0
     names: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -74,14 +79,30 @@ def _is_there(path: Path, length: int) -> bool:
 async def preview(settings: Settings, source: Source, request: Request, *, lines: bool) -> int:
     """Show it; the exit code: 64 when it could not be loaded as it is."""
     found = Preview(source.label, free=shutil.disk_usage(_existing(request.destination)).free)
+    kept: set[str] = set()
     async for page in source.pages():
         for entry in page:
             found.take(entry, request)
+            kept.add(entry.name)
+    if request.options.delete:
+        found.deleted = sum(1 for name in _files(request.destination) if _unwanted(name, kept, request))
     if lines:
         print(json.dumps({"preview": asdict(found) | {"fits": found.fits}}, separators=(",", ":"), ensure_ascii=False))
     else:
         _show(settings, found, request)
     return Exit.PERMANENT if found.wrong or not found.fits else Exit.DONE
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of all files below a directory, but for the loader's own."""
+    for path, _, names in os.walk(folder):
+        below = os.path.relpath(path, folder)
+        if below.split("/")[0] not in OWN:
+            yield from (name if below == "." else f"{below}/{name}" for name in names)
+
+
+def _unwanted(name: str, kept: set[str], request: Request) -> bool:
+    return name not in kept and request.options.takes(name) and request.options.shard.owns(name)
 
 
 def _existing(path: Path) -> Path:
@@ -98,7 +119,8 @@ def _show(settings: Settings, found: Preview, request: Request) -> None:
     screen.print(
         f"would load {found.files:,} files, {size(found.bytes)} of {found.source} into {request.destination}; "
         f"{found.there:,} of the right size are there already ({size(found.there_bytes)})"
-        + (f"; {found.left_out:,} are left out" if found.left_out else ""),
+        + (f"; {found.left_out:,} are left out" if found.left_out else "")
+        + (f"; would delete {found.deleted:,}" if found.deleted is not None else ""),
         markup=False,
     )
     if not found.fits:

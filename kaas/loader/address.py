@@ -102,6 +102,10 @@ def _s3(text: str, rest: str) -> Address:
             f"source {_shown(text)!r}: bucket {bucket!r} is no name of a bucket: "
             "3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit at both ends"
         )
+    if bucket.endswith("--x-s3"):
+        raise AddressError(
+            f"source {_shown(text)!r}: is a directory bucket, which has a protocol of its own: use another"
+        )
     return Address(Scheme.S3, bucket, key)
 
 

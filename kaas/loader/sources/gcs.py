@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -32,6 +31,7 @@ from kaas.loader.sources.exactly import exact, plain, shown
 from kaas.loader.sources.failures import Answer, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_base64
+from kaas.loader.sources.threads import Threads
 
 T = TypeVar("T")
 _THREADS: Final = 8
@@ -48,7 +48,7 @@ class GCSSource:
         self._address = address
         self._access = access
         self._sleep = sleep
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="gcs")
+        self._pool = Threads(_THREADS, "gcs")
         self._door = Door(access.policy)
         named = access.endpoint or os.environ.get("STORAGE_EMULATOR_HOST", "")
         self._url = named if "://" in named or not named else f"http://{named}"

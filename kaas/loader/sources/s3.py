@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
@@ -25,6 +24,7 @@ from kaas.loader.sources.exactly import exact, plain, shown
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
+from kaas.loader.sources.threads import Threads
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -42,7 +42,7 @@ class S3Source:
         self._address = address
         self._access = access
         self._sleep = sleep
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+        self._pool = Threads(_THREADS, "s3")
         self._door = Door(access.policy)
         self._keys = aws.Keys(access, self._pool)
         self._client: Any = None

@@ -76,6 +76,7 @@ def test_patterns_and_deletion(s3: S3, tmp_path: Path) -> None:
     s3.client.delete_object(Bucket=BUCKET, Key="a.bin")
     assert s3_load(s3, "", tmp_path).returncode == 0
     assert "a.bin" in files(tmp_path)
+    assert "would delete 2" in s3_load(s3, "", tmp_path, "--delete", "--dry-run").stdout
     ended = s3_load(s3, "", tmp_path, "--delete")
     assert "2 deleted" in ended.stdout
     assert set(files(tmp_path)) == {"b.txt", "d/c.bin", "d/secret.bin"}
@@ -173,6 +174,35 @@ async def test_a_job_that_is_told_to_stop(tmp_path: Path) -> None:
     assert Progress.parse(out.splitlines()[0]) is not None
     assert result_of(out).reason is Reason.INTERRUPTED
     assert Result.parse(log.read_text()) == result_of(out)
+
+
+async def test_a_server_that_answers_nothing_keeps_nobody(tmp_path: Path) -> None:
+    """The request is still under way in a thread of botocore when the load is told to stop."""
+    begun = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        begun.set()
+        await asyncio.sleep(1000)
+        return web.Response()
+
+    async with serving(answer) as url:
+        command = [
+            sys.executable,
+            "-m",
+            "kaas",
+            "load",
+            "s3://bucket/",
+            str(tmp_path),
+            "--endpoint",
+            url,
+            "--anonymous",
+        ]
+        process = await asyncio.create_subprocess_exec(*command, "--json", stdout=subprocess.PIPE)
+        await asyncio.wait_for(begun.wait(), 60)
+        process.send_signal(signal.SIGTERM)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)  # botocore would wait for 60
+    assert process.returncode == 75
+    assert result_of(out.decode()).reason is Reason.INTERRUPTED
 
 
 def test_cloud_storage(gcs: GCS, tmp_path: Path) -> None:

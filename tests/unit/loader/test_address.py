@@ -46,6 +46,7 @@ REFUSED = {
     "s3://" + "b" * 64: "no name of a bucket",
     "s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/mine/x": "alias of the access point",
     "s3://AKIA:secret@bucket/x": "has a user",
+    "s3://data--use1-az5--x-s3/x": "is a directory bucket",
     "s3://bucket/x?versionId=1": "has a query",
     "s3://bucket/" + "k" * 1025: "longer than 1024",
     "gs://b": "no name of a bucket",

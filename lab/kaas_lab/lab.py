@@ -152,7 +152,7 @@ def prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None:
 
 def _prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None:
     crew = Crew()
-    crew.start("build", lambda: build.ensure(_built(parts), layout, reporter))
+    crew.start("build", lambda: build.ensure(built_parts(parts), layout, reporter))
     if PODS in parts:
         crew.start("definitions", pods.definitions.ensure)
     if "openstack" in parts:
@@ -160,7 +160,8 @@ def _prepare(layout: Layout, parts: tuple[str, ...], reporter: Reporter) -> None
     crew.wait()
 
 
-def _built(parts: tuple[str, ...]) -> tuple[str, ...]:
+def built_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """What is built for a lab with these parts; keys of `programs.PARTS`."""
     return parts if parts == (PODS,) else ("management", *parts)
 
 

@@ -13,10 +13,10 @@ RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}
 ROOM = {"requests": {"storage": "1Gi"}}
 
 
-def claim(namespace: str, name: str = "data", *, modes: tuple[str, ...] = ("ReadWriteOnce",), **notes: str) -> Object:
+def claim(namespace: str, name: str = "data", *, mode: str = "ReadWriteOnce", **notes: str) -> Object:
     """A claim with annotations of loads, `_` for `-`."""
     annotations = {terms.PREFIX + key.replace("_", "-"): value for key, value in notes.items()}
-    spec = {"accessModes": list(modes), "resources": ROOM, "volumeName": f"pv-{namespace}-{name}"}
+    spec = {"accessModes": [mode], "resources": ROOM, "volumeName": f"pv-{namespace}-{name}"}
     return manifest("PersistentVolumeClaim", name, namespace, annotations=annotations, spec=spec)
 
 

@@ -42,12 +42,12 @@ async def test_all_faults_are_said_at_once(cluster: Cluster, namespace: str) -> 
 
 
 async def test_a_volume_that_cannot_be_written_is_refused(cluster: Cluster, namespace: str) -> None:
-    refused = await cluster.create(claim(namespace, modes=("ReadOnlyMany",), source=SOURCE))
+    refused = await cluster.create(claim(namespace, mode="ReadOnlyMany", source=SOURCE))
     assert (refused.status, "spec.accessModes" in refused.message) == (422, True), refused
 
 
 async def test_claims_without_our_annotations_are_never_sent(cluster: Cluster, namespace: str) -> None:
-    await made(cluster, claim(namespace, "plain", modes=("ReadOnlyMany",)))
+    await made(cluster, claim(namespace, "plain", mode="ReadOnlyMany"))
 
 
 async def test_a_fault_that_an_update_brings_is_refused_and_one_that_was_there_is_not(

@@ -1,0 +1,131 @@
+"""Replicas that come and go, none at all, and what one costs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kaas.volumes import terms
+from tests.contract.credentials.cluster import Answer, Cluster, manifest
+from tests.contract.credentials.replica import until
+from tests.contract.volumes_webhook.conftest import furnished
+from tests.contract.volumes_webhook.installation import Installed
+from tests.contract.volumes_webhook.objects import SOURCE, claim, held, made, pod
+
+AT_ONCE = 8
+
+
+@asynccontextmanager
+async def load(cluster: Cluster) -> AsyncIterator[list[Answer]]:
+    """Create Pods that have to wait until the end of the block, nothing is stored; gives all answers so far."""
+    namespace, answers = await furnished(cluster), list[Answer]()
+    await made(cluster, claim(namespace, source=SOURCE))
+
+    async def create() -> None:
+        while True:
+            answers.append(await cluster.create(pod(namespace, "data"), dryRun="All"))
+
+    tasks = [asyncio.create_task(create()) for _ in range(AT_ONCE)]
+    try:
+        yield answers
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert not [e for e in ended if isinstance(e, Exception)]
+
+
+async def more(answers: list[Answer], count: int) -> None:
+    """Return after so many more answers."""
+    end = len(answers) + count
+
+    async def reached() -> bool:
+        return len(answers) >= end
+
+    await until(reached)
+
+
+async def test_a_replica_that_is_stopped_under_load_costs_no_pod_and_has_little_memory(
+    cluster: Cluster, webhook: Installed
+) -> None:
+    async with load(cluster) as answers:
+        await more(answers, 50)
+        for _ in range(2):
+            leaving, coming = webhook.service.endpoints[0], webhook.start()
+            await until(coming.is_ready)
+            leaving.terminate()
+            assert await leaving.ended() == 0
+            await more(answers, 50)
+        await more(answers, 500)
+    assert not [a for a in answers if a.status != 201 or not held(a.body)]
+    assert all(replica.memory <= 60 for replica in webhook.service.endpoints)
+
+
+@pytest.fixture
+async def nobody(webhook: Installed) -> AsyncIterator[None]:
+    """No replica runs."""
+    for replica in webhook.replicas:
+        replica.terminate()
+    for replica in webhook.replicas:
+        await replica.ended()
+    yield
+    await until(webhook.start().is_ready)
+
+
+async def attempts(cluster: Cluster) -> list[int]:
+    """What a cluster without a webhook has to do, and the answer to each: the first five must always be taken."""
+    namespace, disabled = await furnished(cluster), await furnished(cluster, load="disabled")
+    await cluster.apply(manifest("Namespace", "kube-system"))
+    await cluster.apply(manifest("ServiceAccount", "default", "kube-system"))
+    wanted = [
+        pod(namespace),
+        claim(namespace, "plain"),
+        pod("kube-system", "data"),
+        pod(disabled, "data"),
+        pod(namespace, "data", annotations={terms.WAIT: "false"}),
+        claim(namespace, source=SOURCE),
+        pod(namespace, "data"),
+    ]
+    return [(await cluster.create(obj, dryRun="All")).status for obj in wanted]
+
+
+async def test_without_any_replica_only_what_may_have_to_wait_is_refused(
+    cluster: Cluster, webhook: Installed, nobody: None
+) -> None:
+    assert await attempts(cluster) == [201, 201, 201, 201, 201, 500, 500]
+    refused = await cluster.create(pod(await furnished(cluster), "data"), dryRun="All")
+    assert 'failed calling webhook "pods.volumes.kaas.internal"' in refused.message
+    await webhook.install(cluster, "failurePolicy=Ignore")
+
+    async def is_ignored() -> bool:
+        return set(await attempts(cluster)) == {201}
+
+    await until(is_ignored)
+    await webhook.install(cluster)
+
+
+async def test_what_the_webhook_may_not_read_refuses_the_pod_and_not_its_wait(
+    cluster: Cluster, webhook: Installed
+) -> None:
+    """Its rights are gone for a while: a Pod whose claims are unknown is not let through."""
+    namespace, role = await furnished(cluster), manifest("ClusterRoleBinding", "kaas-volumes-webhook")
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kaas-volumes-webhook"
+    assert (await cluster.call("DELETE", path)).status == 200, role
+
+    async def is_refused() -> Answer | None:
+        answer = await cluster.create(pod(namespace, "data"), dryRun="All")
+        return answer if answer.status != 201 else None
+
+    refused = await until(is_refused)
+    assert refused is not None
+    assert refused.status == 503, refused
+    assert "claims of the Pod could not be read (Forbidden); try again" in refused.message
+    await webhook.install(cluster)
+
+    async def is_taken() -> bool:
+        return (await cluster.create(pod(namespace, "data"), dryRun="All")).status == 201
+
+    await until(is_taken)

@@ -25,7 +25,7 @@ ONCE = ("UpdateBegun", "UpdateHeld", "Updated")
 Transition = tuple[str, str, str]
 """Name of a step, its state and its reason."""
 LOOKED_AT: Transition = ("", "", "Preflight")
-"""The Cluster is looked at before an update begins; there is no step yet."""
+"""The Cluster is looked at before an update begins; there is no step yet. In memory that is over at once."""
 FINISHED: Transition = ("Finished", "Done", "Finished")
 
 
@@ -38,7 +38,6 @@ def transitions(pools: Iterable[str]) -> set[Transition]:
     """All transitions of an update for which nothing ever waits."""
     replaced = ["ControlPlane", *(f"Pool/{p}" for p in pools)]
     return {
-        LOOKED_AT,
         ("Announced", "Done", "Announced"),
         ("Preflight", "Done", "Checked"),
         *((name, "Running", "Replacing") for name in replaced),

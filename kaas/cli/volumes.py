@@ -14,6 +14,7 @@ from kaas.volumes.settings import LoadSettings, Resources
 
 LIMITS = "Limits"
 LOADERS = "Loaders"
+CACHE = "Snapshot cache"
 
 AtOnce = Annotated[int, typer.Option(min=1, help="Loads that run at once.", rich_help_panel=LIMITS)]
 PerNamespace = Annotated[int, typer.Option(min=1, help="Of them, in one namespace.", rich_help_panel=LIMITS)]
@@ -55,6 +56,23 @@ NetworkPolicy = Annotated[
     ),
 ]
 
+CacheSize = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[CLASS=]QUANTITY",
+        help="Of all snapshots of a StorageClass, or of each one that is not named. May be repeated.",
+        show_default="no limit",
+        rich_help_panel=CACHE,
+    ),
+]
+CacheSnapshots = Annotated[int, typer.Option(min=1, help="Snapshots in one namespace.", rich_help_panel=CACHE)]
+CacheUnusedDays = Annotated[
+    int, typer.Option(min=1, help="Days after which one goes that no claim was born of.", rich_help_panel=CACHE)
+]
+CacheCutSeconds = Annotated[
+    int, typer.Option(min=1, help="How long Pods wait until one is cut.", rich_help_panel=CACHE)
+]
+
 app = typer.Typer(
     name="volumes",
     help="PersistentVolumeClaims that are filled from a bucket.",
@@ -87,6 +105,10 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     allow_endpoint: AllowEndpoint = None,
     keep_out: KeepOut = None,
     network_policy: NetworkPolicy = True,
+    cache_size: CacheSize = None,
+    cache_snapshots: CacheSnapshots = 20,
+    cache_unused_days: CacheUnusedDays = 30,
+    cache_cut_seconds: CacheCutSeconds = 120,
 ) -> None:
     """Load annotated claims, and free Pods that wait for them, until SIGTERM or Ctrl-C."""
     from kaas.cli import volumes_controller  # noqa: PLC0415 - other commands need none of it
@@ -106,4 +128,5 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     process = volumes_controller.Process(
         tuple(namespace or ()), metrics_host, metrics_port, leader_elect, log_format.value
     )
-    volumes_controller.controller(settings, process, volumes_controller.checked(given))
+    limits = volumes_controller.limits_of(cache_size or (), cache_snapshots, cache_unused_days, cache_cut_seconds)
+    volumes_controller.controller(settings, process, volumes_controller.checked(given), limits)

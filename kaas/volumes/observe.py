@@ -9,7 +9,7 @@ from kaas.kube import resources
 from kaas.kube.objects import Object, labels, owner_uids
 from kaas.kube.ports import Source
 from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
-from kaas.volumes.claim import Claim, Key
+from kaas.volumes.claim import Claim, Key, Phase
 from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.plan import Binding
 from kaas.volumes.terms import LOADER_LABEL
@@ -110,6 +110,7 @@ def events_of(claim: Claim, jobs: Sequence[Job]) -> str:
     job = jobs[-1] if jobs else None
     pods = [a for a in job.attempts if a.exit is None] if job else []
     kind, name = ("PersistentVolumeClaim", claim.key[1])
-    if job is not None:
+    unborn = bool(claim.origin) and claim.phase is Phase.PENDING
+    if job is not None and not unborn:
         kind, name = ("Pod", pods[-1].name) if pods else ("Job", job.name)
     return f"involvedObject.kind={kind},involvedObject.name={name}"

@@ -87,8 +87,9 @@ def plan(scene: Scene) -> Plan:
     claim = scene.claim
     if claim.deleting:
         return Plan(ends=_all(scene.jobs))
-    if not claim.request.concerns:
-        return Plan(ends=_all(scene.jobs), clear=bool(claim.condition) and claim.condition.get("status") != "True")
+    if claim.data_source or not claim.request.concerns:  # the condition of one with a DataSource is the populator's
+        outdated = bool(claim.condition) and claim.condition.get("status") != "True"
+        return Plan(ends=_all(scene.jobs), clear=outdated and not claim.data_source)
     if claim.loaded:
         return Plan(ends=_all(scene.jobs))
     load = claim.load
@@ -131,8 +132,18 @@ def _before(scene: Scene, load: Load) -> Plan:
         return Plan(Told(Reason.WAITING, message, load=load))
     if scene.binding is Binding.NO_CLASS:
         return Plan(Told(Reason.PENDING, f"StorageClass {claim.storage_class} is not there: make it", load=load))
+    if claim.origin:
+        return Plan(_restoring(scene, claim.created, load), again=6 * LOOK)
     cause = f": {scene.cause}" if scene.cause else ""
     return Plan(Told(Reason.PENDING, f"its volume is not there yet{cause}", load=load), again=6 * LOOK)
+
+
+def _restoring(scene: Scene, since: datetime, load: Load) -> Told:
+    """Its volume is being born of a snapshot. What a claim is born of can never be changed."""
+    message = f"its volume is being made of snapshot {scene.claim.origin} since {stamp(since)}"
+    if scene.cause:
+        message += f": {scene.cause}. {_UNBORN}"
+    return Told(Reason.RESTORING, message, load=load)
 
 
 def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
@@ -164,6 +175,7 @@ def _failure(job: Job, load: Load) -> Told:
 
 
 STRAYS: Final = "waits until a loader whose Job is gone has ended"
+_UNBORN: Final = f"If it stays so, delete the claim and make it anew with {terms.CACHE}: none"
 _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
 
 
@@ -171,6 +183,8 @@ def _running(scene: Scene, job: Job, load: Load) -> Told:
     """What a Job that has not ended does."""
     if any(a.running for a in job.attempts):
         return _loading(scene, job, load)
+    if scene.claim.origin and scene.claim.phase is Phase.PENDING:
+        return _restoring(scene, job.created, load)
     until = f"; it is given up at {stamp(job.deadline)}"
     open_attempts = [a for a in job.attempts if a.exit is None]
     if not open_attempts and job.last is not None:
@@ -211,6 +225,8 @@ def wants_events(scene: Scene) -> bool:
     for job in scene.jobs:
         if job.outcome is not Outcome.RUNNING or job.deleting or scene.now - job.created < UNSTARTED:
             continue
+        if scene.claim.origin and scene.claim.phase is Phase.PENDING:
+            return True
         begun = [a for a in job.attempts if a.exit is None]
         if not any(a.running or a.unplaced for a in begun) and (begun or not job.last):
             return True

@@ -23,6 +23,7 @@ from kaas.kube.resources import Resource
 from kaas.loader.report import Progress
 from kaas.volumes import observe, terms
 from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
+from kaas.volumes.cache.keeper import Keeps, Nobody
 from kaas.volumes.claim import Claim, Key, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
 from kaas.volumes.gates import Gates, PodStore, PodWriter
@@ -66,7 +67,10 @@ class Cluster(Writer, PodWriter, Texts, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The cluster, and how more is asked for. namespaces: those that are looked at, none means all."""
+    """The cluster, and how more is asked for. namespaces: those that are looked at, none means all.
+
+    keeper: keeps snapshots of what was loaded.
+    """
 
     store: PodStore
     client: Cluster
@@ -75,6 +79,7 @@ class Office:
     metrics: VolumeMetrics
     add: Callable[[QueueKey], None]
     namespaces: tuple[str, ...] = ()
+    keeper: Keeps = field(default_factory=Nobody)
 
 
 @dataclass(slots=True)
@@ -95,7 +100,7 @@ class VolumeReconciler:
     def __init__(self, office: Office, settings: LoadSettings) -> None:
         self._store, self._client, self._clock = office.store, office.client, office.clock
         self._announcer, self._metrics, self._add = office.announcer, office.metrics, office.add
-        self._namespaces = office.namespaces
+        self._namespaces, self._keeper = office.namespaces, office.keeper
         self._bounds = Bounds(settings.at_once, settings.per_namespace)
         self._starter = Starter(office.client, settings)
         self.gates = Gates(office.store, office.client, office.announcer, office.clock, office.metrics)
@@ -150,6 +155,8 @@ class VolumeReconciler:
         planned = plan(scene)
         if planned.start:
             planned = await self._begin(claim, scene)
+        if planned.finished and planned.told and planned.told.holds:
+            planned = await self._keep(claim, scene.jobs[0], planned, planned.told)
         changed = await self._tell(claim, planned)
         await self._release(claim, scene, planned)
         await self._end(claim, planned.ends)
@@ -259,6 +266,13 @@ class VolumeReconciler:
         if self._waiting:
             for key in self._admitted():
                 self._add(("claim", *key))
+
+    async def _keep(self, claim: Claim, job: Job, planned: Plan, told: Told) -> Plan:
+        """Have a snapshot kept of what was loaded; Pods wait until it is cut, for then they may write."""
+        kept = await self._keeper.keep(claim, job)
+        if kept.again is not None:
+            return Plan(Told(Reason.VERIFYING, "; ".join(kept.notes), load=told.load), again=kept.again)
+        return replace(planned, told=replace(told, message="; ".join((told.message, *kept.notes))))
 
     # -- telling and ending -------------------------------------------------------------------------------------------
 

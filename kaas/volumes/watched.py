@@ -11,6 +11,7 @@ from kaas.kube.objects import Object, metadata, name_of
 from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 from kaas.volumes import claim, observe, pods, terms
+from kaas.volumes.cache import snapshots
 
 Keys = Iterable[tuple[str, ...]]
 
@@ -39,7 +40,15 @@ def interests(store: Source) -> Sequence[Interest]:
         Interest(resources.STORAGE_CLASS, of_class, _class),
         Interest(resources.JOB, lambda j: map(_claim, observe.claim_keys(j)), observe.job_lean, terms.LOADER_LABEL),
         Interest(resources.POD, _of_pod, pods.lean, pods.LABEL),
+        Interest(snapshots.SNAPSHOT, _of_snapshot, snapshots.lean, terms.CACHE_KEY_LABEL),
+        Interest(snapshots.CLASS, lambda _: (), snapshots.lean_class),
     )
+
+
+def _of_snapshot(found: Object) -> Keys:
+    """The claim of which it is made."""
+    name = (found["spec"].get("source") or {}).get("persistentVolumeClaimName")
+    return [_claim((metadata(found)["namespace"], name))] if name else []
 
 
 def _of_pod(pod: Object) -> Keys:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from kaas.kube import quantity
 from kaas.kube.errors import Conflict
-from kaas.kube.objects import Object, metadata
+from kaas.kube.objects import Object, is_deleting, metadata, uid
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
 from kaas.volumes.cache.key import CacheKey, key_of
@@ -18,6 +18,8 @@ from kaas.volumes.webhook.reviews import Birth
 NONE: Final = "NoSnapshot"
 TOO_SMALL: Final = "TooSmall"
 """The claim asks for less than the snapshot's volume has: a driver would refuse it."""
+GOING: Final = "SnapshotGoing"
+"""What it could be born of has just gone, or is about to."""
 
 
 class Store(Protocol):
@@ -51,7 +53,7 @@ class SnapshotCradle:
         if not isinstance(public, Usable):
             return Birth(reason=public if own == NONE else own)
         name = await self._copied(public, key, namespace, dry_run=dry_run)
-        return Birth(name, key.text) if name else Birth()
+        return Birth(name, key.text) if name else Birth(reason=GOING)
 
     async def _listed(self, key: CacheKey, namespace: str | None) -> list[Object]:
         """Snapshots of this key, of one namespace or public ones of any; none where the kind is not installed."""
@@ -70,16 +72,30 @@ class SnapshotCradle:
         if not content or not snapshot or not (content.get("status") or {}).get("snapshotHandle"):
             return ""  # it went meanwhile
         copy = content_copy(content, namespace, name, key.text, origin.uid)
-        await self._made(f"{ROOT}/volumesnapshotcontents", copy)
+        if not await self._made(f"{ROOT}/volumesnapshotcontents", copy) and not await self._is_free(copy):
+            return ""
         shared = snapshot_copy(snapshot, namespace, name, key.text, metadata(copy)["name"])
         await self._made(f"{ROOT}/namespaces/{namespace}/volumesnapshots", shared)
         return name
 
-    async def _made(self, collection: str, obj: Object) -> None:
+    async def _made(self, collection: str, obj: Object) -> bool:
+        """False when it was there: another replica, or an earlier claim of the namespace, made it."""
         try:
             await self._store.create(collection, obj)
         except Conflict:
-            return  # another replica, or an earlier claim of the namespace, made it
+            return False
+        return True
+
+    async def _is_free(self, copy: Object) -> bool:
+        """Whether a content that was there waits for its snapshot still, or has it: not another one that is gone."""
+        found = await self._store.get(f"{ROOT}/volumesnapshotcontents/{metadata(copy)['name']}")
+        if found is None or is_deleting(found):
+            return False
+        bound = found["spec"]["volumeSnapshotRef"]
+        if not bound.get("uid"):
+            return True
+        snapshot = await self._store.get(f"{ROOT}/namespaces/{bound['namespace']}/volumesnapshots/{bound['name']}")
+        return snapshot is not None and uid(snapshot) == bound["uid"] and not is_deleting(snapshot)
 
 
 def _best(snapshots: Iterable[Object], room: int) -> Usable | str:

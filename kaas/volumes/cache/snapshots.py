@@ -1,16 +1,27 @@
-"""Snapshots of the cache as objects: what stands in them, and copies for another namespace. Pure."""
+"""Snapshots of the cache as objects: what stands in them, and copies for another namespace. Pure.
+
+A snapshot that a claim can be born of is *sealed*: it was seen to be cut while no consumer could write. One that is to
+go is *retired* first, so that no claim is born of it any more, and deleted later.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kaas.api.constants import GROUP
 from kaas.kube import quantity
 from kaas.kube.objects import Object, annotation, is_deleting, labels, metadata
+from kaas.kube.resources import Resource
 from kaas.volumes import terms
 
-API: Final = "snapshot.storage.k8s.io/v1"
+_GROUP: Final = "snapshot.storage.k8s.io"
+SNAPSHOT: Final = Resource(_GROUP, "v1", "VolumeSnapshot", "volumesnapshots")
+CONTENT: Final = Resource(_GROUP, "v1", "VolumeSnapshotContent", "volumesnapshotcontents", namespaced=False)
+CLASS: Final = Resource(_GROUP, "v1", "VolumeSnapshotClass", "volumesnapshotclasses", namespaced=False)
+
+API: Final = SNAPSHOT.api_version
 ROOT: Final = f"/apis/{API}"
 DIGEST: Final = f"{GROUP}/cache-digest"
 """Annotation: digest of the listing that was loaded."""
@@ -18,10 +29,20 @@ SOURCE: Final = f"{GROUP}/cache-source"
 """Annotation: URL of what was loaded, for people."""
 USED: Final = f"{GROUP}/cache-used"
 """Annotation: when a claim was last born of it, RFC 3339."""
+STORAGE_CLASS: Final = f"{GROUP}/cache-class"
+"""Annotation: StorageClass of the volume of which it was made."""
+MADE_BY: Final = f"{GROUP}/cache-made-by"
+"""Annotation: uid of the claim of which it was made, and the load."""
+SEALED: Final = f"{GROUP}/cache-sealed"
+"""Annotation: when it was seen to be cut, before any Pod could write. Without it nobody is born of it."""
+RETIRED: Final = f"{GROUP}/cache-retired"
+"""Annotation: since when nobody is born of it any more, and why."""
 ORIGIN_LABEL: Final = f"{GROUP}/cache-origin"
 """Label of a copy for another namespace: uid of the snapshot that it shares its content with."""
 PUBLIC_LABEL: Final = f"{GROUP}/cache-public"
 """Label, value `true`: any namespace may have it."""
+DEFAULT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
+"""Annotation of a VolumeSnapshotClass. Source: external-snapshotter, pkg/utils."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +58,27 @@ class Usable:
 
 
 def usable(snapshot: Object) -> Usable | None:
-    """A VolumeSnapshot, if it is ready; None for one that is not, has failed, or is going."""
+    """A VolumeSnapshot, if it is ready; None for one that is not, has failed, is not sealed, or is going."""
     status, meta = snapshot.get("status") or {}, metadata(snapshot)
     if not status.get("readyToUse") or status.get("error") or is_deleting(snapshot):
+        return None
+    if annotation(snapshot, SEALED) is None or annotation(snapshot, RETIRED) is not None:
         return None
     size = quantity.whole(str(status.get("restoreSize") or "0"))
     content = str(status.get("boundVolumeSnapshotContentName") or "")
     created = str(status.get("creationTime") or meta.get("creationTimestamp") or "")
     return Usable(meta["namespace"], meta["name"], meta["uid"], created, size, content)
+
+
+def is_cut(snapshot: Object) -> bool:
+    """Whether the driver has cut it: what is written to the volume from now on is not in it."""
+    status = snapshot.get("status") or {}
+    return bool(status.get("creationTime") or status.get("readyToUse"))
+
+
+def error_of(snapshot: Object) -> str:
+    """What the driver says of it when it cannot be made; "" when it says nothing."""
+    return str(((snapshot.get("status") or {}).get("error") or {}).get("message") or "").strip()
 
 
 def content_copy(content: Object, namespace: str, name: str, key: str, origin: str) -> Object:
@@ -70,7 +104,7 @@ def content_copy(content: Object, namespace: str, name: str, key: str, origin: s
 
 def snapshot_copy(origin: Object, namespace: str, name: str, key: str, content: str) -> Object:
     """The VolumeSnapshot of a copy."""
-    kept = {k: v for k in (DIGEST, SOURCE) if (v := annotation(origin, k)) is not None}
+    kept = {k: v for k in (DIGEST, SOURCE, STORAGE_CLASS, SEALED) if (v := annotation(origin, k)) is not None}
     return {
         "apiVersion": API,
         "kind": "VolumeSnapshot",
@@ -90,4 +124,42 @@ def is_copy(obj: Object) -> bool:
 
 
 def _labels(key: str, origin: str) -> dict[str, str]:
-    return {terms.CACHE_KEY_LABEL: key, ORIGIN_LABEL: origin, "app.kubernetes.io/managed-by": "kaas-volumes"}
+    return {terms.CACHE_KEY_LABEL: key, ORIGIN_LABEL: origin, "app.kubernetes.io/managed-by": terms.MANAGER}
+
+
+def class_for(driver: str, classes: list[Object]) -> str:
+    """Name of the VolumeSnapshotClass for a driver: its default one, else the first; "" when there is none.
+
+    Only those with which the driver's own snapshot goes too: with others the cache would never get smaller.
+    """
+    fitting = [c for c in classes if c.get("driver") == driver and c.get("deletionPolicy") == "Delete"]
+    order = sorted(fitting, key=lambda c: (annotation(c, DEFAULT_CLASS) != "true", metadata(c)["name"]))
+    return str(metadata(order[0])["name"]) if order else ""
+
+
+def lean(obj: Object) -> Object:
+    """Of a snapshot or a content of the cache, what is kept in memory."""
+    meta, spec, status = metadata(obj), obj.get("spec") or {}, obj.get("status") or {}
+    kept: dict[str, Any] = {k: meta[k] for k in _METADATA if k in meta}
+    notes: Mapping[str, str] = meta.get("annotations") or {}
+    kept["annotations"] = {k: v for k, v in notes.items() if k.startswith(f"{GROUP}/cache-")}
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": kept,
+        "spec": {k: spec[k] for k in ("source", "volumeSnapshotRef") if k in spec},
+        "status": {k: status[k] for k in _STATUS if k in status},
+    }
+
+
+def lean_class(obj: Object) -> Object:
+    """Of a VolumeSnapshotClass, what is kept in memory."""
+    kept = {k: metadata(obj)[k] for k in (*_METADATA, "annotations") if k in metadata(obj)}
+    rest: Object = {k: obj[k] for k in ("apiVersion", "kind", "driver", "deletionPolicy") if k in obj}
+    return {**rest, "metadata": kept}
+
+
+_METADATA: Final = (
+    *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels"),
+)
+_STATUS: Final = ("readyToUse", "restoreSize", "creationTime", "error", "boundVolumeSnapshotContentName")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from kaas.api.constants import GROUP
 from kaas.kube.objects import Object
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-from kaas.volumes.claim import unfit
+from kaas.volumes.claim import DATA_SOURCE, unfit
 
 
 def faults(claim: Object, before: Object | None) -> list[str]:
@@ -19,7 +20,18 @@ def faults(claim: Object, before: Object | None) -> list[str]:
         return []
     request = request_of(_ours(claim))
     of_kind = unfit(request.spec, claim.get("spec") or {}) if request.concerns else ()
-    return [str(fault) for fault in (*request.faults, *of_kind)]
+    twice = [TWICE] if request.concerns and _data_source(claim) else []
+    return [*(str(fault) for fault in (*request.faults, *of_kind)), *twice]
+
+
+TWICE: Final = (
+    f"spec.dataSourceRef: a claim that a {DATA_SOURCE} fills has no annotations {terms.PREFIX}*: remove those"
+)
+
+
+def _data_source(claim: Object) -> bool:
+    reference = (claim.get("spec") or {}).get("dataSourceRef") or {}
+    return (reference.get("apiGroup"), reference.get("kind")) == (GROUP, DATA_SOURCE)
 
 
 def _ours(claim: Object) -> dict[str, str]:
@@ -43,3 +55,9 @@ def born_of(claim: Object, snapshot: str, key: str) -> list[dict[str, Any]]:
         {"op": "add", "path": "/spec/dataSourceRef", "value": reference},
         {"op": "add", "path": "/metadata/labels", "value": {**labels, terms.CACHE_KEY_LABEL: key}},
     ]
+
+
+def born_of_none(claim: Object, reason: str) -> list[dict[str, Any]]:
+    """JSON Patch by which a claim says why it is born of no snapshot."""
+    annotations = (claim.get("metadata") or {}).get("annotations") or {}
+    return [{"op": "add", "path": "/metadata/annotations", "value": {**annotations, terms.MISS: reason}}]

@@ -109,7 +109,7 @@ class ClaimReviews:
             birth = Birth(reason=f"Unknown{type(failure).__name__}")
         self._metrics.born.labels("snapshot" if birth.snapshot else birth.reason).inc()
         if not birth.snapshot:
-            return {"allowed": True}
+            return _patched(claims.born_of_none(claim, birth.reason))
         return _patched(claims.born_of(claim, birth.snapshot, birth.key))
 
 

@@ -11,9 +11,9 @@ from kaas.kube.errors import Conflict
 from kaas.kube.objects import Object
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-from kaas.volumes.cache.cradle import NONE, TOO_SMALL, SnapshotCradle
+from kaas.volumes.cache.cradle import GOING, NONE, TOO_SMALL, SnapshotCradle
 from kaas.volumes.cache.key import key_of, may_be_kept
-from kaas.volumes.cache.snapshots import PUBLIC_LABEL, ROOT, is_copy
+from kaas.volumes.cache.snapshots import PUBLIC_LABEL, RETIRED, ROOT, SEALED, is_copy
 
 PUBLIC = {terms.SOURCE: "s3://open/a/", terms.CACHE: "snapshot"}
 PRIVATE = {**PUBLIC, terms.CREDENTIALS: "team-s3"}
@@ -49,7 +49,13 @@ class Store:
         ready = {"readyToUse": True, "restoreSize": "1Gi", "boundVolumeSnapshotContentName": f"content-{name}"}
         self.objects[f"{ROOT}/namespaces/{namespace}/volumesnapshots/{name}"] = {
             "kind": "VolumeSnapshot",
-            "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": f"uid-{name}",
+                "labels": labels,
+                "annotations": {SEALED: "2026-01-01T00:00:01Z"},
+            },
             "status": {**ready, "creationTime": "2026-01-01T00:00:00Z", **status},
         }
         self.objects[f"{ROOT}/volumesnapshotcontents/content-{name}"] = {
@@ -116,6 +122,26 @@ async def test_a_dry_run_makes_no_copy(store: Store) -> None:
 async def test_a_snapshot_that_is_not_ready_is_none(store: Store, status: dict[str, Any]) -> None:
     store.snapshot("team", "it", PRIVATE, **status)
     assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+
+
+async def test_one_that_is_not_sealed_or_is_retired_is_none(store: Store) -> None:
+    store.snapshot("team", "it", PRIVATE)
+    notes = store.objects[f"{ROOT}/namespaces/team/volumesnapshots/it"]["metadata"]["annotations"]
+    notes[RETIRED] = "2026-01-02T00:00:00Z Unused"
+    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+    notes.clear()
+    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+
+
+async def test_a_content_that_is_left_of_an_earlier_copy_is_not_taken(store: Store) -> None:
+    store.snapshot("others", "theirs", PUBLIC)
+    birth = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    del store.objects[f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}"]
+    content = next(o for o in store.objects.values() if is_copy(o))
+    content["spec"]["volumeSnapshotRef"]["uid"] = "gone"
+    again = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    assert (again.snapshot, again.reason) == ("", GOING)
+    assert f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}" not in store.objects
 
 
 async def test_a_volume_that_is_too_small_is_loaded(store: Store) -> None:

@@ -139,9 +139,17 @@ async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
     assert label["value"] == {terms.CACHE_KEY_LABEL: SNAPSHOT.key}
 
 
-@pytest.mark.parametrize("cradle", [Cradle(Birth()), Cradle(None)])
-async def test_a_claim_without_a_snapshot_is_loaded(cradle: Cradle) -> None:
-    assert await answered(CLAIMS, review(claim(CACHED)), cradle=cradle) == {"allowed": True}
+@pytest.mark.parametrize(("cradle", "reason"), [(Cradle(Birth()), "NoSnapshot"), (Cradle(None), "UnknownUnavailable")])
+async def test_a_claim_without_a_snapshot_is_loaded_and_says_why(cradle: Cradle, reason: str) -> None:
+    (note,) = patch(await answered(CLAIMS, review(claim(CACHED)), cradle=cradle))
+    assert note["value"] == {**CACHED, terms.MISS: reason}
+
+
+async def test_what_a_data_source_fills_is_not_loaded_beside() -> None:
+    reference = {"apiGroup": "kaas.internal", "kind": "DataSource", "name": "x"}
+    assert (await answered(CLAIMS, review(claim({}, dataSourceRef=reference))))["allowed"]
+    answer = await answered(CLAIMS, review(claim(LOADING, dataSourceRef=reference)))
+    assert "spec.dataSourceRef" in answer["status"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.bench.dev_fleet import run as dev_fleet
 from tests.bench.failover import run as failover
 from tests.bench.figures import Figure
 from tests.bench.lab_starts import run as lab_starts
+from tests.bench.loader import run as loader
 from tests.bench.openstack_life import run as openstack_life
 from tests.bench.reconcile import run as reconcile
 from tests.bench.repairs_lab import run as repairs_lab
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "credentials": credentials_serving,
     "volumes-webhook": volumes_webhook,
     "volumes": volumes,
+    "loader": loader,
     "lab": lab_starts,
     "calls": calls,
     "failover": failover,

@@ -71,7 +71,7 @@ def test_alerts_are_about_metrics_that_there_are() -> None:
 
 
 def test_the_example_is_right_and_the_quick_start_is_of_it() -> None:
-    objects: list[Object] = list(yaml.safe_load_all((PROJECT / "examples" / "volume.yaml").read_text()))
+    objects: list[Object] = list(yaml.safe_load_all((PROJECT / "examples" / "volumes" / "claim.yaml").read_text()))
     (claim,) = (obj for obj in objects if obj["kind"] == "PersistentVolumeClaim")
     assert request_of(claim["metadata"]["annotations"]).spec
     shown = yaml.safe_load(

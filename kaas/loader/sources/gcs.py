@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import obstore
 import requests
 from google.api_core.exceptions import GoogleAPICallError
-from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.exceptions import GoogleAuthError, InvalidOperation, RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from obstore.exceptions import BaseError
 from obstore.store import GCSStore
 
 from kaas.loader.address import Address
-from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError
+from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
 from kaas.loader.sources.door import Door
@@ -38,6 +38,8 @@ _THREADS: Final = 8
 _FIELDS: Final = "items(name,size,generation,crc32c,md5Hash),nextPageToken"
 _GOOGLE: Final = (GoogleAPICallError, GoogleAuthError, requests.RequestException)
 _OBSTORE: Final = (BaseError, OSError, ValueError)
+_NO_METADATA: Final = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
+"""Else Google's library asks for the bucket's location on the side, to tell it to tracing that nobody has."""
 _TIMES: Final = (CONNECT_SECONDS, STALL_SECONDS)
 
 
@@ -69,6 +71,7 @@ class GCSSource:
         self._session.trust_env = self._door.proxy is None
         plain_session = google.session_of(self._door.proxy)
         self._session.proxies = plain_session.proxies
+        os.environ.setdefault(_NO_METADATA, "true")
         project = getattr(credentials, "project_id", None) or os.environ.get("GOOGLE_CLOUD_PROJECT")
         self._client = storage.Client(
             project=project or "none",
@@ -127,7 +130,10 @@ class GCSSource:
             return blobs, found.next_page_token
 
         blobs, following = await patiently(lambda: self._ask(list_one, self.label), self._sleep)
-        entries = [self._entry(blob) for blob in blobs]
+        try:
+            entries = [self._entry(blob) for blob in blobs]
+        except (TypeError, ValueError):
+            raise Refused(f"{self.label}: what answers is no listing: correct the endpoint") from None
         return [entry for entry in entries if entry.name or entry.size], following
 
     def _list(self, prefix: str, size: int, token: str | None) -> Any:
@@ -208,6 +214,8 @@ class GCSSource:
             return await self._in_thread(request)
         except _GOOGLE as error:
             answer = of_google(error)
+        except (AttributeError, TypeError, ValueError) as error:  # of a library that met what is no JSON object
+            raise Unreachable(f"{what}: what was answered makes no sense ({type(error).__name__})") from None
         raise self._error(answer, what, listed=listed)
 
     def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
@@ -232,6 +240,8 @@ def of_google(error: Exception) -> Answer:
         headers = getattr(error.response, "headers", None) or {}
         gone = "there is no such bucket or object" if error.code == 404 else ""  # noqa: PLR2004 - of HTTP
         return Answer(int(error.code or 0), wait=failures.seconds(headers.get("retry-after")), detail=gone)
+    if isinstance(error, InvalidOperation):
+        return Answer(401, detail="it is not public")
     if isinstance(error, RefreshError) and not getattr(error, "retryable", False):
         return Answer(403, detail="Google gives no token for these credentials")
     if isinstance(error, requests.exceptions.SSLError):

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.credentials import Credentials
 from google.oauth2 import service_account
 
@@ -19,24 +17,6 @@ from kaas.loader.sources import google
 from kaas.loader.sources.access import Access
 
 POD = Access(pod=True)
-
-
-@pytest.fixture(scope="module")
-def account() -> dict[str, Any]:
-    """The file of a service account, with a key of its own."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    return {
-        "type": "service_account",
-        "project_id": "project",
-        "private_key_id": "1",
-        "private_key": pem,
-        "client_email": "name@project.iam.gserviceaccount.com",
-        "client_id": "1",
-        "token_uri": "https://oauth2.googleapis.com/token",
-    }
 
 
 EXTERNAL: dict[str, Any] = {

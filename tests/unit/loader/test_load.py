@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from dataclasses import replace
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from kaas.loader.faults import exit_code
 from kaas.loader.filters import Filter
-from kaas.loader.options import Patience, Verify
+from kaas.loader.options import Options, Patience, Verify
 from kaas.loader.owner import Owner
-from kaas.loader.report import Exit, Reason
+from kaas.loader.report import Exit, Phase, Progress, Reason, Result
+from kaas.loader.run import load
 from kaas.loader.shards import Shard
 from kaas.loader.source import Algorithm, Checksum, Denied, Entry, Refused, Unreachable
-from tests.unit.loader.bucket import MIB, QUICK, Bucket, run, tree
+from tests.unit.loader.bucket import MIB, QUICK, SMALL, Bucket, run, tree
 
 LARGE = os.urandom(3 * MIB + 17)
 FILES = {"a": b"one", "b/c": b"two", "b/d/e": b"", "b/größe ☃": b"three", "z/large": LARGE}
@@ -340,3 +342,31 @@ def test_any_names_are_loaded_or_refused_and_stay_below(
         assert tree(base / "data") == {name: data for name, data in files.items() if not name.endswith("/")}
     else:
         assert result.reason is Reason.INVALID_KEY
+
+
+def test_a_load_that_is_told_to_stop_keeps_what_it_has(tmp_path: Path) -> None:
+    bucket = Bucket({"large": LARGE, "stuck": b"1"}, stuck={"stuck"})
+
+    async def stopped() -> Result:
+        stop = asyncio.Event()
+        bucket.fail = lambda entry, start: stop.set() if bucket.served["large"] == len(LARGE) else None
+        patience = replace(QUICK, stall=0.05, tries=10**6)
+        return await load(bucket, tmp_path, Options(limits=SMALL, patience=patience), stop=stop)
+
+    result = asyncio.run(stopped())
+    assert (result.reason, exit_code(result.reason)) == (Reason.INTERRUPTED, Exit.RETRY)
+    assert tree(tmp_path) == {"large": LARGE}
+    bucket.stuck.clear()
+    assert run(bucket, tmp_path).bytes == 1
+
+
+def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaas.loader.run.EVERY", 0.02)
+    seen: list[Progress] = []
+    bucket = Bucket({"large": LARGE, "stuck": b"1"}, stuck={"stuck"})
+    bucket.fail = lambda entry, start: bucket.stuck.clear() if len(seen) > 10 else None
+    run(bucket, tmp_path, report=seen.append)
+    assert {(p.bytes_total, p.files_total) for p in seen if p.phase is Phase.LOADING} == {(len(LARGE) + 1, 2)}
+    done = [p.bytes_done for p in seen]
+    assert done == sorted(done)
+    assert Progress.parse(seen[-1].line()) == seen[-1]

@@ -126,7 +126,7 @@ class S3Source:
             raise NotThere(f"{self.label}: there is no such object: correct the address") from None
         etag = plain_etag(str(head.get("ETag", "")))
         self._heads[key] = sums.of_head(head)
-        return Entry(key, self._address.name, int(head["ContentLength"]), etag, self._heads[key])
+        return Entry(key, self._address.name, int(head.get("ContentLength", 0)), etag, self._heads[key])
 
     async def _head(self, key: str, version: str | None) -> dict[str, Any]:
         asked = self._object(key, version) | {"ChecksumMode": "ENABLED"}

@@ -45,7 +45,10 @@ class Pages:
         if int(answer.get("KeyCount", len(contents))) != len(contents):
             raise Unreachable(f"{self.what}: a page of the listing has not as many objects as it says")
         encoded = answer.get("EncodingType") == "url"
-        found = [self._entry(item, encoded=encoded) for item in contents]
+        try:
+            found = [self._entry(item, encoded=encoded) for item in contents]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused(f"{self.what}: an object of the listing has no {error}: the server is wrong") from None
         self._go_on(answer)
         # The prefix itself is the directory that is loaded; it is where it goes already.
         return [entry for entry in found if entry.name or entry.size]

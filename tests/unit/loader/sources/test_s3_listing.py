@@ -49,6 +49,14 @@ async def test_what_is_no_listing(text: str) -> None:
             await names(await s3.source())
 
 
+@pytest.mark.parametrize("element", ["<Key>a</Key>", "<Size>1</Size>"])
+async def test_an_object_without_key_or_size(element: str) -> None:
+    text = f"<ListBucketResult><IsTruncated>false</IsTruncated><Contents>{element}</Contents></ListBucketResult>"
+    async with playing(lambda *_: xml(text)) as s3:
+        with pytest.raises(Refused, match="an object of the listing has no"):
+            await names(await s3.source())
+
+
 @pytest.mark.parametrize("text", ["", "not XML", "<ListBucketResult><IsTrunc"])
 async def test_what_is_cut_off(text: str) -> None:
     async with playing(lambda *_: web.Response(text=text)) as s3:

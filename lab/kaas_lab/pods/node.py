@@ -106,8 +106,12 @@ class Node:
         task.add_done_callback(self._releases.discard)
 
     async def _release(self, uid: str, worker: Worker) -> None:
-        await worker.ended()
-        self._site.attachments.release(self.spec.name, uid)
+        try:
+            await worker.ended()
+        except Exception:
+            log.exception("node %s: Pod %s", self.spec.name, worker.path)
+        finally:
+            self._site.attachments.release(self.spec.name, uid)
 
     async def _mount(self, pod: Object) -> None:
         """Attach the Pod's volumes. Raises NotReady."""

@@ -86,13 +86,20 @@ class Worker:
         """Take notice of the Pod's newest version: of its deletion, above all."""
         self.pod = pod
         metadata = pod["metadata"]
-        if "deletionTimestamp" in metadata and self._end is None:
+        if "deletionTimestamp" not in metadata:
+            return
+        if self._end is None:
             grace = float(metadata.get("deletionGracePeriodSeconds") or 0)
             self._end = asyncio.create_task(self._finish(Ending(), grace))
+        elif self._end.done():  # it ended for another reason before
+            self._end = asyncio.create_task(self._remove())
 
     def gone(self) -> None:
         """The Pod was removed: whatever runs of it is ended at once."""
         self._is_gone = True
+        for run in self.runs():
+            if run.process:
+                run.process.kill()
         if self._end is None:
             self._end = asyncio.create_task(self._finish(Ending(), 0.0))
 
@@ -102,18 +109,12 @@ class Worker:
             self._end = asyncio.create_task(self._finish(ending, grace))
 
     async def ended(self) -> None:
-        """Return when nothing of the Pod runs, or will."""
+        """Return when nothing of the Pod runs, or will; raises what has ended its life if that was a fault of ours."""
         await asyncio.wait([self._life])
         if self._end:
             await self._end
-
-    def is_over(self) -> bool:
-        """Whether nothing of it runs, or will."""
-        return self._life.done() and (self._end is None or self._end.done())
-
-    def mounts(self) -> bool:
-        """Whether it holds its volumes: from the start to the end of its containers."""
-        return not self.is_over()
+        if not self._life.cancelled():
+            self._life.result()
 
     async def _live(self) -> None:
         if self._end:

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from kaas_lab import processes
 
 from tests.contract.lab_pods.cluster import Cluster
 
@@ -101,6 +102,20 @@ def test_one_that_does_not_stop_is_killed(cluster: Cluster) -> None:
     cluster.phase("p", "Running")
     cluster.delete("Pod", "p")
     cluster.wait("it has gone", lambda: cluster.find("Pod", "p") is None)
+
+
+def test_one_that_is_removed_by_force_is_killed_at_once(cluster: Cluster) -> None:
+    cluster.pod("p", *shell("trap '' TERM; while :; do sleep 0.1; done"), terminationGracePeriodSeconds=1000)
+    cluster.phase("p", "Running")
+    cluster.delete("Pod", "p")
+    cluster.delete("Pod", "p", gracePeriodSeconds="0")
+    cluster.wait("nothing of it runs", lambda: not left(cluster))
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Processes of the namespace's Pods."""
+    found = processes.find(cluster.lab.state).values()
+    return [name for name in found if name.startswith(f"pod/{cluster.namespace}/")]
 
 
 def test_a_pod_past_its_deadline_has_failed(cluster: Cluster) -> None:

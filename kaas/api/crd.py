@@ -97,7 +97,8 @@ def schema(kind: type[Resource]) -> Schema:
     return root
 
 
-def _crd(kind: type[Resource]) -> dict[str, Any]:
+def definition(kind: type[Resource]) -> dict[str, Any]:
+    """CRD of a kind, also of one that the management cluster does not have."""
     names: dict[str, Any] = {
         "kind": kind.__name__,
         "listKind": f"{kind.__name__}List",
@@ -126,7 +127,7 @@ def _crd(kind: type[Resource]) -> dict[str, Any]:
 
 def crds() -> list[dict[str, Any]]:
     """The CRDs of all kinds."""
-    return [_crd(kind) for kind in KINDS.values()]
+    return [definition(kind) for kind in KINDS.values()]
 
 
 class _Plain(yaml.SafeDumper):

@@ -44,6 +44,7 @@ class Claim:
     storage_class: None when it was left out, "" for volumes made by hand. faults: of annotations, and of what the
     claim is. condition: ours as it stands, empty when it was never written. origin: VolumeSnapshot that it is born of,
     data_source: DataSource that fills it before it is bound, "" for none. missed: why it is born of no snapshot.
+    fresh: whether no Pod but loaders' has had its volume yet, as far as the webhook and we know.
     """
 
     key: Key
@@ -59,6 +60,7 @@ class Claim:
     origin: str = ""
     data_source: str = ""
     missed: str = ""
+    fresh: bool = False
 
     @property
     def spec(self) -> Spec | None:
@@ -114,6 +116,7 @@ def claim_of(obj: Object) -> Claim:
         origin=_source_of(spec, "snapshot.storage.k8s.io", "VolumeSnapshot"),
         data_source=_source_of(spec, GROUP, DATA_SOURCE),
         missed=annotation(obj, terms.MISS) or "",
+        fresh=annotation(obj, terms.FRESH) is not None,
     )
 
 
@@ -153,7 +156,7 @@ def lean(obj: Object) -> Object:
 
 
 def _is_kept(annotation_name: str) -> bool:
-    return annotation_name.startswith(terms.PREFIX) or annotation_name in {terms.MISS, SELECTED_NODE}
+    return annotation_name.startswith(terms.PREFIX) or annotation_name in {terms.MISS, terms.FRESH, SELECTED_NODE}
 
 
 _METADATA: Final = (

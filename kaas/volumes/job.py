@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kaas.api.constants import GROUP
@@ -149,7 +149,7 @@ def _container(work: Work, settings: LoadSettings) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": settings.image,
-        "args": arguments(work.spec, settings, anonymous=work.access.anonymous),
+        "args": arguments(_exactly(work), settings, anonymous=work.access.anonymous),
         "env": [{"name": "HOME", "value": "/tmp"}, *work.access.env],  # noqa: S108 - a volume of its own
         "resources": {
             "requests": {"cpu": given.cpu, "memory": given.memory, "ephemeral-storage": given.scratch},
@@ -168,6 +168,11 @@ def _container(work: Work, settings: LoadSettings) -> dict[str, Any]:
             *work.access.mounts,
         ],
     }
+
+
+def _exactly(work: Work) -> Spec:
+    """What a claim was born with and the source has no more is deleted: nobody but a loader has written there yet."""
+    return replace(work.spec, delete=True) if work.claim.origin and work.claim.fresh else work.spec
 
 
 def arguments(spec: Spec, settings: LoadSettings, *, anonymous: bool) -> list[str]:

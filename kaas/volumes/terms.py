@@ -53,6 +53,8 @@ CACHE_KEY_LABEL: Final = f"{GROUP}/cache-key"
 """Label of a VolumeSnapshot of the cache and of a claim that was born of it or looked for it."""
 MISS: Final = f"{GROUP}/cache-miss"
 """Annotation of a claim that asked for a snapshot and was given none: the reason."""
+FRESH: Final = f"{GROUP}/cache-fresh"
+"""Annotation of a claim that asked for a snapshot when it was made: no Pod but loaders' has had its volume yet."""
 
 CONDITION: Final = f"{GROUP}/DataLoaded"
 """Condition type of a PersistentVolumeClaim. Its status says whether the data of the current `load-id` is there."""

@@ -18,7 +18,7 @@ from kaas.volumes.cache import snapshots
 from kaas.volumes.cache.keeping import Act, Keeping, Loaded, Means, born, keeping, sealing
 from kaas.volumes.cache.limits import Limits
 from kaas.volumes.claim import Claim
-from kaas.volumes.terms import MANAGER
+from kaas.volumes.terms import FRESH, MANAGER
 
 AGAIN: Final = 1.0
 """Seconds to the next look while Pods wait for a snapshot; its changes are seen besides."""
@@ -56,6 +56,9 @@ class Writer(Protocol):
 
     async def create(self, obj: Object, *, manager: str) -> Object:
         """Create; Conflict when it is there."""
+
+    async def patch(self, ref: Ref, patch: Object) -> Object:
+        """JSON merge patch."""
 
     async def patch_json(self, ref: Ref, operations: Objects) -> Object:
         """JSON Patch; Invalid when a test in it fails."""
@@ -107,6 +110,8 @@ class Keeper:
         loaded = self._loaded(claim, spec, job)
         decided = keeping(loaded, self.store.list(snapshots.SNAPSHOT), self._means(claim), self.clock.now())
         held = await self._do(decided)
+        if held is None and claim.fresh:
+            held = await self._open(claim)
         if held is not None:
             return held
         self.births.count(claim)
@@ -161,6 +166,15 @@ class Keeper:
         assert decided.snapshot is not None  # noqa: S101 - of DROP
         with suppress(Conflict):
             await self.client.delete(ref_of(decided.snapshot), uid=uid(decided.snapshot))
+
+    async def _open(self, claim: Claim) -> Kept | None:
+        """From now on Pods may write: no later load of this volume is kept for others."""
+        meta = {"uid": claim.uid, "annotations": {FRESH: None}}
+        try:
+            await self.client.patch(Ref("v1", "PersistentVolumeClaim", *claim.key), {"metadata": meta})
+        except (NotFound, Conflict, Invalid):  # another claim has its name by now
+            return Kept(("it is there, and the claim is just going",), AGAIN)
+        return None
 
     async def _announce(self, claim: Claim, decided: Keeping) -> None:
         if not decided.is_wrong and decided.act is not Act.SEAL:

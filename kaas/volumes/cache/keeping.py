@@ -97,6 +97,8 @@ def keeping(loaded: Loaded, known: Iterable[Object], means: Means, now: datetime
     found = list(known)
     if there := next((s for s in found if _is_same(s, loaded)), None):
         return Keeping(Act.LET_GO, f"snapshot {_named(there, loaded.claim.key)} has it")
+    if not loaded.claim.fresh or not loaded.spec.wait:
+        return Keeping(Act.LET_GO, "no snapshot is kept of a volume that others than its loader may have written to")
     ours = next((s for s in found if _key(s) == (loaded.claim.key[0], loaded.name)), None)
     return _make(loaded, means, now) if ours is None else _go_on(loaded, ours, means, now)
 

@@ -10,7 +10,7 @@ from kaas.install import WrongValue
 from kaas.volumes import terms
 from kaas.volumes.install.values import Values
 
-FILES = ("namespace.yaml", "rbac.yaml", "service.yaml", "deployment.yaml", "webhooks.yaml")
+FILES = ("namespace.yaml", "crds.yaml", "rbac.yaml", "service.yaml", "deployment.yaml", "webhooks.yaml")
 """In the order in which they are applied: webhooks last, when there is somebody to answer."""
 
 

@@ -29,7 +29,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "include": terms.INCLUDE,
     "exclude": terms.EXCLUDE,
     "id": terms.ID,
-    "delete": terms.DELETE,
     "verify": terms.VERIFY,
     "cache": terms.CACHE,
     "owner": terms.OWNER,

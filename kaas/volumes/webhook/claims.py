@@ -54,10 +54,24 @@ def born_of(claim: Object, snapshot: str, key: str) -> list[dict[str, Any]]:
     return [
         {"op": "add", "path": "/spec/dataSourceRef", "value": reference},
         {"op": "add", "path": "/metadata/labels", "value": {**labels, terms.CACHE_KEY_LABEL: key}},
+        *_noted(claim, {terms.FRESH: "true"}),
     ]
 
 
 def born_of_none(claim: Object, reason: str) -> list[dict[str, Any]]:
     """JSON Patch by which a claim says why it is born of no snapshot."""
+    return _noted(claim, {terms.MISS: reason, terms.FRESH: "true"})
+
+
+def no_longer_fresh(claim: Object) -> list[dict[str, Any]]:
+    """JSON Patch of a claim whose Pods are let start before the data is there: what they write is not for others."""
     annotations = (claim.get("metadata") or {}).get("annotations") or {}
-    return [{"op": "add", "path": "/metadata/annotations", "value": {**annotations, terms.MISS: reason}}]
+    if terms.FRESH not in annotations or annotations.get(terms.WAIT) != "false":
+        return []
+    kept = {k: v for k, v in annotations.items() if k != terms.FRESH}
+    return [{"op": "add", "path": "/metadata/annotations", "value": kept}]
+
+
+def _noted(claim: Object, notes: dict[str, str]) -> list[dict[str, Any]]:
+    annotations = (claim.get("metadata") or {}).get("annotations") or {}
+    return [{"op": "add", "path": "/metadata/annotations", "value": {**annotations, **notes}}]

@@ -97,7 +97,7 @@ class ClaimReviews:
             return _denied(found)
         if operation == "CREATE" and claims.wants_snapshot(claim):
             return await self._born(request, claim)
-        return {"allowed": True}
+        return _patched(claims.no_longer_fresh(claim))
 
     async def _born(self, request: dict[str, Any], claim: Object) -> Response:
         """A claim whose snapshot cannot be used is loaded as any other: a cache never refuses anything."""

@@ -133,7 +133,8 @@ CACHED = {**LOADING, terms.CACHE: "snapshot"}
 
 async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
     answer = await answered(CLAIMS, review(claim(CACHED)), cradle=Cradle(SNAPSHOT))
-    source, label = patch(answer)
+    source, label, note = patch(answer)
+    assert note["value"] == {**CACHED, terms.FRESH: "true"}
     assert source["path"] == "/spec/dataSourceRef"
     assert source["value"]["name"] == SNAPSHOT.snapshot
     assert label["value"] == {terms.CACHE_KEY_LABEL: SNAPSHOT.key}
@@ -142,7 +143,16 @@ async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
 @pytest.mark.parametrize(("cradle", "reason"), [(Cradle(Birth()), "NoSnapshot"), (Cradle(None), "UnknownUnavailable")])
 async def test_a_claim_without_a_snapshot_is_loaded_and_says_why(cradle: Cradle, reason: str) -> None:
     (note,) = patch(await answered(CLAIMS, review(claim(CACHED)), cradle=cradle))
-    assert note["value"] == {**CACHED, terms.MISS: reason}
+    assert note["value"] == {**CACHED, terms.MISS: reason, terms.FRESH: "true"}
+
+
+async def test_a_claim_whose_pods_do_not_wait_is_fresh_no_more() -> None:
+    fresh = {**CACHED, terms.FRESH: "true"}
+    before = claim(fresh)
+    assert await answered(CLAIMS, review(before, "UPDATE", oldObject=before)) == {"allowed": True}
+    after = claim({**fresh, terms.WAIT: "false"})
+    (note,) = patch(await answered(CLAIMS, review(after, "UPDATE", oldObject=before)))
+    assert note["value"] == {**CACHED, terms.WAIT: "false"}
 
 
 async def test_what_a_data_source_fills_is_not_loaded_beside() -> None:

@@ -28,7 +28,7 @@ def lives() -> dict[str, float]:
 @pytest.fixture(scope="module")
 def webhook(server: Server, lives: dict[str, float], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The webhook behind its Service."""
-    with installed(server, tmp_path_factory.mktemp("webhook"), **lives) as found:
+    with installed(server, tmp_path_factory.mktemp("webhook"), lives=lives) as found:
         yield found
 
 

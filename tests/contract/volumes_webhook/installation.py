@@ -106,11 +106,13 @@ class Installed:
 
 
 @contextmanager
-def installed(server: Server, directory: Path, replicas: int = 2, **lives: float) -> Iterator[Installed]:
+def installed(
+    server: Server, directory: Path, replicas: int = 2, lives: dict[str, float] | None = None
+) -> Iterator[Installed]:
     """Both, as users find them; the controller is started by who needs it."""
     accounts = asyncio.run(_install(server, directory))
     with service(server.port + SERVICE_PORT) as leads:
-        found = Installed(server, accounts, leads, lives)
+        found = Installed(server, accounts, leads, lives or {})
         try:
             for _ in range(replicas):
                 found.start()

@@ -28,7 +28,7 @@ async def controller(webhook: Installed) -> AsyncIterator[Replica]:
         yield found
 
 
-async def loader_of(stage: Stage, name: str = "data", **notes: str) -> dict[str, Any]:
+async def loader_of(stage: Stage, name: str = "data", **notes: Any) -> dict[str, Any]:
     """The Pod that loads a claim, as it was admitted."""
     return await stage.loader(await stage.claim(name, load_source=SOURCE, **notes))
 

@@ -18,13 +18,15 @@ class Limits:
 
     size: bytes of all snapshots of a StorageClass, by its name or ANY; none means no limit. per_namespace: snapshots
     in one namespace, copies too. unused: after which a snapshot goes of which nobody was born. cut_within: how long
-    Pods of a claim that was just loaded wait until its snapshot is cut.
+    Pods of a claim that was just loaded wait until its snapshot is cut. grace: from a snapshot being given to nobody
+    any more to its end; longer than a webhook may take to answer (30 s).
     """
 
     size: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     per_namespace: int = 20
     unused: timedelta = timedelta(days=30)
     cut_within: timedelta = timedelta(minutes=2)
+    grace: timedelta = timedelta(seconds=60)
 
     def room(self, storage_class: str) -> int | None:
         """Bytes of a StorageClass; None for no limit."""

@@ -15,8 +15,6 @@ from typing import Final
 
 from kaas.volumes.cache.limits import Limits
 
-GRACE: Final = timedelta(seconds=60)
-"""From a snapshot being retired to its end: longer than a webhook may take to answer (30 s)."""
 HALF_MADE: Final = timedelta(minutes=5)
 """Before a copy's content without its snapshot is taken for a left-over: the webhook makes one after the other."""
 SELDOM: Final = timedelta(hours=1)
@@ -127,7 +125,7 @@ def plan(facts: Facts, limits: Limits) -> list[Step]:
     book = _Book(facts)
     doomed = dict(_retiring(book, limits))
     retiring = [Step(Act.RETIRE, k.name, k.uid, doomed[k.uid]) for k in facts.snapshots if k.uid in doomed]
-    return [*_used(book), *retiring, *_removing(book), *_contents(book)]
+    return [*_used(book), *retiring, *_removing(book, limits.grace), *_contents(book)]
 
 
 @dataclass(slots=True)
@@ -242,13 +240,13 @@ def _cheapest(book: _Book, found: Iterable[Kept]) -> list[Kept]:
     return sorted(free, key=lambda k: (not k.origin, book.used(k), k.uid))
 
 
-def _removing(book: _Book) -> Iterator[Step]:
+def _removing(book: _Book, grace: timedelta) -> Iterator[Step]:
     for one in book.facts.snapshots:
         if one.deleting or one.name in book.pending:
             continue
         if not one.sealed and one.maker not in book.facts.loading:
             yield Step(Act.REMOVE, one.name, one.uid, Reason.NOT_SEALED)
-        elif one.retired is not None and book.facts.now - one.retired >= GRACE and _is_alone(book, one):
+        elif one.retired is not None and book.facts.now - one.retired >= grace and _is_alone(book, one):
             yield Step(Act.REMOVE, one.name, one.uid, one.why)
 
 

@@ -92,7 +92,7 @@ class CacheReconciler:
             return None
         unbound = any(not c.snapshot_uid for c in facts.contents)
         on_its_way = steps or unbound or any(not k.lives for k in facts.snapshots)
-        return SOON if on_its_way else LATER
+        return min(SOON, self.limits.grace.total_seconds()) if on_its_way else LATER
 
     async def _do(self, step: Step) -> None:
         """One write; what it is about may have gone, or be another one by now."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kaas.cli.command import command
+from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.settings import Output, Settings
 
 _ASKED = "How the source is asked"
@@ -118,8 +119,11 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
     shards: Shards = 1,
 ) -> int:
     """Load a bucket into a directory: fast, checked, and again from where it was. Exits 0, 64 (wrong) or 75 (later)."""
-    from kaas.cli.load_request import Asked  # noqa: PLC0415 - slow to import
-    from kaas.cli.loading import run  # noqa: PLC0415
+    try:
+        from kaas.cli.load_request import Asked  # noqa: PLC0415 - slow to import
+        from kaas.cli.loading import run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CliError(f"{error.name} is not installed: install kaas[loader]", ExitCode.PERMANENT) from error
 
     lines = json or job or settings.output is Output.JSON
     asked = Asked(

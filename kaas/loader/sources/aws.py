@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import botocore
 from botocore.config import Config
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import InvalidRegionError, NoCredentialsError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
@@ -130,6 +130,8 @@ def client_of(session: Session, access: Access, region: str, proxy: str | None) 
     chosen = region or session.get_config_variable("region") or DEFAULT_REGION
     try:
         client = session.create_client("s3", region_name=chosen, endpoint_url=endpoint or None, config=config)
+    except InvalidRegionError:
+        raise Refused(f"region {chosen!r}: is none: write for example eu-west-1") from None
     except ValueError as error:
         raise Refused(f"endpoint {endpoint!r}: is none ({error}): write https://host[:port]") from None
     client.meta.events.register_last("before-parameter-build.s3", _stay)
@@ -153,5 +155,15 @@ def store_options(place: Place, proxy: str | None) -> dict[str, Any]:
     if proxy:
         options["proxy_url"] = proxy
     if place.ca:
-        options["root_certificate"] = Path(place.ca).read_text()
+        options["root_certificate"] = _authorities(place.ca)
     return options
+
+
+def _authorities(path: str) -> str:
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError):
+        raise Refused(f"AWS_CA_BUNDLE {path}: cannot be read: correct it") from None
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise Refused(f"AWS_CA_BUNDLE {path}: has no certificate: correct it")
+    return text

@@ -43,7 +43,7 @@ _SAID: Final = {
 class Answer:
     """What a server said, or that it said nothing. status: of HTTP, 0 without an answer. code: the store's own word.
 
-    way: what can be done about it, when that is known better than by status and code.
+    way: what can be done about credentials, when nobody could be asked for the lack of them.
     """
 
     status: int
@@ -61,8 +61,10 @@ def error_of(answer: Answer, what: str, *, listed: bool = False) -> SourceError:
         return Changed(f"{what}: is not what was listed any more ({said})")
     if answer.status == 404:  # noqa: PLR2004 - of HTTP
         return NotThere(f"{what}: {said}: correct the address")
+    if answer.way:
+        return Denied(f"{what}: {said}: {answer.way}")
     if (answer.code in EXPIRED or answer.status in {401, 403}) and answer.code != "InvalidObjectState":
-        return Denied(f"{what}: access denied ({said}): {answer.way or 'give credentials that may list and read it'}")
+        return Denied(f"{what}: access denied ({said}): give credentials that may list and read it")
     if answer.code in _BUSY or answer.status in {0, 408, 429} or answer.status >= 500:  # noqa: PLR2004
         return Unreachable(f"{what}: no good answer ({said})", answer.wait)
     return Refused(f"{what}: {_refusal(answer, said)}")
@@ -115,9 +117,10 @@ def of_botocore(error: Exception) -> Answer:
     name = type(error).__name__
     if isinstance(error, boto.NoCredentialsError):
         way = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ask anonymously when it is public"
-        return Answer(403, detail="no credentials were found", way=way)
-    if isinstance(error, _DENIED):
-        return Answer(403, detail=name)
+        return Answer(0, detail="no credentials were found", way=way)
+    way = next((way for kind, way in _DENIED.items() if isinstance(error, kind)), "")
+    if way:
+        return Answer(0, detail=name, way=way)
     if isinstance(error, boto.SSLError):
         return Answer(495, detail="its certificate is not trusted here: add its CA")
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError | ResponseParserError):
@@ -125,14 +128,15 @@ def of_botocore(error: Exception) -> Answer:
     return Answer(400, detail=name)
 
 
-_DENIED: Final = (
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.ProfileNotFound,
-    boto.ConfigParseError,
-    boto.UnauthorizedSSOTokenError,
-)
+_DENIED: Final[dict[type[Exception], str]] = {
+    boto.PartialCredentialsError: "set both, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    boto.CredentialRetrievalError: "see why credential_process gives none",
+    boto.TokenRetrievalError: "sign in again",
+    boto.ProfileNotFound: "there is no such profile: correct AWS_PROFILE",
+    boto.ConfigParseError: "correct the file that AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE names",
+    boto.UnauthorizedSSOTokenError: "sign in again",
+}
+"""Why there are no credentials, and what to do. What the errors say quotes output of programs."""
 
 
 def _client_error(error: Any) -> Answer:

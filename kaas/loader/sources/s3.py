@@ -66,9 +66,12 @@ class S3Source:
 
     async def _connect(self) -> None:
         proxy = self._door.proxy
-        self._client, self._place = await self._in_thread(
-            lambda: aws.client_of(self._keys.session, self._access, self._region, proxy)
-        )
+        try:
+            self._client, self._place = await self._in_thread(
+                lambda: aws.client_of(self._keys.session, self._access, self._region, proxy)
+            )
+        except _BOTO as error:
+            raise self._error(of_botocore(error), self.label, listed=False) from None
         credentials: dict[str, Any] = {} if self._access.anonymous else {"credential_provider": self._keys}
         self._store = S3Store(
             self._address.place,
@@ -229,7 +232,7 @@ class S3Source:
             if seen != self._generation:
                 return True
             if answer.code in EXPIRED:
-                if self._access.anonymous or not await self._in_thread(self._keys.anew):
+                if not await self._has_new_keys():
                     return False
             elif self._moved:
                 return False
@@ -238,6 +241,14 @@ class S3Source:
             await self._connect()
             self._generation += 1
             return True
+
+    async def _has_new_keys(self) -> bool:
+        if self._access.anonymous:
+            return False
+        try:
+            return await self._in_thread(self._keys.anew)
+        except _BOTO:
+            return False  # the old ones have expired: that is what is told
 
     def _elsewhere(self, answer: Answer) -> bool:
         moved = answer.code in ELSEWHERE or answer.status in {301, 307, 400}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,14 @@ def test_wrong_values_end_with_64_and_nothing_is_made(tmp_path: Path) -> None:
     assert result.exit_code == 64
     assert result.stderr.startswith("kaas: source 's3://Wrong_Bucket/': bucket")
     assert not (tmp_path / "data").exists()
+
+
+def test_without_its_libraries_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['awscrt'] = None; from kaas.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "load", "s3://bucket/", str(tmp_path)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 64
+    assert "install kaas[loader]" in ended.stderr
 
 
 def test_last_words_are_there_from_the_beginning(tmp_path: Path) -> None:

@@ -95,6 +95,52 @@ async def test_keys_that_expire_are_read_anew(
         await source.close()
 
 
+FAILS = "[default]\ncredential_process = sh -c 'echo hunter2 >&2; exit 3'"
+SETTINGS: list[tuple[dict[str, str], str, str]] = [
+    ({"AWS_PROFILE": "nope"}, "", "there is no such profile: correct AWS_PROFILE"),
+    ({"AWS_SECRET_ACCESS_KEY": ""}, "", "set both, AWS_ACCESS_KEY_ID and"),
+    ({}, "not [ a file", "correct the file that AWS_CONFIG_FILE"),
+    (
+        {"AWS_ACCESS_KEY_ID": ""},
+        "[default]\ncredential_process = sh -c 'echo hunter2 >&2; exit 3'",
+        "see why credential",
+    ),
+]
+
+
+@pytest.mark.parametrize(("environment", "config", "said"), SETTINGS)
+async def test_settings_that_give_no_credentials(
+    environment: dict[str, str], config: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    async with playing(lambda *_: page("a")) as s3:
+        with pytest.raises(Denied) as denied:
+            await s3.source()
+    assert said in str(denied.value)
+    assert "hunter2" not in str(denied.value)
+
+
+@pytest.mark.parametrize("region", ["x.evil.com/", "a b", "eu_west"])
+async def test_a_region_that_is_none(region: str) -> None:
+    async with playing(lambda *_: page("a")) as s3:
+        with pytest.raises(Refused, match="region"):
+            await s3.source(region=region)
+
+
+async def test_authorities_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with playing(lambda *_: page("a")) as s3:
+        for content, said in ((None, "cannot be read"), ("no PEM", "has no certificate")):
+            file = tmp_path / "ca"
+            if content is not None:
+                file.write_text(content)
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+            with pytest.raises(Refused, match=f"AWS_CA_BUNDLE .*{said}"):
+                await s3.source()
+
+
 async def test_another_content_is_noticed_by_its_etag() -> None:
     """Also when the server knows nothing of conditions, or sends us to somebody else."""
     async with playing(lambda r, _: content(r, b"DATA", etag="f" * 32)) as s3:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kaas.kube.objects import Object, Objects, Ref, labels, name_of, owner_uids, uid
@@ -70,6 +70,12 @@ class Index:
         """Objects of a kind, sorted by namespace and name; `namespace` None means all."""
         found = self._objects.get(resource.group_kind, {})
         return [found[name] for name in sorted(found) if namespace is None or name[0] == namespace]
+
+    def each(self, resource: Resource, namespace: str | None = None) -> Iterator[Object]:
+        """Objects of a kind in no order, for what is asked often; nothing may be stored meanwhile."""
+        for name, obj in self._objects.get(resource.group_kind, {}).items():
+            if namespace is None or name[0] == namespace:
+                yield obj
 
     def of_cluster(self, resource: Resource, namespace: str, cluster: str) -> Objects:
         """Objects of a kind labelled with a Cluster API cluster's name, sorted by name."""

@@ -120,6 +120,11 @@ def job_view(job: Object, pods: Iterable[Object]) -> Job:
     )
 
 
+def outcome_of(job: Object) -> Outcome:
+    """What has become of a Job."""
+    return _outcome(job)[0]
+
+
 def _outcome(job: Object) -> tuple[Outcome, Mapping[str, Any]]:
     for name in _CONDITIONS:
         found = condition(job, name)

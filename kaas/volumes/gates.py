@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.kube.errors import Conflict, Invalid, NotFound
-from kaas.kube.objects import Object, Objects, Ref, metadata, ref_of, uid
+from kaas.kube.objects import Object, Objects, Ref, metadata, name_of, ref_of, uid
 from kaas.kube.ports import Announcer, Source, Times
-from kaas.kube.resources import PERSISTENT_VOLUME_CLAIM, POD
+from kaas.kube.resources import PERSISTENT_VOLUME_CLAIM, POD, Resource
 from kaas.kube.times import at
 from kaas.volumes.claim import Claim, Key, claim_of
 from kaas.volumes.metrics import VolumeMetrics
@@ -43,6 +43,9 @@ class PodStore(Source, Protocol):
     def remove(self, obj: Object) -> Object | None:
         """Forget an object."""
 
+    def each(self, resource: Resource, namespace: str | None = None) -> Iterable[Object]:
+        """Objects of a kind in no order."""
+
 
 class Gates:
     """All Pods that wait, as far as they are known."""
@@ -54,17 +57,38 @@ class Gates:
         self._metrics = metrics
         self._unlabelled: dict[Key, Object] = {}
         self._told: dict[str, str] = {}
+        self._of_claim: dict[Key, set[Key]] | None = None
         metrics.watch_gates(lambda: len(self.waiting()), self.oldest)
 
     def waiting(self) -> list[Object]:
         """Pods with our gate."""
-        found = {(p["metadata"]["namespace"], p["metadata"]["name"]): p for p in self._store.list(POD) if gated(p)}
+        found = {name_of(p): p for p in self._store.each(POD) if gated(p)}
         return list({**self._unlabelled, **found}.values())
 
     def waiting_for(self, claim: Key) -> list[Object]:
         """Pods with our gate that mount a claim."""
-        labelled = [p for p in self._store.list(POD, claim[0]) if gated(p) and claim in claims_of(p)]
-        return labelled + [p for p in self._unlabelled.values() if claim in claims_of(p)]
+        names = self._mounting().get(claim, set())
+        known = {name: pod for name in names if (pod := self.known(name)) is not None and claim in claims_of(pod)}
+        names.intersection_update(known)
+        return [known[name] for name in sorted(known) if gated(known[name])]
+
+    def _mounting(self) -> dict[Key, set[Key]]:
+        """Names of Pods that wait or have waited, by claim: at first all that are there, then whatever is seen."""
+        if self._of_claim is None:
+            self._of_claim = {}
+            for pod in self._store.each(POD):
+                self.saw(pod)
+        return self._of_claim
+
+    def saw(self, pod: Object) -> bool:
+        """A Pod has come or changed; whether it waits and that is new for one of its claims."""
+        if not gated(pod):
+            return False
+        found, name = self._mounting(), name_of(pod)
+        new = [claim for claim in claims_of(pod) if name not in found.get(claim, ())]
+        for claim in new:
+            found.setdefault(claim, set()).add(name)
+        return bool(new)
 
     def oldest(self) -> float:
         """Seconds that the Pod that waits for longest has waited."""
@@ -73,11 +97,10 @@ class Gates:
 
     def found_without_label(self, pods: Iterable[Object]) -> None:
         """What a sweep has found: all Pods with our gate that no watch shows."""
-        self._unlabelled = {
-            (p["metadata"]["namespace"], p["metadata"]["name"]): lean(p)
-            for p in pods
-            if gated(p) and self._store.get(POD, p["metadata"]["namespace"], p["metadata"]["name"]) is None
-        }
+        found = [p for p in pods if gated(p) and self._store.get(POD, *name_of(p)) is None]
+        self._unlabelled = {name_of(p): lean(p) for p in found}
+        for pod in found:
+            self.saw(pod)
         there = {uid(p) for p in self.waiting()}
         self._told = {known: said for known, said in self._told.items() if known in there}
 
@@ -146,7 +169,7 @@ class Gates:
     def _freed(self, pod: Object, answer: Object) -> None:
         """Its watch ends with the label, so it is forgotten here and now."""
         self._store.remove(pod)
-        self._unlabelled.pop((pod["metadata"]["namespace"], pod["metadata"]["name"]), None)
+        self._unlabelled.pop(name_of(pod), None)
         self._told.pop(uid(pod), None)
         waited = self._clock.now() - at(metadata(answer)["creationTimestamp"])
         self._metrics.freed(waited.total_seconds())

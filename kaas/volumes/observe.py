@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
 from kaas.kube import resources
 from kaas.kube.objects import Object, labels, owner_uids
 from kaas.kube.ports import Source
-from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
+from kaas.kube.resources import Resource
+from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view, outcome_of
 from kaas.volumes.claim import Claim, Key, Phase
 from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.plan import Binding
@@ -43,22 +44,24 @@ def jobs_of(store: Source, claim_uid: str) -> list[Job]:
     ]
 
 
-def has_strays(store: Source, claim: Claim, jobs: Sequence[Job]) -> bool:
-    """Whether a loader's Pod may still write into the volume although its Job is gone: a lost Job's Pods end later."""
-    known = {job.uid for job in jobs}
+class Cache(Source, Protocol):
+    """Where observed objects are read from."""
+
+    def each(self, resource: Resource, namespace: str | None = None) -> Iterable[Object]:
+        """Objects of a kind in no order."""
+
+
+def has_strays(store: Cache, claim: Claim) -> bool:
+    """Whether a loader's Pod may write into a claim's volume that has no Job: Pods of a lost one end later than it."""
     return any(
-        labels(pod).get(LOADER_LABEL) == claim.uid and not known & set(owner_uids(pod)) and attempt_of(pod).exit is None
-        for pod in store.list(resources.POD, claim.key[0])
+        labels(pod).get(LOADER_LABEL) == claim.uid and attempt_of(pod).exit is None
+        for pod in store.each(resources.POD, claim.key[0])
     )
 
 
-def running(store: Source) -> list[Key]:
+def running(store: Cache) -> list[Key]:
     """Claims of all Jobs that have not ended."""
-    return [key for job in store.list(resources.JOB) if _is_running(job) for key in claim_keys(job)]
-
-
-def _is_running(job: Object) -> bool:
-    return job_view(job, ()).outcome is Outcome.RUNNING
+    return [key for job in store.each(resources.JOB) if outcome_of(job) is Outcome.RUNNING for key in claim_keys(job)]
 
 
 def claim_keys(job: Object) -> list[Key]:

@@ -43,7 +43,7 @@ class Scene:
 
     waiting_pods: whether a Pod waits for it. jobs: loaders' of this claim, whatever they load. progress: of the Pods
     that run, None before it is known; still_since: when its bytes last moved. cause: why a load does not start, as
-    Events say it. strays: whether a loader's Pod runs whose Job is gone.
+    Events say it.
     """
 
     claim: Claim
@@ -54,7 +54,6 @@ class Scene:
     progress: Progress | None = None
     still_since: datetime | None = None
     cause: str = ""
-    strays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,6 @@ def _toward(scene: Scene, load: Load) -> Plan:
 def _before(scene: Scene, load: Load) -> Plan:
     """There is no Job yet."""
     claim, spec = scene.claim, scene.claim.spec
-    if scene.strays:
-        return Plan(Told(Reason.PENDING, STRAYS, load=load))
     waits = scene.binding is Binding.FIRST_CONSUMER and spec is not None and spec.bind is Bind.WAIT
     if claim.phase is Phase.BOUND or (scene.binding is Binding.FIRST_CONSUMER and (scene.waiting_pods or not waits)):
         return Plan(start=True)

@@ -6,7 +6,6 @@ that waits, `SWEEP` at all Pods with our gate that no watch shows.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,29 +19,31 @@ from kaas.kube.errors import Conflict, NotFound
 from kaas.kube.objects import Object, Objects, Ref
 from kaas.kube.ports import Announcer, Times
 from kaas.kube.resources import Resource
-from kaas.loader.report import Progress
 from kaas.volumes import observe, terms
 from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
 from kaas.volumes.cache.keeper import Keeps, Nobody
 from kaas.volumes.claim import Claim, Key, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
 from kaas.volumes.gates import Gates, PodStore, PodWriter
-from kaas.volumes.logs import Texts, tail
+from kaas.volumes.logs import Texts
+from kaas.volumes.lookout import Lookout
 from kaas.volumes.metrics import VolumeMetrics
-from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan, wants_events
-from kaas.volumes.progress import last_progress, together
+from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan
+from kaas.volumes.pods import claims_of
 from kaas.volumes.reasons import ACTIVE, Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.starting import AGAIN, Held, Starter, Writer
-from kaas.volumes.turns import Bounds, admitted
+from kaas.volumes.turns import Bounds, Turns
 
 log = logging.getLogger(__name__)
 
 QueueKey = tuple[str, ...]
 SWEEP: Final[QueueKey] = ("sweep",)
 SWEEP_SECONDS: Final = 60.0
-CAUSE_SECONDS: Final = 15.0
-"""Between two looks at Events of a load that does not start."""
+PATIENCE: Final = timedelta(seconds=2)
+"""For which a claim waits for its turn before it is told so."""
+APART: Final = timedelta(seconds=0.05)
+"""Between two claims that are told so."""
 
 
 class Cluster(Writer, PodWriter, Texts, Protocol):
@@ -82,18 +83,6 @@ class Office:
     keeper: Keeps = field(default_factory=Nobody)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What is remembered of a load that runs; all of it can be read again."""
-
-    progress: Progress | None = None
-    moved: datetime | None = None
-    read: datetime | None = None
-    cause: str = ""
-    asked: datetime | None = None
-    counted: bool = field(default=False)
-
-
 class VolumeReconciler:
     """Looks at claims and Pods, and does what is planned for them."""
 
@@ -101,13 +90,13 @@ class VolumeReconciler:
         self._store, self._client, self._clock = office.store, office.client, office.clock
         self._announcer, self._metrics, self._add = office.announcer, office.metrics, office.add
         self._namespaces, self._keeper = office.namespaces, office.keeper
-        self._bounds = Bounds(settings.at_once, settings.per_namespace)
+        bounds = Bounds(settings.at_once, settings.per_namespace)
+        self._turns = Turns(bounds, lambda: observe.running(self._store))
         self._starter = Starter(office.client, settings)
         self.gates = Gates(office.store, office.client, office.announcer, office.clock, office.metrics)
-        self._seen: dict[str, _Seen] = {}
-        self._waiting: dict[Key, datetime] = {}
-        self._starting: set[Key] = set()
-        office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._waiting))
+        self._lookout = Lookout(office.client)
+        self._told_at: dict[str, datetime] = {}
+        office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._turns))
 
     async def reconcile(self, key: QueueKey) -> float | None:
         """Do what the key says; returns the seconds after which to do it again, None: on the next event."""
@@ -123,8 +112,12 @@ class VolumeReconciler:
 
     async def _pod(self, key: Key) -> float | None:
         pod = self.gates.known(key)
-        if pod is not None:
-            await self.gates.look([pod])
+        if pod is None:
+            return None
+        if self.gates.saw(pod):
+            for claim in claims_of(pod):
+                self._add(("claim", *claim))
+        await self.gates.look([pod])
         return None
 
     async def _sweep(self) -> float:
@@ -141,7 +134,7 @@ class VolumeReconciler:
     async def _claim(self, key: Key) -> float | None:
         found = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *key)
         claim = claim_of(found) if found else None
-        self._waiting.pop(key, None)
+        self._turns.leave(key)
         again = None
         if claim is not None:
             again = await self._look(claim)
@@ -176,15 +169,7 @@ class VolumeReconciler:
         )
         if not claim.request.concerns or claim.loaded:
             return scene
-        if not jobs:
-            scene = replace(scene, strays=observe.has_strays(self._store, claim, jobs))
-        seen = self._seen.setdefault(claim.uid, _Seen())
-        if wants_events(scene):
-            await self._ask_why(scene, seen)
-            return replace(scene, cause=seen.cause)
-        seen.cause = ""
-        await self._read_progress(scene, seen)
-        return replace(scene, progress=seen.progress, still_since=seen.moved)
+        return await self._lookout.look(scene)
 
     async def _complete(self, claim: Claim, job: Job) -> Job:
         """With its Pods as they are now when it has ended: watches of Jobs and Pods do not keep step."""
@@ -196,45 +181,27 @@ class VolumeReconciler:
         found = self._store.get(resources.JOB, claim.key[0], job.name)
         return job_view(found, [p for p in pods if _belongs(p, job)]) if found else job
 
-    async def _read_progress(self, scene: Scene, seen: _Seen) -> None:
-        running = [a.name for job in scene.jobs for a in job.attempts if a.running]
-        if not running or (seen.read and scene.now - seen.read < timedelta(seconds=LOOK)):
-            return
-        seen.read = scene.now
-        texts = await asyncio.gather(*(tail(self._client, scene.claim.key[0], pod) for pod in running))
-        parts = [p for p in map(last_progress, texts) if p is not None]
-        progress = together(parts) if len(parts) == len(running) else None
-        if progress is None:
-            return
-        if seen.progress is None or _mark(progress) != _mark(seen.progress):
-            seen.moved = scene.now
-        seen.progress = progress
-
-    async def _ask_why(self, scene: Scene, seen: _Seen) -> None:
-        if seen.asked and scene.now - seen.asked < timedelta(seconds=CAUSE_SECONDS):
-            return
-        seen.asked = scene.now
-        selector = observe.events_of(scene.claim, scene.jobs)
-        events = await self._client.list(resources.EVENT, scene.claim.key[0], field_selector=selector)
-        seen.cause = observe.causes(events)
-
     # -- beginning ----------------------------------------------------------------------------------------------------
 
     async def _begin(self, claim: Claim, scene: Scene) -> Plan:
         """Make the Job, if it is the claim's turn."""
-        self._waiting[claim.key] = claim.created
-        if claim.key not in self._admitted():
-            bounds = self._bounds
-            message = f"waits for its turn: {bounds.at_once} loads run at once, {bounds.per_namespace} in a namespace"
-            return Plan(Told(Reason.PENDING, message, load=claim.load))
-        del self._waiting[claim.key]
-        self._starting.add(claim.key)
+        if not self._turns.take(claim.key, claim.created):
+            return self._wait(claim)
         try:
             return await self._start(claim, scene)
         except Held as held:
             return Plan(held.told, again=AGAIN)
         finally:
-            self._starting.discard(claim.key)
+            self._turns.done(claim.key)
+
+    def _wait(self, claim: Claim) -> Plan:
+        """It is told so when it has waited for a while; of many at once not in one go, for others are to be let go."""
+        bounds, now = self._turns.bounds, self._clock.now()
+        due = self._told_at.setdefault(claim.uid, now + PATIENCE + self._turns.ahead(claim.key) * APART)
+        if now < due:
+            return Plan(again=(due - now).total_seconds())
+        message = f"waits for its turn: {bounds.at_once} loads run at once, {bounds.per_namespace} in a namespace"
+        return Plan(Told(Reason.PENDING, message, load=claim.load))
 
     async def _start(self, claim: Claim, scene: Scene) -> Plan:
         """A load that is over is never begun again, so the claim itself is asked, not what was seen of it."""
@@ -245,7 +212,7 @@ class VolumeReconciler:
         now = claim_of(fresh)
         if now.uid != claim.uid or not plan(replace(scene, claim=now)).start:
             return Plan(again=0.0)
-        if now.condition.get("reason") in ACTIVE and await self._has_strays(now):
+        if await self._has_strays(now):
             return Plan(Told(Reason.PENDING, STRAYS, load=now.load), again=LOOK)
         placement = observe.placement(self._store, now, scene.binding, self.gates.waiting_for(claim.key))
         job = await self._starter.start(now, placement)
@@ -253,19 +220,21 @@ class VolumeReconciler:
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
 
     async def _has_strays(self, claim: Claim) -> bool:
-        """A Job was lost: its Pods are looked for at the API server, for the watch of Pods may be behind."""
+        """Whether a loader still writes whose Job was lost.
+
+        If there was a Job, the API server is asked: the watch of Pods may be behind.
+        """
+        if observe.has_strays(self._store, claim):
+            return True
+        if claim.condition.get("reason") not in ACTIVE:
+            return False
         pods = await self._client.list(resources.POD, claim.key[0], f"{terms.LOADER_LABEL}={claim.uid}")
         return any(attempt_of(pod).exit is None for pod in pods)
 
-    def _admitted(self) -> list[Key]:
-        busy = set(observe.running(self._store)) | self._starting
-        return admitted(self._waiting, busy, self._bounds)
-
     def _next_turns(self) -> None:
         """Have claims looked at whose turn it is."""
-        if self._waiting:
-            for key in self._admitted():
-                self._add(("claim", *key))
+        for key in self._turns.next():
+            self._add(("claim", *key))
 
     async def _keep(self, claim: Claim, job: Job, planned: Plan, told: Told) -> Plan:
         """Have a snapshot kept of what was loaded; Pods wait until it is cut, for then they may write."""
@@ -321,11 +290,9 @@ class VolumeReconciler:
             taken = (scene.now - job.created).total_seconds()
             self._metrics.ended(planned.told.reason, job.results, taken)
         if planned.finished or not scene.jobs:
-            self._seen.pop(claim.uid, None)
-
-
-def _mark(progress: Progress) -> tuple[str, int, int]:
-    return progress.phase, progress.bytes_done, progress.files_done
+            self._lookout.forget(claim.uid)
+        if scene.jobs:
+            self._told_at.pop(claim.uid, None)
 
 
 def _belongs(pod: Object, job: Job) -> bool:

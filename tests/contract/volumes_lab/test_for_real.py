@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from kaas.volumes import terms
 from tests.contract.volumes.stage import Stage, until
 from tests.contract.volumes_lab.conftest import BUCKET, Bucket
-from tests.contract.workloads import WorkloadLab
+from tests.contract.workloads import KAAS, WorkloadLab
 
+SLOW = Path(__file__).with_name("slow_loader.py")
 pytestmark = pytest.mark.usefixtures("running")
 
 
@@ -56,3 +59,17 @@ async def test_what_the_source_does_not_have_is_told(stage: Stage, bucket: Bucke
         return "DataNotLoaded" in await stage.events("app")
 
     await until("the Pod is told", told)
+
+
+async def test_progress_comes_from_the_log(stage: Stage, workload_lab: WorkloadLab) -> None:
+    """Through the API server, from a loader that says how far it is and goes on when it is told to."""
+    workload_lab.set_image("kaas", [sys.executable, str(SLOW)])
+    try:
+        await stage.claim(bound=False, storageClassName="lab-immediate", load_source=f"s3://{BUCKET}/llama/")
+        message = await stage.until_told("Loading")
+        assert message.startswith("43.0% 0.4/1.0GiB 812/1893 files 100.0MiB/s ETA 6s (load ")
+        (workload_lab.volume(stage.namespace, "data") / "go-on").touch()
+        message = await stage.until_told("Loaded")
+        assert message.startswith("1.0GiB in 1893 files, 10s, verified by crc32c 1893 (load ")
+    finally:
+        workload_lab.set_image("kaas", KAAS["kaas"])

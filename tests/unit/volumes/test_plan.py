@@ -92,10 +92,6 @@ def test_jobs_go_with_what_asked_for_them() -> None:
     assert plan(scene(claim(load_path="other"), job(MARK, deleting=True))).ends == ()
 
 
-def test_a_stray_loader_is_waited_for() -> None:
-    assert told(plan(scene(strays=True))) == ("Pending", "waits until a loader whose Job is gone has ended")
-
-
 def test_an_end_that_is_well() -> None:
     result = Result(Reason.LOADED, "", 100, 2, seconds=3.0, verified={"crc32c": 2})
     for found in (

@@ -92,6 +92,16 @@ def test_what_is_kept_is_the_same_when_it_is_asked_twice() -> None:
         "PersistentVolume": volume,
         "StorageClass": {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "c"}},
         "Job": {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {"completions": 1}},
+        **{
+            kind: {
+                "apiVersion": "snapshot.storage.k8s.io/v1",
+                "kind": kind,
+                "metadata": {"name": "s", "annotations": {"kaas.internal/cache-used": "x", "other": "y"}},
+                "spec": {"source": {"persistentVolumeClaimName": "data"}},
+                "driver": "d",
+            }
+            for kind in ("VolumeSnapshot", "VolumeSnapshotContent", "VolumeSnapshotClass")
+        },
         "Pod": pod("app", "data", affinity={"nodeAffinity": required}, nodeName="n"),
     }
     for interest in interests(Index()):

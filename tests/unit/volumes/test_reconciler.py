@@ -6,6 +6,7 @@ import pytest
 
 from kaas.loader.report import Exit, Phase, Progress, Reason
 from kaas.volumes import terms
+from tests.unit.volumes.virtual_api import name_of
 from tests.unit.volumes.virtual_cluster import NAMESPACE, VirtualCluster
 
 NOTES = {terms.SOURCE: "s3://models/llama/"}
@@ -177,6 +178,21 @@ async def test_an_old_word_about_a_claim_does_not_have_it_loaded_again(cluster: 
     assert not cluster.api.of("Job")
 
 
+async def test_a_loader_whose_job_was_lost_is_waited_for(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    (job,) = cluster.api.of("Job")
+    cluster.api.drop(name_of(job))
+    await cluster.settle()
+    assert not cluster.api.of("Job")
+    assert "waits until a loader whose Job is gone has ended" in cluster.told()[2]
+    cluster.kubernetes()
+    assert not cluster.loaders()
+    await cluster.clock.advance(6)
+    await loaded(cluster)
+    assert cluster.told()[0] == "True"
+
+
 async def test_the_first_consumer_decides(cluster: VirtualCluster) -> None:
     name = {"name": "wait"}
     mode = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "x"}
@@ -212,6 +228,9 @@ async def test_only_so_many_loads_run_at_once(cluster: VirtualCluster) -> None:
         cluster.claim(f"c{number}", notes=NOTES)
     await cluster.settle()
     assert len(cluster.api.of("Job")) == 5
+    assert cluster.told("c7") == ("", "", ""), "it is told when it has waited for a while"
+    await cluster.clock.advance(3)
+    await cluster.settle()
     assert "waits for its turn: 20 loads run at once, 5 in a namespace" in cluster.told("c7")[2]
     for _ in range(2):
         await loaded(cluster)

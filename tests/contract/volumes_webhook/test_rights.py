@@ -25,6 +25,14 @@ NOT_SHOWN: dict[Right, str] = {
     ("", "pods", "get"): "asked for when a Pod's gates have changed at the moment at which ours is taken away",
     ("batch", "jobs", "get"): "asked for when there is a Job of that name already",
     ("networking.k8s.io", "networkpolicies", "create"): "server-side apply asks for it beside `patch`",
+    **dict.fromkeys(
+        (
+            *(("", "persistentvolumeclaims", verb) for verb in ("create", "patch", "delete")),
+            *(("", "persistentvolumes", verb) for verb in ("get", "patch")),
+            *(("populator.storage.k8s.io", "volumepopulators", verb) for verb in ("create", "patch")),
+        ),
+        "of DataSources and of snapshots, which need a driver that makes volumes",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kaas.volumes import terms
 from tests.contract.credentials.cluster import Answer, Cluster, manifest
-from tests.contract.credentials.replica import until
+from tests.contract.credentials.replica import FAILED, until
 from tests.contract.volumes_webhook.conftest import furnished
 from tests.contract.volumes_webhook.installation import Installed
 from tests.contract.volumes_webhook.objects import SOURCE, claim, held, made, pod
@@ -105,6 +105,28 @@ async def test_without_any_replica_only_what_may_have_to_wait_is_refused(
 
     await until(is_ignored)
     await webhook.install(cluster)
+
+
+async def test_without_any_replica_a_claim_is_changed_in_all_but_what_it_asks_for(
+    cluster: Cluster, webhook: Installed, nobody: None
+) -> None:
+    """As whoever binds, resizes or deletes it changes it."""
+    namespace = await furnished(cluster, load="disabled")
+    await made(cluster, claim(namespace, source=SOURCE))
+    place, merge = f"/api/v1/namespaces/{namespace}", "application/merge-patch+json"
+    await cluster.call("PATCH", place, {"metadata": {"labels": {"kaas.internal/load": None}}}, merge)
+
+    async def changed(**metadata: dict[str, str | None]) -> int:
+        path = f"{place}/persistentvolumeclaims/data"
+        return (await cluster.call("PATCH", path, {"metadata": metadata}, merge, dryRun="All")).status
+
+    async def is_asked() -> bool:
+        return await changed(annotations={terms.ID: "2"}) == FAILED
+
+    await until(is_asked)
+    assert await changed(annotations={terms.SOURCE: None, terms.WAIT: "false"}) == FAILED
+    assert await changed(annotations={"pv.kubernetes.io/bind-completed": "yes"}) == 200
+    assert await changed(labels={"a": "b"}) == 200
 
 
 async def test_what_the_webhook_may_not_read_refuses_the_pod_and_not_its_wait(

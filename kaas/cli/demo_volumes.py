@@ -24,7 +24,9 @@ from kaas.volumes.install import manifests
 HOST = "127.0.0.1"
 WEBHOOK_PORT, WEBHOOK_METRICS, CONTROLLER_METRICS, BUCKET_PORT = 90, 91, 92, 93  # offsets
 PATIENCE = 120.0  # seconds
-NAMESPACE, CLAIM, POD = "team-a", "training-data", "trainer"
+NAMESPACE = "team-a"
+CLAIM = Ref("v1", "PersistentVolumeClaim", NAMESPACE, "training-data")
+POD = Ref("v1", "Pod", NAMESPACE, "trainer")
 BUCKET, PREFIX = "datasets", "images/"
 LARGE, LARGE_BYTES, SMALL, SMALL_BYTES = 24, 16 << 20, 200, 4 << 10
 REGION = "us-east-1"
@@ -102,9 +104,9 @@ def _controller(place: Layout) -> None:
 
 def _volumes(place: Layout, words: list[str], metrics: int) -> None:
     argv = ["--kubeconfig", str(place.kubeconfig), "volumes", *words]
-    console.print(f"[bold]$ kaas {' '.join(argv)} &[/bold]")
     ready = f"http://{HOST}:{metrics}/readyz"
-    _run(place, f"volume-{words[0]}", ["-m", "kaas", *argv], lambda: _answers(ready))
+    if _run(place, f"volume-{words[0]}", ["-m", "kaas", *argv], lambda: _answers(ready)):
+        console.print(f"[bold]$ kaas {' '.join(argv)} &[/bold]")
 
 
 def _run(place: Layout, name: str, words: list[str], ready: Callable[[], bool]) -> bool:
@@ -129,6 +131,7 @@ async def _show(place: Layout, start: float) -> int:
     endpoint = f"http://{HOST}:{place.management_port(BUCKET_PORT)}"
     console.print(f"[bold]$ kubectl apply -f {file.relative_to(EXAMPLES.parent)}[/bold], with load-endpoint {endpoint}")
     async with await KubeClient.connect(place.kubeconfig) as client:
+        await _forget(client)
         for document in yaml.safe_load_all(file.read_text()):
             if document["kind"] == "PersistentVolumeClaim":
                 document["metadata"]["annotations"] |= {terms.ENDPOINT: endpoint, terms.REGION: REGION}
@@ -137,21 +140,29 @@ async def _show(place: Layout, start: float) -> int:
         if not await _follow(client, applied):
             console.print(f"[red]the Pod does not run[/red] after {PATIENCE:.0f} s: see {place.logs}")
             return 1
-    console.print(f"\n[green]{POD} runs on its data[/green], {time.monotonic() - start:.0f} s after the start. Try:")
+    console.print(
+        f"\n[green]{POD.name} runs on its data[/green], {time.monotonic() - start:.0f} s after the start. Try:"
+    )
     console.print(f"  export KUBECONFIG={place.kubeconfig}")
-    console.print(f"  kubectl -n {NAMESPACE} get pvc {CLAIM} -o yaml")
-    console.print(f"  kubectl -n {NAMESPACE} logs {POD}")
+    console.print(f"  kubectl -n {NAMESPACE} get pvc {CLAIM.name} -o yaml")
+    console.print(f"  kubectl -n {NAMESPACE} logs {POD.name}")
     console.print("  make demo-down")
     return 0
 
 
+async def _forget(client: KubeClient) -> None:
+    """Delete what an earlier demo has left."""
+    for ref in (POD, CLAIM):
+        end = time.monotonic() + PATIENCE
+        while await client.delete(ref) and time.monotonic() < end:  # noqa: ASYNC110 - another program is waited for
+            await asyncio.sleep(STEP)
+
+
 async def _follow(client: KubeClient, since: float) -> bool:
     """Print claim and Pod whenever they say something new; whether the Pod runs in the end."""
-    claim = Ref("v1", "PersistentVolumeClaim", NAMESPACE, CLAIM)
-    pod = Ref("v1", "Pod", NAMESPACE, POD)
     told = ""
     while time.monotonic() - since < PATIENCE:
-        waiting, condition = await client.get(pod), await client.get(claim)
+        waiting, condition = await client.get(POD), await client.get(CLAIM)
         line = f"{_claim_line(condition)}   [dim]Pod[/dim] {_pod_line(waiting)}"
         if line != told:
             told = line

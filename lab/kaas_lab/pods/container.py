@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from .limits import Limits
 from .sandbox import Program
 from .times import now
 
+Output = tuple[asyncio.StreamReader, asyncio.ReadTransport]
+Outputs = Mapping[str, Output]
+STREAMS = "stdout", "stderr"
 NAMES = "pod/"
 """How the names of containers' processes begin."""
 DRAIN_SECONDS = 2.0
@@ -31,13 +34,11 @@ class CannotStart(Exception):
 class Container:
     """One run of a container. log: gets `TIME STREAM TEXT` a line. was_out_of_memory: known when it has ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path, limits: Limits) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, outputs: Outputs, log: Path, limits: Limits) -> None:
         self._process, self._log, self._limits = process, log, limits
         self.was_out_of_memory = False
         self._pumps = [
-            asyncio.create_task(self._pump(stream, name))
-            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-            if stream is not None
+            asyncio.create_task(self._pump(stream, transport, name)) for name, (stream, transport) in outputs.items()
         ]
         self.pid = process.pid
 
@@ -72,8 +73,8 @@ class Container:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    async def _pump(self, stream: asyncio.StreamReader, name: str) -> None:
-        with self._log.open("ab", buffering=0) as out:
+    async def _pump(self, stream: asyncio.StreamReader, transport: asyncio.ReadTransport, name: str) -> None:
+        with closing(transport), self._log.open("ab", buffering=0) as out:
             while True:
                 try:
                     line = await stream.readuntil(b"\n")
@@ -96,20 +97,33 @@ async def start(
         program = replace(program, groups=tuple(groups), mounts=(*program.mounts, *mounts))
     prepared = sandbox.isolated(program, directory) if is_isolated else sandbox.replaced(program)
     environment = {**_environment(prepared.environment), **marks}
+    pipes = {name: os.pipe() for name in STREAMS}
     try:
         process = await asyncio.create_subprocess_exec(
             *prepared.argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=pipes["stdout"][1],
+            stderr=pipes["stderr"][1],
             env=environment,
             cwd=prepared.directory,
             start_new_session=True,
-            limit=LINE_BYTES,
         )
     except OSError as error:
+        for ours, _ in pipes.values():
+            os.close(ours)
         raise CannotStart(f'exec: "{program.argv[0]}": {error.strerror}') from error
-    return Container(process, log, limits)
+    finally:
+        for _, theirs in pipes.values():
+            os.close(theirs)
+    # Pipes of asyncio's own would have a process wait for whoever else holds them, as its children do.
+    return Container(process, {name: await _reader(ours) for name, (ours, _) in pipes.items()}, log, limits)
+
+
+async def _reader(pipe: int) -> Output:
+    stream = asyncio.StreamReader(LINE_BYTES)
+    connect = asyncio.get_running_loop().connect_read_pipe
+    transport, _ = await connect(lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", 0))
+    return stream, transport
 
 
 def _ready(directory: Path, log: Path) -> None:

@@ -11,11 +11,18 @@ from kaas_lab import processes
 from tests.contract.lab_pods.cluster import Cluster
 
 DATA = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+STUBBORN = "trap '' TERM; echo begun; while :; do sleep 0.1; done"
 AT_DATA = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
 
 
 def shell(script: str) -> tuple[str, str, str]:
     return "sh", "-c", script
+
+
+def begun(cluster: Cluster, name: str) -> None:
+    """Wait until a Pod's program has said so; a container runs a moment before its program does."""
+    cluster.phase(name, "Running")
+    cluster.wait(f"{name} has begun", lambda: "begun" in cluster.log(name))
 
 
 def test_a_job_fills_a_claim_and_is_complete(cluster: Cluster) -> None:
@@ -98,15 +105,22 @@ def test_a_deleted_pod_is_told_to_stop(cluster: Cluster) -> None:
 
 
 def test_one_that_does_not_stop_is_killed(cluster: Cluster) -> None:
-    cluster.pod("p", *shell("trap '' TERM; while :; do sleep 0.1; done"), terminationGracePeriodSeconds=1)
-    cluster.phase("p", "Running")
+    cluster.pod("p", *shell(STUBBORN), terminationGracePeriodSeconds=1)
+    begun(cluster, "p")
     cluster.delete("Pod", "p")
     cluster.wait("it has gone", lambda: cluster.find("Pod", "p") is None)
 
 
+def test_a_container_ends_with_its_first_process(cluster: Cluster) -> None:
+    cluster.pod("p", *shell("sleep 1000 & echo over"))
+    assert cluster.ended("p")["exitCode"] == 0
+    cluster.wait("nothing of it runs", lambda: not left(cluster))
+    assert cluster.log("p") == "over\n"
+
+
 def test_one_that_is_removed_by_force_is_killed_at_once(cluster: Cluster) -> None:
-    cluster.pod("p", *shell("trap '' TERM; while :; do sleep 0.1; done"), terminationGracePeriodSeconds=1000)
-    cluster.phase("p", "Running")
+    cluster.pod("p", *shell(STUBBORN), terminationGracePeriodSeconds=1000)
+    begun(cluster, "p")
     cluster.delete("Pod", "p")
     cluster.delete("Pod", "p", gracePeriodSeconds="0")
     cluster.wait("nothing of it runs", lambda: not left(cluster))

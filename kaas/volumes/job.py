@@ -26,6 +26,9 @@ USER: Final = 65532
 DIGEST: Final = f"{GROUP}/load"
 """Annotation of a Job and its Pods: the load that they do, token and digest."""
 POLICY: Final = "kaas-volumes-loaders"
+_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED: Final = f"{_MANAGED_BY}={terms.MANAGER}"
+"""Label selector of what the controller has made."""
 GRACE: Final = 30
 """Seconds in which a loader that is told to stop writes its journal."""
 
@@ -72,7 +75,7 @@ def job_of(work: Work, settings: LoadSettings) -> Object:
 def _labels(claim: Claim) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "kaas-loader",
-        "app.kubernetes.io/managed-by": terms.MANAGER,
+        _MANAGED_BY: terms.MANAGER,
         terms.LOADER_LABEL: claim.uid,
         LABEL: LOADING,
     }
@@ -209,7 +212,7 @@ def network_policy(namespace: str, settings: LoadSettings) -> Object:
         "metadata": {
             "name": POLICY,
             "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": terms.MANAGER},
+            "labels": {_MANAGED_BY: terms.MANAGER},
         },
         "spec": {"podSelector": loaders, "policyTypes": ["Ingress", "Egress"], "egress": egress},
     }

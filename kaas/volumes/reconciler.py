@@ -92,7 +92,7 @@ class VolumeReconciler:
         self._namespaces, self._keeper = office.namespaces, office.keeper
         bounds = Bounds(settings.at_once, settings.per_namespace)
         self._turns = Turns(bounds, lambda: observe.running(self._store))
-        self._starter = Starter(office.client, settings)
+        self._starter = Starter(office.client, office.store, settings)
         self.gates = Gates(office.store, office.client, office.announcer, office.clock, office.metrics)
         self._lookout = Lookout(office.client)
         self._told_at: dict[str, datetime] = {}

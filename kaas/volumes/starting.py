@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 from kaas.kube.errors import Conflict, Forbidden, Invalid
 from kaas.kube.objects import Object, Ref, annotation, is_deleting, uid
+from kaas.kube.ports import Source
+from kaas.kube.resources import NETWORK_POLICY
 from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
 from kaas.volumes.annotations import Spec
 from kaas.volumes.claim import Claim
@@ -34,6 +36,13 @@ class Writer(Protocol):
         """Server-side apply."""
 
 
+class Known(Source, Protocol):
+    """The index, into which answers are put."""
+
+    def put(self, obj: Object, *, seen: bool = False) -> Object | None:
+        """Store an answer to a write."""
+
+
 class Held(Exception):
     """A load cannot begin yet. told: what the condition says of that."""
 
@@ -45,9 +54,8 @@ class Held(Exception):
 class Starter:
     """Begins loads, one Job each."""
 
-    def __init__(self, client: Writer, settings: LoadSettings) -> None:
-        self._client, self._settings = client, settings
-        self._fenced: set[str] = set()
+    def __init__(self, client: Writer, store: Known, settings: LoadSettings) -> None:
+        self._client, self._store, self._settings = client, store, settings
 
     async def start(self, claim: Claim, placement: Placement) -> Object:
         """Make the Job of a claim's load; returns it, or the one that is there already. Held when it cannot be made."""
@@ -69,7 +77,8 @@ class Starter:
             return ANONYMOUS
         secret = await self._client.get(Ref("v1", "Secret", claim.key[0], spec.credentials))
         if secret is None:
-            message = f"Secret {spec.credentials} ({CREDENTIALS}) is not there: make it by `kaas credentials create`"
+            missing = f"Secret {spec.credentials} ({CREDENTIALS}) is not there: make it by `kaas credentials create`"
+            message = f"{missing}; it is looked for again every {AGAIN:.0f} s"
             raise Held(Told(Reason.PENDING, message, load=load))
         try:
             return access_of(spec.source.scheme, secret)
@@ -77,10 +86,11 @@ class Starter:
             raise Held(Told(Reason.INVALID, f"{CREDENTIALS}: {unfit}")) from unfit
 
     async def _fence(self, namespace: str) -> None:
-        """The network policy of a namespace's loaders, before the first of them."""
-        if self._settings.network_policy and namespace not in self._fenced:
-            await self._client.apply(network_policy(namespace, self._settings), manager=MANAGER)
-            self._fenced.add(namespace)
+        """The network policy of a namespace's loaders, before each of them as it should be."""
+        wanted = network_policy(namespace, self._settings)
+        known = self._store.get(NETWORK_POLICY, namespace, wanted["metadata"]["name"])
+        if self._settings.network_policy and (known is None or known["spec"] != wanted["spec"]):
+            self._store.put(await self._client.apply(wanted, manager=MANAGER))
 
     async def _create(self, job: Object, load: Load) -> Object:
         """The name is the load's own, so of two that make it one is refused."""

@@ -12,6 +12,7 @@ from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 from kaas.volumes import claim, observe, pods, terms
 from kaas.volumes.cache import snapshots
+from kaas.volumes.job import MANAGED
 
 Keys = Iterable[tuple[str, ...]]
 
@@ -40,6 +41,7 @@ def interests(store: Source) -> Sequence[Interest]:
         Interest(resources.STORAGE_CLASS, of_class, _class),
         Interest(resources.JOB, lambda j: map(_claim, observe.claim_keys(j)), observe.job_lean, terms.LOADER_LABEL),
         Interest(resources.POD, _of_pod, pods.lean, pods.LABEL),
+        Interest(resources.NETWORK_POLICY, lambda _: (), _policy, MANAGED),
         Interest(snapshots.SNAPSHOT, _of_snapshot, snapshots.lean, terms.CACHE_KEY_LABEL),
         Interest(snapshots.CLASS, lambda _: (), snapshots.lean_class),
     )
@@ -65,6 +67,12 @@ def _claim(key: claim.Key) -> tuple[str, ...]:
 
 def _is_ours(found: Object) -> bool:
     return bool(metadata(found).get("annotations"))
+
+
+def _policy(found: Object) -> Object:
+    """Of the network policy of loaders, what it allows."""
+    meta = {k: v for k, v in found["metadata"].items() if k not in {"managedFields", "annotations"}}
+    return {**found, "metadata": meta}
 
 
 def _volume(found: Object) -> Object:

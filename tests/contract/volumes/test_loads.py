@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kaas.kube.objects import ref_of
+from kaas.kube.objects import Ref, ref_of
 from kaas.loader.report import Exit, Reason, Result
 from kaas.volumes import terms
-from tests.contract.volumes.stage import SOURCE, Stage, until
+from kaas.volumes.job import POLICY, network_policy
+from tests.contract.volumes.stage import SETTINGS, SOURCE, Stage, until
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -33,6 +34,9 @@ async def test_a_claim_is_loaded_and_its_pod_freed(stage: Stage) -> None:
 
     await until("the Job is gone", gone)
     assert await stage.events("data") == ["Listing", "Loaded"]
+    fence = await stage.client.get(Ref("networking.k8s.io/v1", "NetworkPolicy", stage.namespace, POLICY))
+    assert fence is not None
+    assert fence["spec"] == network_policy(stage.namespace, SETTINGS)["spec"], "it would be written for each load"
 
 
 async def test_a_claim_can_be_deleted_while_it_is_loaded(stage: Stage) -> None:

@@ -15,7 +15,9 @@ from kaas.runtime.index import Index
 from kaas.volumes import terms
 from kaas.volumes.claim import Claim, Key, claim_of
 from kaas.volumes.conditions import Told, condition_of
+from kaas.volumes.job import network_policy
 from kaas.volumes.pods import claims_of, gated, hold_of, lean, ungating
+from kaas.volumes.settings import LoadSettings
 from kaas.volumes.turns import Bounds, admitted
 from kaas.volumes.watched import interests
 from tests.unit.volumes.builders import NOW, attempt, claim, job, pod, raw_claim
@@ -102,6 +104,7 @@ def test_what_is_kept_is_the_same_when_it_is_asked_twice() -> None:
             }
             for kind in ("VolumeSnapshot", "VolumeSnapshotContent", "VolumeSnapshotClass")
         },
+        "NetworkPolicy": network_policy("team", LoadSettings(image="kaas")),
         "Pod": pod("app", "data", affinity={"nodeAffinity": required}, nodeName="n"),
     }
     for interest in interests(Index()):

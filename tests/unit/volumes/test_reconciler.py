@@ -193,6 +193,23 @@ async def test_a_loader_whose_job_was_lost_is_waited_for(cluster: VirtualCluster
     assert cluster.told()[0] == "True"
 
 
+async def test_the_fence_of_loaders_is_kept_as_it_should_be(cluster: VirtualCluster) -> None:
+    name = ("NetworkPolicy", NAMESPACE, "kaas-volumes-loaders")
+    for number in range(2):
+        cluster.claim(f"c{number}", notes=NOTES)
+        await cluster.settle()
+    assert cluster.api.calls.count(("apply", "NetworkPolicy")) == 1
+    fence = cluster.api.objects[name]
+    cluster.api.store({**fence, "spec": {**fence["spec"], "egress": [{}]}})
+    cluster.claim("c2", notes=NOTES)
+    await cluster.settle()
+    assert cluster.api.objects[name]["spec"] == fence["spec"]
+    cluster.api.drop(name)
+    cluster.claim("c3", notes=NOTES)
+    await cluster.settle()
+    assert cluster.api.objects[name]["spec"] == fence["spec"]
+
+
 async def test_the_first_consumer_decides(cluster: VirtualCluster) -> None:
     name = {"name": "wait"}
     mode = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "x"}

@@ -19,7 +19,11 @@ from kaas.volumes import terms
 
 Name = tuple[str, str, str]
 """Kind, namespace ("" for none), name."""
-SELECTORS = {"Job": terms.LOADER_LABEL, "Pod": terms.WAITING_LABEL}
+SELECTORS = {
+    "Job": terms.LOADER_LABEL,
+    "Pod": terms.WAITING_LABEL,
+    "NetworkPolicy": "app.kubernetes.io/managed-by",
+}
 
 
 class Killed(Exception):

@@ -31,6 +31,7 @@ WATCHED: tuple[Resource, ...] = (
     resources.PERSISTENT_VOLUME,
     resources.STORAGE_CLASS,
     resources.JOB,
+    resources.NETWORK_POLICY,
     resources.POD,
 )
 

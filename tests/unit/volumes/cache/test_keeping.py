@@ -87,6 +87,15 @@ def test_what_is_not_good_for_others_is_not_kept(given_: Loaded, said: str) -> N
     assert (found.act, said in found.note) == (Act.LET_GO, True)
 
 
+def test_where_nothing_is_shared_public_sources_are_not_either() -> None:
+    alone = replace(MEANS, share=False)
+    found = keeping(loaded(), [], alone, NOW).snapshot or {}
+    assert snapshots.PUBLIC_LABEL not in found["metadata"]["labels"]
+    theirs = sealed({**found, "status": {"readyToUse": True}})
+    theirs["metadata"] |= {"namespace": "others", "uid": "s2", "creationTimestamp": stamp(NOW)}
+    assert keeping(loaded(), [theirs], alone, NOW).act is Act.MAKE
+
+
 def test_without_a_class_for_the_driver_it_is_said() -> None:
     found = keeping(loaded(), [], replace(MEANS, snapshot_class=""), NOW)
     assert (found.act, found.is_wrong) == (Act.LET_GO, True)

@@ -57,6 +57,12 @@ def test_an_older_digest_of_a_key_is_superseded_by_one_that_is_ready() -> None:
     assert planned(old, replace(new, digest="digest")) == []
 
 
+def test_what_is_not_shared_is_superseded_in_its_own_namespace_only() -> None:
+    old, new = kept("old", created=NOW - 2 * HOUR, public=False), kept("new", digest="new", public=False)
+    assert planned(old, new) == [(Act.RETIRE, "old", Reason.SUPERSEDED)]
+    assert planned(old, replace(new, name=("others", "new"))) == []
+
+
 def test_what_is_retired_goes_when_nothing_is_born_of_it_any_more() -> None:
     one = kept("a", retired=OLD, why="Unused")
     assert planned(one) == [(Act.REMOVE, "a", "Unused")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -72,6 +73,14 @@ CacheUnusedDays = Annotated[
 CacheCutSeconds = Annotated[
     int, typer.Option(min=1, help="How long Pods wait until one is cut.", rich_help_panel=CACHE)
 ]
+CacheShare = Annotated[
+    bool,
+    typer.Option(
+        "--cache-share/--no-cache-share",
+        help="Whether other namespaces are given snapshots of public sources.",
+        rich_help_panel=CACHE,
+    ),
+]
 
 app = typer.Typer(
     name="volumes",
@@ -109,6 +118,7 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     cache_snapshots: CacheSnapshots = 20,
     cache_unused_days: CacheUnusedDays = 30,
     cache_cut_seconds: CacheCutSeconds = 120,
+    cache_share: CacheShare = True,
 ) -> None:
     """Load annotated claims, and free Pods that wait for them, until SIGTERM or Ctrl-C."""
     from kaas.cli import volumes_controller  # noqa: PLC0415 - other commands need none of it
@@ -129,4 +139,5 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
         tuple(namespace or ()), metrics_host, metrics_port, leader_elect, log_format.value
     )
     limits = volumes_controller.limits_of(cache_size or (), cache_snapshots, cache_unused_days, cache_cut_seconds)
+    limits = replace(limits, share=cache_share)
     volumes_controller.controller(settings, process, volumes_controller.checked(given), limits)

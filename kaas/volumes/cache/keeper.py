@@ -126,7 +126,7 @@ class Keeper:
         found = self.store.get(resources.STORAGE_CLASS, None, claim.storage_class or "")
         driver = str((found or {}).get("provisioner") or "")
         made_by = snapshots.class_for(driver, list(self.store.list(snapshots.CLASS)))
-        return Means(driver, made_by, self.limits.cut_within)
+        return Means(driver, made_by, self.limits.cut_within, self.limits.share)
 
     async def _do(self, decided: Keeping) -> Kept | None:
         """One step; None when Pods may be let go."""

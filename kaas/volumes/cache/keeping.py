@@ -79,11 +79,15 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what snapshots are made. driver: of the claim's StorageClass; snapshot_class: "" when none fits it."""
+    """With what snapshots are made. driver: of the claim's StorageClass; snapshot_class: "" when none fits it.
+
+    share: whether those of public sources are for all namespaces.
+    """
 
     driver: str
     snapshot_class: str
     patience: timedelta
+    share: bool = True
 
 
 def keeping(loaded: Loaded, known: Iterable[Object], means: Means, now: datetime) -> Keeping:
@@ -149,6 +153,8 @@ def _is_same(snapshot: Object, loaded: Loaded) -> bool:
     """Whether claims with this source are born of it already, and it has the same content."""
     if labels(snapshot).get(terms.CACHE_KEY_LABEL) != loaded.key.text or snapshots.usable(snapshot) is None:
         return False
+    if _key(snapshot)[0] != loaded.claim.key[0] and snapshots.PUBLIC_LABEL not in labels(snapshot):
+        return False
     return annotation(snapshot, snapshots.DIGEST) == loaded.digest
 
 
@@ -160,7 +166,7 @@ def _named(snapshot: Object, claim: Key) -> str:
 def snapshot_of(loaded: Loaded, means: Means) -> Object:
     """The VolumeSnapshot of a volume that was just loaded."""
     marks = {terms.CACHE_KEY_LABEL: loaded.key.text, "app.kubernetes.io/managed-by": terms.MANAGER}
-    public = {snapshots.PUBLIC_LABEL: "true"} if loaded.key.public else {}
+    public = {snapshots.PUBLIC_LABEL: "true"} if loaded.key.public and means.share else {}
     notes = {
         snapshots.DIGEST: loaded.digest,
         snapshots.SOURCE: str(loaded.spec.source),

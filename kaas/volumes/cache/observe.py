@@ -59,6 +59,7 @@ def kept(snapshot: Object) -> Kept:
         why=why,
         deleting=is_deleting(snapshot),
         origin=labels(snapshot).get(snapshots.ORIGIN_LABEL) or "",
+        public=snapshots.PUBLIC_LABEL in labels(snapshot),
         maker=(annotation(snapshot, snapshots.MADE_BY) or "").partition(" ")[0],
     )
 

@@ -41,7 +41,7 @@ class Reason(StrEnum):
 class Kept:
     """A snapshot of the cache. origin: uid of what it is a copy of, "" for what is none; size: 0 while it is not known.
 
-    maker: uid of the claim of which it was made. retired, why: since when and why nobody is born of it any more.
+    public: whether other namespaces are given it. maker: uid of the claim of which it was made. retired, why: since when and why nobody is born of it any more.
     """
 
     name: Name
@@ -59,6 +59,7 @@ class Kept:
     deleting: bool = False
     origin: str = ""
     maker: str = ""
+    public: bool = True
 
     @property
     def lives(self) -> bool:
@@ -137,7 +138,7 @@ class _Book:
     latest: dict[Name, datetime] = field(default_factory=dict)
     copies: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     shared: set[str] = field(default_factory=set)
-    newest: dict[str, Kept] = field(default_factory=dict)
+    newest: dict[tuple[str, str], Kept] = field(default_factory=dict)
     origins: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -154,9 +155,9 @@ class _Book:
 
     def _note(self, origin: Kept) -> None:
         self.origins.add(origin.uid)
-        known = self.newest.get(origin.key)
+        known = self.newest.get(_shelf(origin))
         if origin.ready and (known is None or _age(known) < _age(origin)):
-            self.newest[origin.key] = origin
+            self.newest[_shelf(origin)] = origin
 
     def family(self, one: Kept) -> list[Kept]:
         """It and its copies."""
@@ -195,10 +196,15 @@ def _spent(book: _Book, one: Kept, limits: Limits) -> Reason | None:
     """Why one is of no use any more, whatever else there is."""
     if one.origin and book.facts.everywhere and one.origin not in book.origins:
         return Reason.ORIGIN_GONE
-    newest = book.newest.get(one.key)
+    newest = book.newest.get(_shelf(one))
     if newest is not None and newest.digest != one.digest and _age(newest) > _age(one):
         return Reason.SUPERSEDED
     return Reason.UNUSED if book.facts.now - book.used(one) > limits.unused else None
+
+
+def _shelf(one: Kept) -> tuple[str, str]:
+    """Among which snapshots the newest is the one that claims are born of."""
+    return one.key, "" if one.public or one.origin else one.name[0]
 
 
 def _age(one: Kept) -> tuple[datetime, str]:

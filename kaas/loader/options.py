@@ -72,7 +72,7 @@ class Limits:
         return max(8, min(64, int(self.cpus * 16)))
 
 
-LARGEST_BUFFERS: Final = 96 * MIB
+LARGEST_BUFFERS: Final = 80 * MIB
 LARGEST_RANGE: Final = 8 * MIB
 
 

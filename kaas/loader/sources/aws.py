@@ -20,6 +20,7 @@ from botocore.session import Session
 
 from kaas.loader.source import Refused
 from kaas.loader.sources.access import CONNECT_SECONDS, STALL_SECONDS, Access
+from kaas.loader.sources.s3_listing import take_over
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -135,6 +136,7 @@ def client_of(session: Session, access: Access, region: str, proxy: str | None) 
     except ValueError as error:
         raise Refused(f"endpoint {endpoint!r}: is none ({error}): write https://host[:port]") from None
     client.meta.events.register_last("before-parameter-build.s3", _stay)
+    client.meta.events.register_last("before-parse.s3.ListObjectsV2", take_over)
     url = str(client.meta.endpoint_url)
     return client, Place(url, chosen, str(session.get_config_variable("ca_bundle") or ""))
 

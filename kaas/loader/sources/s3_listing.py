@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+from xml.etree import ElementTree
 
 from kaas.loader.source import Entry, Refused, Unreachable
 from kaas.loader.sources.access import PAGE
 from kaas.loader.sources.sums import of_etag
 
-LONGEST_WAIT: Final = 30.0
+_OK: Final = 200
+_FIELDS: Final = frozenset({"IsTruncated", "NextContinuationToken", "KeyCount", "EncodingType"})
 
 
 def request_of(bucket: str, prefix: str, token: str | None, *, requester_pays: bool) -> dict[str, Any]:
@@ -22,6 +24,40 @@ def request_of(bucket: str, prefix: str, token: str | None, *, requester_pays: b
     if requester_pays:
         asked["RequestPayer"] = "requester"
     return asked
+
+
+def take_over(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Read the body of a page in place of botocore, which reads it by its model of S3 and takes ten times as long.
+
+    A handler of botocore's event `before-parse`.
+    """
+    if response_dict["status_code"] != _OK:
+        return
+    try:
+        root = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore reads it
+    except ElementTree.ParseError:
+        return  # botocore says what is wrong with it
+    if _local(root.tag) == "ListBucketResult":
+        customized_response_dict |= _page(root)
+        response_dict["body"] = b"<ListBucketResult/>"
+
+
+def _page(root: ElementTree.Element) -> dict[str, Any]:
+    """Fields of a page as botocore names them; values are text."""
+    found: dict[str, Any] = {"Contents": []}
+    for child in root:
+        name = _local(child.tag)
+        if name == "Contents":
+            found["Contents"].append({_local(field.tag): field.text or "" for field in child})
+        elif name in _FIELDS:
+            found[name] = child.text or ""
+    if "IsTruncated" in found:
+        found["IsTruncated"] = found["IsTruncated"] == "true"
+    return found
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 @dataclass(slots=True)
@@ -74,7 +110,8 @@ class Pages:
 
 def _decoded(text: str) -> str:
     """A key of a listing with url encoding, where a plus is a blank. What is no UTF-8 comes as surrogates."""
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 
 def plain_etag(etag: str) -> str:

@@ -89,7 +89,9 @@ def machine_facts(machine: Object, pools: Mapping[str, PoolGpus]) -> MachineFact
 
 
 def gpus_of_pools(cluster: Cluster, site: Site) -> dict[str, PoolGpus]:
-    """GPUs of a machine, by pool; pools without any are left out."""
+    """GPUs of a machine, by pool; pools without any are left out, and all of a simulation: its nodes offer nothing."""
+    if site.spec.provider == "dev":
+        return {}
     flavors = {f.name: f.gpu for f in site.spec.flavors if f.gpu}
     found = ((p, flavors[p.flavor]) for p in cluster.spec.node_pools if p.flavor in flavors)
     return {p.name: PoolGpus(gpu.count, gpu.model, p.labels.get(CONFIG, "")) for p, gpu in found}

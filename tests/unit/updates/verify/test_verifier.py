@@ -167,6 +167,17 @@ async def test_a_simulated_cluster(bench: Bench) -> None:
     assert "the API server has no metrics" in found.message
 
 
+@pytest.mark.parametrize(("provider", "passed"), [("dev", True), ("openstack", None)])
+async def test_a_simulated_node_offers_no_gpus(bench: Bench, provider: str, *, passed: bool | None) -> None:
+    """It tells its version, as Cluster API's in-memory provider has it, and not one device."""
+    gpu = {"model": "A100-SXM4-40GB", "count": 8}
+    bench.site = {"provider": provider, "flavors": [{"name": "cpu-4", "gpu": gpu}]}
+    bench.server.simulated = True
+    found = await bench.verify()
+    assert found.passed is passed
+    assert ("which offers 0 devices" in found.message) is (passed is None)
+
+
 async def test_it_is_not_looked_at_more_often_than_every_five_seconds(bench: Bench) -> None:
     for _ in range(20):
         await bench.verify()
@@ -184,7 +195,10 @@ async def test_a_restart_long_after_the_step_leaves_time_to_look(bench: Bench) -
 
 
 async def test_the_baseline(bench: Bench) -> None:
-    bench.site = {"flavors": [{"name": "cpu-2"}, {"name": "cpu-4", "gpu": {"model": "A100", "count": 8}}]}
+    bench.site = {
+        "provider": "openstack",
+        "flavors": [{"name": "cpu-2"}, {"name": "cpu-4", "gpu": {"model": "A100", "count": 8}}],
+    }
     bench.server.node("n", "v1.36.1", gpus=8)
     bench.server.pod("a", ready=False)
     found: Baseline | None = None

@@ -210,6 +210,29 @@ async def test_the_fence_of_loaders_is_kept_as_it_should_be(cluster: VirtualClus
     assert cluster.api.objects[name]["spec"] == fence["spec"]
 
 
+async def test_figures(cluster: VirtualCluster) -> None:
+    def figure(name: str, **labels: str) -> float | None:
+        return cluster.registry.get_sample_value(f"kaas_volumes_{name}", labels)
+
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await begun(cluster)
+    await cluster.clock.advance(100)
+    assert (figure("gated_pods"), figure("oldest_gated_seconds"), figure("running_loads")) == (1, 100, 1)
+    await loaded(cluster)
+    assert (figure("gated_pods"), figure("oldest_gated_seconds"), figure("running_loads")) == (0, 0, 0)
+    assert figure("loads_total", reason="Loaded") == 1
+    assert figure("loaded_bytes_total") == 1 << 20
+    assert figure("load_seconds_sum") == 100
+    assert figure("freed_pods_total") == 1
+    assert figure("pod_wait_seconds_sum") == 100
+    assert figure("release_seconds_count") == 1
+    for number in range(7):
+        cluster.claim(f"c{number}", notes=NOTES)
+    await cluster.settle()
+    assert (figure("running_loads"), figure("waiting_loads")) == (5, 2)
+
+
 async def test_the_first_consumer_decides(cluster: VirtualCluster) -> None:
     name = {"name": "wait"}
     mode = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "x"}

@@ -63,7 +63,8 @@ class VirtualCluster:
             for obj in self.api.of(resource.kind):
                 if watched(obj):
                     self.feed.event(resource, "ADDED", copy.deepcopy(obj))
-        metrics = VolumeMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        metrics = VolumeMetrics(self.registry)
         office = Office(self.index, self.api, self.api, self.clock, metrics, self._add)
         self.reconciler = VolumeReconciler(office, self.settings)
 

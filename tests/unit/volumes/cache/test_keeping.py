@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaas.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -193,6 +193,7 @@ class Cluster:
         return True
 
 
+@settings(max_examples=150, deadline=None)
 @given(kill=st.integers(1, 6), cut_after=st.integers(0, 200))
 async def test_wherever_the_controller_ends_nothing_that_pods_wrote_is_kept(kill: int, cut_after: int) -> None:
     """And Pods are let go within the time, whatever the driver does."""

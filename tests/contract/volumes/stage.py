@@ -128,9 +128,9 @@ class Stage:
         return found
 
     async def events(self, name: str) -> list[str]:
-        """Reasons of Events about an object."""
+        """Reasons of Events about an object, in the order of the alphabet."""
         found = await self.client.list(resources.EVENT, self.namespace, field_selector=f"involvedObject.name={name}")
-        return [e["reason"] for e in found]
+        return sorted(e["reason"] for e in found)
 
     async def runs(self, pod: Object) -> None:
         """The node begins to run it."""

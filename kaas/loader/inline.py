@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -10,17 +11,32 @@ T = TypeVar("T")
 SLOW: Final = 0.0005
 """Seconds of a small file from which on a thread is worth its price: a local disk takes a fifth, NFS several times."""
 _LAST: Final = 16
-"""Of so many files the quickest one counts: a busy machine has slow ones on every disk."""
+"""Of so many files the quickest one counts: every disk has slow ones."""
 _PROBE: Final = 1000
 """Files in threads after which some are tried here again."""
 
 
-class Inline:
-    """Does work where it is done sooner. thread: has a thread do it; now: seconds that only grow."""
+def waits_of_this_thread() -> int:
+    """Voluntary context switches. Source: getrusage(2)."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
-    def __init__(self, thread: Callable[..., Awaitable[Any]], now: Callable[[], float]) -> None:
+
+class Inline:
+    """Does work where it is done sooner.
+
+    thread: has a thread do it; now: seconds that only grow; waits: how often this thread has waited for a disk or
+    server. On a busy machine work is slow without one wait, and threads would only make it slower.
+    """
+
+    def __init__(
+        self,
+        thread: Callable[..., Awaitable[Any]],
+        now: Callable[[], float],
+        waits: Callable[[], int] = waits_of_this_thread,
+    ) -> None:
         self._thread = thread
         self._now = now
+        self._waits = waits
         self._took: deque[float] = deque(maxlen=_LAST)
         self._left = 0
 
@@ -30,13 +46,14 @@ class Inline:
             self._left -= 1
             found: T = await self._thread(work, *arguments)
             return found
-        start = self._now()
+        start, waits = self._now(), self._waits()
         try:
             return work(*arguments)
         finally:
-            self._look(self._now() - start)
+            self._look(self._now() - start if self._waits() > waits else 0.0)
 
     def _look(self, took: float) -> None:
+        """Take note of the seconds of a piece of work, 0 when it had nothing to wait for."""
         self._took.append(took)
         if len(self._took) == _LAST and min(self._took) > SLOW:
             self._left = _PROBE

@@ -26,7 +26,7 @@ from kaas.clusters import render
 render._template()
 print(json.dumps({
     "package": kaas.__file__,
-    "folders": {n: str(data.folder(n)) for n in ("clusterclass", "providers", "crds")},
+    "folders": {n: str(data.folder(n)) for n in ("clusterclass", "providers", "crds", "credentials", "volumes")},
     "classes": {p: class_revision(p).name for p in providers()},
     "crds": sorted(p.name for p in data.folder("crds").iterdir()),
     "fresh": {p.name: p.read_text() for p in data.folder("crds").iterdir()} == files(),

@@ -138,7 +138,7 @@ def cache(limits: Limits, namespaces: tuple[str, ...] = ()) -> Feature:
             clock=services.clock,
             limits=limits,
             metrics=CacheMetrics(services.metrics.registry),
-            everywhere=not namespaces,
+            namespaces=namespaces,
         )
 
     return Feature("volumes-cache", lambda _: _watches(cache_watched.interests()), reconciler, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,7 +18,7 @@ from kaas.volumes.claim import Claim, Phase, claim_of
 _BROKEN: Final = "Unreadable"
 
 
-def facts(store: Source, now: datetime, *, everywhere: bool) -> Facts:
+def facts(store: Source, now: datetime, namespaces: Sequence[str]) -> Facts:
     """All that counts."""
     claims = [claim_of(c) for c in store.list(resources.PERSISTENT_VOLUME_CLAIM) if _concerns(c)]
     return Facts(
@@ -26,7 +27,7 @@ def facts(store: Source, now: datetime, *, everywhere: bool) -> Facts:
         contents=[_content(c) for c in store.list(snapshots.CONTENT) if snapshots.is_copy(c)],
         births=[Birth((c.key[0], c.origin), c.created, c.phase is Phase.PENDING) for c in claims if c.origin],
         loading=frozenset(c.uid for c in claims if _is_loading(c)),
-        everywhere=everywhere,
+        namespaces=namespaces,
     )
 
 

@@ -41,7 +41,8 @@ class Reason(StrEnum):
 class Kept:
     """A snapshot of the cache. origin: uid of what it is a copy of, "" for what is none; size: 0 while it is not known.
 
-    public: whether other namespaces are given it. maker: uid of the claim of which it was made. retired, why: since when and why nobody is born of it any more.
+    public: whether other namespaces are given it. maker: uid of the claim of which it was made. retired, why: since
+    when and why nobody is born of it any more.
     """
 
     name: Name
@@ -91,14 +92,14 @@ class Birth:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is seen. loading: uids of claims whose data is not there yet. everywhere: all namespaces are seen."""
+    """All that is seen. loading: uids of claims whose data is not there yet. namespaces: that are seen, none: all."""
 
     now: datetime
     snapshots: Sequence[Kept] = ()
     contents: Sequence[Content] = ()
     births: Sequence[Birth] = ()
     loading: frozenset[str] = frozenset()
-    everywhere: bool = True
+    namespaces: Sequence[str] = ()
 
 
 class Act(Enum):
@@ -194,7 +195,7 @@ def _retiring(book: _Book, limits: Limits) -> Iterator[tuple[str, Reason]]:
 
 def _spent(book: _Book, one: Kept, limits: Limits) -> Reason | None:
     """Why one is of no use any more, whatever else there is."""
-    if one.origin and book.facts.everywhere and one.origin not in book.origins:
+    if one.origin and not book.facts.namespaces and one.origin not in book.origins:
         return Reason.ORIGIN_GONE
     newest = book.newest.get(_shelf(one))
     if newest is not None and newest.digest != one.digest and _age(newest) > _age(one):
@@ -268,7 +269,7 @@ def _contents(book: _Book) -> Iterator[Step]:
         found = there.get(content.snapshot)
         if content.deleting or (found is not None and content.snapshot_uid in {"", found}):
             continue
-        if found is None and not book.facts.everywhere:
+        if book.facts.namespaces and content.snapshot[0] not in book.facts.namespaces:
             continue
         if content.snapshot_uid or book.facts.now - content.created >= HALF_MADE:
             yield Step(Act.REMOVE_CONTENT, ("", content.name), content.uid, Reason.LEFT_OVER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -71,7 +72,7 @@ class CacheMetrics:
 
 @dataclass(slots=True)
 class CacheReconciler:
-    """Does what is planned. everywhere: whether all namespaces are watched."""
+    """Does what is planned. namespaces: those that are watched, none means all."""
 
     store: Store
     client: Cluster
@@ -79,11 +80,11 @@ class CacheReconciler:
     clock: Times
     limits: Limits
     metrics: CacheMetrics
-    everywhere: bool = True
+    namespaces: Sequence[str] = ()
 
     async def reconcile(self, key: tuple[str, ...]) -> float | None:
         """Bring the cache within its limits; seconds to the next look, None while it is empty."""
-        facts = observe.facts(self.store, self.clock.now(), everywhere=self.everywhere)
+        facts = observe.facts(self.store, self.clock.now(), self.namespaces)
         self.metrics.measure(facts)
         steps = plan(facts, self.limits)
         for step in steps:

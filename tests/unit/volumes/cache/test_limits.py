@@ -135,7 +135,7 @@ def test_copies_go_before_their_origin_and_with_their_content() -> None:
 def test_a_copy_whose_origin_is_gone_goes_if_all_namespaces_are_seen() -> None:
     copy = copy_of(kept("a"), "x")
     assert planned(copy) == [(Act.RETIRE, "a", Reason.ORIGIN_GONE)]
-    assert planned(copy, everywhere=False) == []
+    assert planned(copy, namespaces=("x",)) == []
 
 
 def test_a_content_without_its_snapshot_is_waited_for_a_while() -> None:
@@ -143,6 +143,12 @@ def test_a_content_without_its_snapshot_is_waited_for_a_while() -> None:
     assert planned(contents=(content,)) == []
     assert planned(contents=(replace(content, created=NOW - HALF_MADE),))[0][0] is Act.REMOVE_CONTENT
     assert planned(contents=(replace(content, created=NOW - HALF_MADE, deleting=True),)) == []
+
+
+def test_a_content_is_a_left_over_only_where_its_snapshot_would_be_seen() -> None:
+    content = Content("a-x", "c", "o", ("x", "a"), "gone", NOW)
+    assert planned(contents=(content,), namespaces=("x",)) == [(Act.REMOVE_CONTENT, "a-x", Reason.LEFT_OVER)]
+    assert planned(contents=(content,), namespaces=("y",)) == []
 
 
 LIMITS = Limits({ANY: 35}, per_namespace=3)
@@ -185,6 +191,12 @@ class Lived(RuleBasedStateMachine):
         self.loading.add(maker)
         made = Kept((space, f"s{number}"), f"u{number}", key, digest, "fast", self.now, self.now, size)
         self.snapshots[made.uid] = replace(made, sealed=False, maker=maker)
+
+    @rule(space=st.sampled_from(SPACES), key=st.sampled_from("kl"), digest=st.sampled_from("abc"))
+    def loaded(self, space: str, key: str, digest: str) -> None:
+        number = self._next()
+        made = Kept((space, f"s{number}"), f"u{number}", key, digest, "fast", self.now, self.now, 10)
+        self.snapshots[made.uid] = made
 
     @rule(seals=st.booleans())
     def a_load_ends(self, seals: bool) -> None:
@@ -241,6 +253,12 @@ class Lived(RuleBasedStateMachine):
 
     # -- the controller -----------------------------------------------------------------------------------------------
 
+    @rule()
+    def looked_at_and_a_minute_passes(self) -> None:
+        for step in plan(self.facts(), LIMITS):
+            self._do(step)
+        self.now += GRACE
+
     @rule(writes=st.integers(0, 4))
     def looked_at_until_it_ends(self, writes: int) -> None:
         for step in plan(self.facts(), LIMITS)[:writes]:
@@ -286,5 +304,5 @@ class Lived(RuleBasedStateMachine):
         assert not plan(self.facts(), LIMITS) or all(s.act is Act.USED for s in plan(self.facts(), LIMITS))
 
 
-Lived.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Lived.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestLived = Lived.TestCase

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from kaas.loader.source import Changed, Denied, Entry, NotThere, Refused, SourceError, Unreachable
 from kaas.loader.sources.policy import Policy
-from tests.unit.loader.sources.s3_played import ETAG, content, error, names, page, playing
+from tests.unit.loader.sources.s3_played import ETAG, MODIFIED, content, error, names, page, playing
 
 ENTRY = Entry("key", "key", 4, ETAG)
 ODD = Entry("dir/", "dir/", 4, ETAG)
@@ -160,6 +160,19 @@ async def test_another_size_is_noticed() -> None:
             await source.read(ENTRY, 0, 4)
         with pytest.raises(Changed, match="not what was listed"):
             await source.read(ENTRY, 1, 2)
+        await source.close()
+
+
+async def test_more_or_fewer_bytes_than_the_range_says() -> None:
+    def answer(request: web.Request, _: int) -> web.Response:
+        headers = {"ETag": f'"{ETAG}"', "Last-Modified": MODIFIED, "Content-Range": "bytes 1-2/4"}
+        return web.Response(status=206, body=b"ataata" if "key" in request.path else b"a", headers=headers)
+
+    async with playing(answer) as s3:
+        source = await s3.source()
+        for entry in (ENTRY, ODD):
+            with pytest.raises(Unreachable, match=r"\d bytes came instead of 2"):
+                await source.read(entry, 1, 2)
         await source.close()
 
 

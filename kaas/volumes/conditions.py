@@ -90,13 +90,11 @@ def status_of(key: Key, conditions: list[dict[str, Any]]) -> Object:
 
 
 def is_news(told: Told, before: Mapping[str, Any]) -> bool:
-    """Whether people are told by an Event: a new reason, but for the parts of a load, and for waiting in general."""
+    """Whether people are told by an Event: a new reason, but for waiting and for a load that goes on as it should."""
     was, now = before.get("reason"), told.reason
     if was == now:
         return told.reason in FINAL and before.get("message") != told.text
-    if now in {Reason.PENDING, Reason.WAITING}:
-        return False
-    return not (was in RUNNING and now in RUNNING)
+    return now not in {Reason.PENDING, Reason.WAITING} | RUNNING
 
 
 def event_type(told: Told) -> EventType:

@@ -33,7 +33,7 @@ async def test_a_claim_is_loaded_and_its_pod_freed(stage: Stage) -> None:
         return not await stage.jobs()
 
     await until("the Job is gone", gone)
-    assert await stage.events("data") == ["Listing", "Loaded"]
+    assert await stage.events("data") == ["Loaded"]
     fence = await stage.client.get(Ref("networking.k8s.io/v1", "NetworkPolicy", stage.namespace, POLICY))
     assert fence is not None
     assert fence["spec"] == network_policy(stage.namespace, SETTINGS)["spec"], "it would be written for each load"

@@ -27,7 +27,7 @@ async def test_a_load_that_ended_while_nobody_looked(management: Management, sta
             return not await stage.jobs()
 
         await until("the Job is gone", gone)
-    assert await stage.events("data") == ["Listing", "Loaded"]
+    assert await stage.events("data") == ["Loaded"]
 
 
 async def test_pods_of_what_is_loaded_or_not_to_be_loaded_any_more(management: Management, stage: Stage) -> None:

@@ -44,7 +44,7 @@ async def test_a_claim_is_loaded_and_its_pods_freed(cluster: VirtualCluster) -> 
     assert cluster.told()[:2] == ("True", "Loaded")
     assert not cluster.gated("app")
     assert not cluster.api.of("Job")
-    assert [said[2] for said in cluster.api.said] == ["Listing", "Loaded"]
+    assert [said[2] for said in cluster.api.said] == ["Loaded"]
 
 
 async def test_ten_calls_are_enough(cluster: VirtualCluster) -> None:

@@ -15,7 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kaas.loader import disk, large, recent, small
+from kaas.loader.journal import Journal
 from kaas.loader.report import Reason
+from kaas.loader.shards import Shard
 from kaas.loader.source import Denied, Entry
 from kaas.loader.tree import Tree
 from tests.unit.loader.bucket import MIB, QUICK, SMALL, Bucket, run, tree
@@ -82,15 +84,27 @@ def test_after_power_cuts(tmp_path_factory: pytest.TempPathFactory, sizes: dict[
     at.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for number, reads in enumerate(cuts, 1):
+            copy = base / str(number)
             safe: dict[str, tuple[int, bytes]] = {}
-            patch.setattr(disk, "sync_file_system", lambda fd, at=at, safe=safe: safe.update(data_of(at)))
+            patch.setattr(disk, "sync_file_system", synced(at, copy, safe))
             patch.setattr(recent, "boot", lambda number=number: f"boot {number}")
-            if cut_off(bucket, at, reads, base / str(number)):
-                at = base / str(number)
+            if cut_off(bucket, at, reads, copy):
+                at = copy
                 lose(at, safe)
     assert run(bucket, at).reason is Reason.LOADED
     assert tree(at) == bucket.objects
     shutil.rmtree(base)
+
+
+def synced(at: Path, copy: Path, safe: dict[str, tuple[int, bytes]]) -> Callable[[int], None]:
+    """A sync that notes what is on the disk from then on; after the power cut there is none."""
+
+    def sync(fd: int) -> None:
+        if not copy.exists():
+            safe.clear()
+            safe.update(data_of(at))
+
+    return sync
 
 
 def data_of(path: Path) -> dict[str, tuple[int, bytes]]:
@@ -174,3 +188,32 @@ def test_with_a_damaged_journal(tmp_path: Path, damage: str) -> None:
         path.write_bytes(data)
     assert run(bucket, at).reason is Reason.LOADED
     assert tree(at) == bucket.objects
+
+
+def test_a_file_that_could_not_be_moved_is_not_fetched_again(tmp_path: Path) -> None:
+    bucket = Bucket(contents({"large": 3 * MIB}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tree, "place", failing(Tree.place, errno.EIO, 0))
+        assert run(bucket, tmp_path).reason is Reason.FAILED
+    bucket.served.clear()
+    assert run(bucket, tmp_path).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+    assert not bucket.served
+
+
+def test_the_ledger_knows_nothing_that_is_not_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Bucket({"a": b"1"}).entry("a")
+    root = os.open(tmp_path, os.O_RDONLY)
+    journal = Journal.open(root, "mem://", Shard())
+    journal.ledger.take([entry], [], 1)
+    journal.made(entry, 77)
+    monkeypatch.setattr(disk, "sync_file_system", failing(disk.sync_file_system, errno.EIO, 0))
+    with pytest.raises(OSError, match="Input/output error"):
+        journal.settle(*journal.turn())
+    assert [known.mtime for known in journal.ledger.known("", 9)] == [None]
+    monkeypatch.undo()
+    journal.close()
+    journal = Journal.open(root, "mem://", Shard())  # its line is still there
+    assert [known.mtime for known in journal.ledger.known("", 9)] == [77]
+    journal.close()
+    os.close(root)

@@ -34,15 +34,24 @@ Names = Annotated[
     ),
 ]
 
+CacheShare = Annotated[
+    bool,
+    typer.Option(
+        "--cache-share/--no-cache-share",
+        help="Whether claims are born of other namespaces' snapshots, as the same option of the controller says.",
+    ),
+]
+
 
 @command
-def webhook(
+def webhook(  # noqa: PLR0913, PLR0917 - one an option
     settings: Settings,
     host: Host = LOCAL,
     port: Port = 8443,
     metrics_port: MetricsPort = 8080,
     name: Names = None,
     drain: Drain = 5.0,
+    cache_share: CacheShare = False,
     log_format: Format = LogFormat.HUMAN,
 ) -> None:
     """Serve the webhook that has Pods wait for their data, until SIGTERM or Ctrl-C."""
@@ -55,6 +64,7 @@ def webhook(
         "namespace": settings.namespace or "",
         "names": name or [],
         "drain": drain,
+        "cache_share": cache_share,
         "log_format": log_format.value,
         "log_level": "DEBUG" if settings.verbose else "INFO",
     }

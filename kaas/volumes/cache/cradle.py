@@ -33,10 +33,13 @@ class Store(Protocol):
 
 
 class SnapshotCradle:
-    """Looks for a snapshot in the claim's namespace, then for one of a public source in any."""
+    """Looks for a snapshot in the claim's namespace, then, if namespaces `share`, for one of a public source in any.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Labels prove nothing: who may make snapshots can write them.
+    """
+
+    def __init__(self, store: Store, *, share: bool = False) -> None:
+        self._store, self._share = store, share
 
     async def birth(self, namespace: str, claim: Object, *, dry_run: bool) -> Birth:
         """As `Cradle` of the webhook says."""
@@ -49,7 +52,7 @@ class SnapshotCradle:
         own = _best(await self._listed(key, namespace), room)
         if isinstance(own, Usable):
             return Birth(own.name, key.text)
-        public = _best(await self._listed(key, None), room) if key.public else own
+        public = _best(await self._listed(key, None), room) if key.public and self._share else own
         if not isinstance(public, Usable):
             return Birth(reason=public if own == NONE else own)
         name = await self._copied(public, key, namespace, dry_run=dry_run)

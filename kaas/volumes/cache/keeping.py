@@ -99,7 +99,7 @@ def keeping(loaded: Loaded, known: Iterable[Object], means: Means, now: datetime
     if not loaded.digest:
         return Keeping(Act.LET_GO, "no snapshot is kept: what the loader said of the content is lost")
     found = list(known)
-    if there := next((s for s in found if _is_same(s, loaded)), None):
+    if there := next((s for s in found if _is_same(s, loaded, share=means.share)), None):
         return Keeping(Act.LET_GO, f"snapshot {_named(there, loaded.claim.key)} has it")
     if not loaded.claim.fresh or not loaded.spec.wait:
         return Keeping(Act.LET_GO, "no snapshot is kept of a volume that others than its loader may have written to")
@@ -149,11 +149,11 @@ def _key(snapshot: Object) -> Key:
     return metadata(snapshot)["namespace"], metadata(snapshot)["name"]
 
 
-def _is_same(snapshot: Object, loaded: Loaded) -> bool:
+def _is_same(snapshot: Object, loaded: Loaded, *, share: bool) -> bool:
     """Whether claims with this source are born of it already, and it has the same content."""
     if labels(snapshot).get(terms.CACHE_KEY_LABEL) != loaded.key.text or snapshots.usable(snapshot) is None:
         return False
-    if _key(snapshot)[0] != loaded.claim.key[0] and snapshots.PUBLIC_LABEL not in labels(snapshot):
+    if _key(snapshot)[0] != loaded.claim.key[0] and not (share and snapshots.PUBLIC_LABEL in labels(snapshot)):
         return False
     return annotation(snapshot, snapshots.DIGEST) == loaded.digest
 

@@ -21,10 +21,14 @@ SERVICE = "kaas-volumes"
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Place):
-    """How the webhook runs. names: that API servers call it by; none means its Service."""
+    """How the webhook runs. names: that API servers call it by; none means its Service.
+
+    cache_share: whether claims are born of other namespaces' snapshots of public sources.
+    """
 
     namespace: str = ""
     names: tuple[str, ...] = ()
+    cache_share: bool = False
     poll: float = POLL
     lives: Lives = field(default_factory=Lives)
 
@@ -38,5 +42,8 @@ class Options(Place):
 
 def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises AccessError, and OSError when a port is taken."""
-    metrics = Metrics()
-    process.run(options, Service(lambda api: webhooks(api, metrics, SnapshotCradle(api)), metrics, options.keeping()))
+    metrics, share = Metrics(), options.cache_share
+    process.run(
+        options,
+        Service(lambda api: webhooks(api, metrics, SnapshotCradle(api, share=share)), metrics, options.keeping()),
+    )

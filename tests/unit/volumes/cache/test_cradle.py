@@ -79,20 +79,20 @@ def store() -> Store:
 async def test_the_newest_snapshot_of_its_namespace_is_taken(store: Store) -> None:
     store.snapshot("team", "old", PRIVATE, creationTime="2025-01-01T00:00:00Z")
     store.snapshot("team", "new", PRIVATE)
-    birth = await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)
+    birth = await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)
     assert birth.snapshot == "new"
     assert birth.key
 
 
 async def test_what_others_credentials_have_read_is_given_to_nobody_else(store: Store) -> None:
     store.snapshot("others", "theirs", PRIVATE)
-    birth = await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)
+    birth = await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)
     assert (birth.snapshot, birth.reason) == ("", NONE)
 
 
 async def test_what_anybody_may_read_is_shared_by_a_copy(store: Store) -> None:
     store.snapshot("others", "theirs", PUBLIC)
-    birth = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    birth = await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)
     copy = store.objects[f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}"]
     content = store.objects[f"{ROOT}/volumesnapshotcontents/{copy['spec']['source']['volumeSnapshotContentName']}"]
     assert content["spec"]["source"] == {"snapshotHandle": "handle-theirs"}
@@ -102,11 +102,19 @@ async def test_what_anybody_may_read_is_shared_by_a_copy(store: Store) -> None:
     assert is_copy(content)
 
 
+async def test_where_nothing_is_shared_no_label_makes_a_snapshot_anybodys(store: Store) -> None:
+    """Who may make a snapshot can label it as public, and seal it."""
+    store.snapshot("others", "theirs", PUBLIC)
+    count = len(store.objects)
+    birth = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    assert (birth.snapshot, birth.reason, len(store.objects)) == ("", NONE, count)
+
+
 async def test_a_second_claim_uses_the_same_copy(store: Store) -> None:
     store.snapshot("others", "theirs", PUBLIC)
-    first = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    first = await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)
     count = len(store.objects)
-    second = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    second = await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)
     assert second == first
     assert len(store.objects) == count
 
@@ -114,45 +122,45 @@ async def test_a_second_claim_uses_the_same_copy(store: Store) -> None:
 async def test_a_dry_run_makes_no_copy(store: Store) -> None:
     store.snapshot("others", "theirs", PUBLIC)
     count = len(store.objects)
-    assert (await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=True)).snapshot
+    assert (await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=True)).snapshot
     assert len(store.objects) == count
 
 
 @pytest.mark.parametrize("status", [{"readyToUse": False}, {"error": {"message": "x"}}])
 async def test_a_snapshot_that_is_not_ready_is_none(store: Store, status: dict[str, Any]) -> None:
     store.snapshot("team", "it", PRIVATE, **status)
-    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+    assert (await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
 
 
 async def test_one_that_is_not_sealed_or_is_retired_is_none(store: Store) -> None:
     store.snapshot("team", "it", PRIVATE)
     notes = store.objects[f"{ROOT}/namespaces/team/volumesnapshots/it"]["metadata"]["annotations"]
     notes[RETIRED] = "2026-01-02T00:00:00Z Unused"
-    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+    assert (await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
     notes.clear()
-    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
+    assert (await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)).reason == NONE
 
 
 async def test_a_content_that_is_left_of_an_earlier_copy_is_not_taken(store: Store) -> None:
     store.snapshot("others", "theirs", PUBLIC)
-    birth = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    birth = await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)
     del store.objects[f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}"]
     content = next(o for o in store.objects.values() if is_copy(o))
     content["spec"]["volumeSnapshotRef"]["uid"] = "gone"
-    again = await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)
+    again = await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)
     assert (again.snapshot, again.reason) == ("", GOING)
     assert f"{ROOT}/namespaces/team/volumesnapshots/{birth.snapshot}" not in store.objects
 
 
 async def test_a_volume_that_is_too_small_is_loaded(store: Store) -> None:
     store.snapshot("team", "it", PRIVATE, restoreSize="3Gi")
-    assert (await SnapshotCradle(store).birth("team", claim(PRIVATE), dry_run=False)).reason == TOO_SMALL
+    assert (await SnapshotCradle(store, share=True).birth("team", claim(PRIVATE), dry_run=False)).reason == TOO_SMALL
 
 
 async def test_a_copy_whose_origin_went_is_not_made(store: Store) -> None:
     store.snapshot("others", "theirs", PUBLIC)
     del store.objects[f"{ROOT}/volumesnapshotcontents/content-theirs"]
-    assert not (await SnapshotCradle(store).birth("team", claim(PUBLIC), dry_run=False)).snapshot
+    assert not (await SnapshotCradle(store, share=True).birth("team", claim(PUBLIC), dry_run=False)).snapshot
 
 
 def key(annotations: dict[str, str], namespace: str = "team", **options: str) -> str:

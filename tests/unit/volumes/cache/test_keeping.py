@@ -94,6 +94,9 @@ def test_where_nothing_is_shared_public_sources_are_not_either() -> None:
     theirs = sealed({**found, "status": {"readyToUse": True}})
     theirs["metadata"] |= {"namespace": "others", "uid": "s2", "creationTimestamp": stamp(NOW)}
     assert keeping(loaded(), [theirs], alone, NOW).act is Act.MAKE
+    theirs["metadata"]["labels"][snapshots.PUBLIC_LABEL] = "true"  # by hand, or from when all was shared
+    assert keeping(loaded(), [theirs], alone, NOW).act is Act.MAKE
+    assert keeping(loaded(), [theirs], replace(alone, share=True), NOW).act is Act.LET_GO
 
 
 def test_without_a_class_for_the_driver_it_is_said() -> None:

@@ -34,7 +34,7 @@ def test_a_size_that_is_none_is_refused(wrong: str) -> None:
 
 def test_the_page_has_every_option_metric_and_reason() -> None:
     for option in re.findall(r"--(?:no-)?cache-[a-z-]+", kaas("volumes", "controller", "--help").stdout):
-        assert option in TEXT or option.replace("--", "--no-", 1) in TEXT, option
+        assert option.replace("--no-", "--") in TEXT, option
     registry = CollectorRegistry()
     Births(registry)
     CacheMetrics(registry)

@@ -15,10 +15,11 @@ class Judge:
         self._verify = verify
 
     async def expected(self, entry: Entry) -> Checksum | None:
-        """The sum that a large object must have: the best of the store, for one request. SourceError."""
-        if self._verify is not Verify.AUTO:
-            return None
-        return await self._source.checksum(entry) or entry.checksum
+        """The sum that a large object must have: the best of the store, for one request. SourceError.
+
+        Never what the listing alone says: an ETag looks like an MD5 where the store encrypts, and is none.
+        """
+        return await self._source.checksum(entry) if self._verify is Verify.AUTO else None
 
     def asks(self, entry: Entry) -> bool:
         """Whether the sum of a small object has to be asked for: the listing has none."""

@@ -42,6 +42,8 @@ class Listing:
         entries = [entry for entry in page if self._wanted(entry, directories)]
         if self._pages % _PAGES == 0:
             self._ledger.begin()
+        if not self._pages:  # one that breaks off has its number for itself: the next forgets what only that one had
+            self._ledger.remember("listing", str(self._number))
         self._ledger.take(entries, directories, self._number)
         size, files = self._ledger.missing(entries)
         self.bytes, self.files = self.bytes + size, self.files + files

@@ -200,16 +200,16 @@ def test_a_damaged_content_is_fetched_again_twice(tmp_path: Path, name: str, alg
 
 
 def test_an_etag_that_is_no_md5_is_not_believed(tmp_path: Path) -> None:
-    bucket = Bucket({"s": b"small"}, sums=None, listed=Algorithm.MD5)
+    bucket = Bucket({"s": b"small", "large": LARGE}, sums=None, listed=Algorithm.MD5)
     entry = bucket.entry
 
     def lying(name: str) -> Entry:
         return replace(entry(name), checksum=Checksum(Algorithm.MD5, "0" * 32))
 
     bucket.entry = lying  # type: ignore[method-assign]
-    assert run(bucket, tmp_path).verified == {"size": 1}
+    assert run(bucket, tmp_path).verified == {"size": 2}
     bucket.sums = Algorithm.CRC32
-    assert run(bucket, tmp_path / "again").verified == {"crc32": 1}
+    assert run(bucket, tmp_path / "again").verified == {"crc32": 2}
 
 
 @pytest.mark.parametrize(("verify", "method"), [(Verify.SIZE, "size"), (Verify.OFF, "off")])

@@ -8,7 +8,7 @@ from kaas.api.constants import GROUP
 from kaas.kube.objects import Object
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-from kaas.volumes.claim import DATA_SOURCE, unfit
+from kaas.volumes.claim import DATA_SOURCE, claim_of, unfit
 
 
 def faults(claim: Object, before: Object | None) -> list[str]:
@@ -63,10 +63,14 @@ def born_of_none(claim: Object, reason: str) -> list[dict[str, Any]]:
     return _noted(claim, {terms.MISS: reason, terms.FRESH: "true"})
 
 
-def no_longer_fresh(claim: Object) -> list[dict[str, Any]]:
-    """JSON Patch of a claim whose Pods are let start before the data is there: what they write is not for others."""
+def no_longer_fresh(claim: Object, before: Object | None) -> list[dict[str, Any]]:
+    """JSON Patch of a claim whose Pods need not wait, or did not need to before: what they write is not for others.
+
+    Nor is it to be deleted because the source does not have it. before: None for one that is made by a copied manifest.
+    """
     annotations = (claim.get("metadata") or {}).get("annotations") or {}
-    if terms.FRESH not in annotations or annotations.get(terms.WAIT) != "false":
+    held = annotations.get(terms.WAIT) != "false" and before is not None and claim_of(before).holds_pods
+    if terms.FRESH not in annotations or held:
         return []
     kept = {k: v for k, v in annotations.items() if k != terms.FRESH}
     return [{"op": "add", "path": "/metadata/annotations", "value": kept}]

@@ -93,11 +93,12 @@ class ClaimReviews:
         claim, operation = request.get("object"), request.get("operation")
         if not isinstance(claim, dict) or operation not in {"CREATE", "UPDATE"} or request.get("subResource"):
             return {"allowed": True}
-        if found := claims.faults(claim, request.get("oldObject") if operation == "UPDATE" else None):
+        before = request.get("oldObject") if operation == "UPDATE" else None
+        if found := claims.faults(claim, before):
             return _denied(found)
         if operation == "CREATE" and claims.wants_snapshot(claim):
             return await self._born(request, claim)
-        return _patched(claims.no_longer_fresh(claim))
+        return _patched(claims.no_longer_fresh(claim, before))
 
     async def _born(self, request: dict[str, Any], claim: Object) -> Response:
         """A claim whose snapshot cannot be used is loaded as any other: a cache never refuses anything."""

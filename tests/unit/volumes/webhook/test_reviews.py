@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from kaas.kube.errors import Unavailable
 from kaas.kube.objects import Object
 from kaas.volumes import terms
+from kaas.volumes.claim import claim_of
+from kaas.volumes.conditions import Told, condition_of
+from kaas.volumes.reasons import Reason
 from kaas.volumes.webhook.metrics import Metrics
 from kaas.volumes.webhook.reviews import CLAIMS, PODS, Birth, webhooks
 from tests.unit.volumes.webhook.test_pods import pod
@@ -153,6 +157,20 @@ async def test_a_claim_whose_pods_do_not_wait_is_fresh_no_more() -> None:
     after = claim({**fresh, terms.WAIT: "false"})
     (note,) = patch(await answered(CLAIMS, review(after, "UPDATE", oldObject=before)))
     assert note["value"] == {**CACHED, terms.WAIT: "false"}
+
+
+@pytest.mark.parametrize("left", ["loaded", "annotations removed", "a copied manifest"])
+async def test_what_pods_may_have_written_to_is_fresh_no_more(left: str) -> None:
+    """Else a load of a later `load-id` would delete their files, and keep the rest for others."""
+    asked = {**CACHED, terms.FRESH: "true", terms.ID: "2"}
+    before = claim({k: v for k, v in asked.items() if k == terms.FRESH or (left == "loaded" and k != terms.ID)})
+    if left == "loaded":  # with `load-cache: none` at that time, so that no controller has taken the note away
+        told = Told(Reason.LOADED, "", holds=True, load=claim_of(before).load)
+        before["status"] = {"conditions": [condition_of(told, {}, datetime(2026, 1, 1, tzinfo=UTC))]}
+    origin = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}
+    request = {"operation": "CREATE"} if "copied" in left else {"operation": "UPDATE", "oldObject": before}
+    (note,) = patch(await answered(CLAIMS, review(claim(asked, **origin), **request)))
+    assert note["value"] == {**CACHED, terms.ID: "2"}
 
 
 async def test_what_a_data_source_fills_is_not_loaded_beside() -> None:

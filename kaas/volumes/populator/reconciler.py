@@ -16,7 +16,7 @@ from kaas.volumes import observe, terms
 from kaas.volumes.claim import SELECTED_NODE, Claim, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
 from kaas.volumes.populator.plan import Act, Facts, changes, handing_over, plan, prime_of
-from kaas.volumes.populator.terms import PRIME, SOURCE, prime_name, registration
+from kaas.volumes.populator.terms import SOURCE, filled_for, prime_name, registration
 from kaas.volumes.reasons import Reason
 
 log = logging.getLogger(__name__)
@@ -107,14 +107,9 @@ class PopulatorReconciler:
         return SOON if planned.act else LATER
 
     def _primes(self, namespace: str, name: str, but: str) -> list[Claim]:
-        """Primes of claims that had this name before."""
-        found = []
-        for claim in self.store.list(PVC, namespace):
-            owners = metadata(claim).get("ownerReferences") or ()
-            ours = metadata(claim)["name"].startswith(PRIME)
-            if ours and any(o["name"] == name and o["uid"] != but for o in owners):
-                found.append(claim_of(claim))
-        return found
+        """Primes of claims that had this name before. A claim of whoever has such a name is none."""
+        known = self.store.list(PVC, namespace)
+        return [claim_of(c) for c in known if any(o["name"] == name and o["uid"] != but for o in filled_for(c))]
 
     async def _facts(self, found: Object, target: Claim) -> Facts:
         namespace = target.key[0]

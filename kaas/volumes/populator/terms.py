@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kaas.api.constants import GROUP, VERSION
-from kaas.kube.objects import Object
+from kaas.kube.objects import Object, Objects, metadata
 from kaas.kube.resources import Resource
 from kaas.volumes import terms
 from kaas.volumes.claim import DATA_SOURCE
@@ -57,6 +57,12 @@ def registration() -> Object:
         "metadata": {"name": f"datasources.{GROUP}", "labels": {"app.kubernetes.io/managed-by": terms.MANAGER}},
         "sourceKind": {"group": GROUP, "kind": DATA_SOURCE},
     }
+
+
+def filled_for(claim: Object) -> Objects:
+    """References to the claim for which one is filled; none for what is no prime, whatever its name begins with."""
+    name, owners = metadata(claim)["name"], metadata(claim).get("ownerReferences") or ()
+    return [o for o in owners if o.get("kind") == "PersistentVolumeClaim" and name == prime_name(o["uid"])]
 
 
 def prime_name(uid: str) -> str:

@@ -8,7 +8,7 @@ from kaas.kube import resources
 from kaas.kube.objects import Object, metadata, name_of
 from kaas.kube.ports import Source
 from kaas.volumes import claim
-from kaas.volumes.populator.terms import PRIME, SOURCE
+from kaas.volumes.populator.terms import SOURCE, filled_for
 from kaas.volumes.watched import Interest, Keys
 
 
@@ -29,9 +29,8 @@ def interests(store: Source) -> Sequence[Interest]:
 def _of_claim(found: Object) -> Keys:
     """Itself, when a DataSource fills it; of a prime the claim that gets its volume."""
     namespace, name = name_of(found)
-    owners = metadata(found).get("ownerReferences") or ()
-    if name.startswith(PRIME):
-        return [_key((namespace, o["name"])) for o in owners if o.get("kind") == found["kind"]]
+    if owners := filled_for(found):
+        return [_key((namespace, o["name"])) for o in owners]
     reference = found["spec"].get("dataSourceRef") or {}
     return [_key((namespace, name))] if reference.get("kind") == claim.DATA_SOURCE else []
 

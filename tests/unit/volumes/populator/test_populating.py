@@ -27,7 +27,7 @@ from kaas.volumes.annotations import request_of
 from kaas.volumes.claim import SELECTED_NODE, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of
 from kaas.volumes.plan import Binding
-from kaas.volumes.populator import datasource
+from kaas.volumes.populator import datasource, watched
 from kaas.volumes.populator.plan import Act, Facts, changes, plan
 from kaas.volumes.populator.reconciler import REGISTER, PopulatorReconciler
 from kaas.volumes.populator.terms import FIELDS, SOURCE, notes_of, prime_name
@@ -299,6 +299,21 @@ async def test_a_prime_of_a_claim_of_the_same_name_before_goes() -> None:
     await cluster.look()
     assert cluster.prime is None
     assert cluster.claim(prime_name("another")) is not None
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "PersistentVolumeClaim"])
+async def test_a_claim_that_is_called_like_a_prime_is_none(kind: str) -> None:
+    """As `prime-web-0`, of a StatefulSet that deletes its claims when it goes."""
+    cluster = Cluster()
+    found = raw_claim(storageClassName="fast")
+    owner = {"apiVersion": "apps/v1", "kind": kind, "name": "data", "uid": "other"}
+    cluster.put({**found, "metadata": {**found["metadata"], "name": "prime-web-0", "ownerReferences": [owner]}})
+    await cluster.look()
+    assert cluster.claim("prime-web-0") is not None
+    (claims, _) = watched.interests(Index())
+    named = target()
+    named["metadata"]["name"] = "prime-data"
+    assert list(claims.keys(named)) == [("populate", "team", "prime-data")]
 
 
 async def test_what_is_changed_in_the_source_is_asked_of_the_prime() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from kaas.kube.objects import Object, Objects
 from kaas.volumes import terms
@@ -18,6 +19,8 @@ from kaas.volumes.conditions import Told
 from kaas.volumes.plan import Binding
 from kaas.volumes.populator.terms import FIELDS, PRIME_LABEL, notes_of, prime_name
 from kaas.volumes.reasons import Reason
+
+_HANDING: Final = "; its volume is being handed over"
 
 
 class Act(Enum):
@@ -77,13 +80,18 @@ def _bound(facts: Facts) -> Plan:
     prime, said = facts.prime, facts.target.condition
     if prime is None and (not said or said.get("status") == "True"):
         return Plan()
-    told = said_of(prime) if prime is not None and prime.loaded else ""
-    done = Told(Reason.LOADED, told or "it was filled; what the loader said of it is lost", holds=True)
+    words = ""
+    if prime is not None:
+        words = said_of(prime) if prime.loaded and prime.volume == facts.target.volume else ""
+    elif said_of(facts.target).endswith(_HANDING):
+        words = "it was filled; what the loader said of it is lost"
+    strange = f"it was bound to volume {facts.target.volume}, which was not filled: delete the claim and make it anew"
+    done = Told(Reason.LOADED, words, holds=True) if words else Told(Reason.FAILED, strange)
     return Plan(Act.DELETE if prime else None, None if said.get("status") == "True" else done)
 
 
 def _hand_over(facts: Facts, prime: Claim) -> Plan:
-    told = Told(Reason.VERIFYING, f"{said_of(prime)}; its volume is being handed over")
+    told = Told(Reason.VERIFYING, said_of(prime) + _HANDING)
     return Plan(Act.HAND_OVER if facts.holder == prime.uid else None, told)
 
 

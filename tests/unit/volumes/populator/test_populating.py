@@ -32,7 +32,7 @@ from kaas.volumes.populator.plan import Act, Facts, changes, plan
 from kaas.volumes.populator.reconciler import REGISTER, PopulatorReconciler
 from kaas.volumes.populator.terms import FIELDS, SOURCE, notes_of, prime_name
 from kaas.volumes.reasons import Reason
-from tests.unit.volumes.builders import raw_claim
+from tests.unit.volumes.builders import NOW, claim, raw_claim
 
 CRD = Path(__file__).parents[4] / "deploy" / "volumes" / "crds.yaml"
 SPEC = {"source": "s3://models/llama/", "path": "/models", "requesterPays": True, "credentials": "a", "shards": 2}
@@ -100,6 +100,21 @@ def test_a_volume_of_the_first_pods_node_is_made_where_that_is() -> None:
 def test_who_was_bound_without_us_is_none_of_ours() -> None:
     assert plan(facts(target=claim_of(target("Bound")))) == plan(facts(target=claim_of(target("Bound")), source=None))
     assert plan(facts(target=claim_of(target("Bound")))).act is None
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize("primed", [True, False])
+def test_another_volume_is_not_said_to_be_filled(loaded: bool, primed: bool) -> None:
+    """As one that was made by hand, which the binder gives to the claim while its prime is being loaded."""
+    said = condition_of(Told(Reason.PENDING, "its volume is being made"), {}, NOW)
+    found = claim_of(target("Bound", volumeName="by-hand", condition=said))
+    beside = claim(volumeName="made")
+    told = Told(Reason.LOADED if loaded else Reason.LOADING, "1B", holds=loaded, load=beside.load)
+    beside = replace(beside, condition=condition_of(told, {}, NOW))
+    planned = plan(facts(target=found, prime=beside if primed else None))
+    assert planned.told is not None
+    assert (planned.told.reason, planned.told.holds) == (Reason.FAILED, False)
+    assert planned.act is (Act.DELETE if primed else None)
 
 
 class Killed(Exception):

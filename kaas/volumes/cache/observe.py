@@ -23,7 +23,7 @@ def facts(store: Source, now: datetime, namespaces: Sequence[str]) -> Facts:
     claims = [claim_of(c) for c in store.list(resources.PERSISTENT_VOLUME_CLAIM) if _concerns(c)]
     return Facts(
         now=now,
-        snapshots=[kept(s) for s in store.list(snapshots.SNAPSHOT)],
+        snapshots=[kept(s) for s in store.list(snapshots.SNAPSHOT) if snapshots.is_ours(s)],
         contents=[_content(c) for c in store.list(snapshots.CONTENT) if snapshots.is_copy(c)],
         births=[Birth((c.key[0], c.origin), c.created, c.phase is Phase.PENDING) for c in claims if c.origin],
         loading=frozenset(c.uid for c in claims if _is_loading(c)),

@@ -118,6 +118,11 @@ def snapshot_copy(origin: Object, namespace: str, name: str, key: str, content: 
     }
 
 
+def is_ours(snapshot: Object) -> bool:
+    """Whether the cache made it. Who backs volumes up may copy a claim's labels, that of its key too, to a snapshot."""
+    return labels(snapshot).get("app.kubernetes.io/managed-by") == terms.MANAGER
+
+
 def is_copy(obj: Object) -> bool:
     """Whether it only shares the content of another."""
     return ORIGIN_LABEL in labels(obj)

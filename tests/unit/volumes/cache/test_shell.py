@@ -29,7 +29,7 @@ def snapshot(name: str, **notes: str) -> Object:
         "uid": f"uid-{name}",
         "resourceVersion": "1",
         "creationTimestamp": SOME_TIME,
-        "labels": {terms.CACHE_KEY_LABEL: f"key-{name}"},
+        "labels": {terms.CACHE_KEY_LABEL: f"key-{name}", "app.kubernetes.io/managed-by": terms.MANAGER},
         "annotations": given,
     }
     status = {"readyToUse": True, "restoreSize": "10Gi", "creationTime": SOME_TIME}
@@ -121,3 +121,12 @@ async def test_notes_that_somebody_broke_are_taken_for_none() -> None:
 async def test_it_is_looked_at_seldom_when_all_is_well_and_never_when_it_is_empty() -> None:
     assert await World(snapshot("b")).reconciler.reconcile(KEY) == LATER
     assert await World().reconciler.reconcile(KEY) is None
+
+
+async def test_a_backup_with_the_labels_of_its_claim_is_left_alone() -> None:
+    """Who backs volumes up may copy them; it is not sealed, and nobody loads that claim."""
+    backup = snapshot("nightly")
+    del backup["metadata"]["labels"]["app.kubernetes.io/managed-by"], backup["metadata"]["annotations"]
+    world = World(backup)
+    await world.reconciler.reconcile(KEY)
+    assert world.asked == []

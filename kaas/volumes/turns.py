@@ -22,10 +22,11 @@ def admitted(waiting: Mapping[Key, datetime], running: Iterable[Key], bounds: Bo
     """Claims whose load may begin now, in the order in which they are to.
 
     waiting: when each claim was made. The namespace with the fewest loads comes first, so that nobody's five hundred
-    claims keep another's one from being loaded.
+    claims keep another's one from being loaded. Nor do Jobs that look like loads, however many somebody makes: of a
+    namespace no more are counted than may run in it.
     """
     busy = Counter(namespace for namespace, _ in running)
-    free = bounds.at_once - busy.total()
+    free = bounds.at_once - sum(min(count, bounds.per_namespace) for count in busy.values())
     if free <= 0:
         return []
     queues: dict[str, list[Key]] = {}

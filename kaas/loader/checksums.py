@@ -55,8 +55,11 @@ def matches(expected: Checksum, data: Buffer) -> bool:
     return of(expected.algorithm, data) == expected.value
 
 
-def of_file(algorithm: Algorithm, fd: int, size: int) -> str:
-    """Sum of the first bytes of a file, read back: for sums that need their bytes in order. OSError as reads give."""
+def of_file(algorithm: Algorithm, fd: int, size: int, moved: Callable[[], None] = lambda: None) -> str:
+    """Sum of the first bytes of a file, read back: for sums that need their bytes in order. OSError as reads give.
+
+    moved: called for each block: a large file on a slow disk takes longer than a load may be silent.
+    """
     found = _hash(algorithm)
     at = 0
     while at < size:
@@ -65,6 +68,7 @@ def of_file(algorithm: Algorithm, fd: int, size: int) -> str:
             break
         found.update(block)
         at += len(block)
+        moved()
     return str(found.hexdigest())
 
 

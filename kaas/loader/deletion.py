@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
 from kaas.loader.ledger import Ledger
@@ -15,16 +16,18 @@ _KEPT: Final = frozenset({JOURNAL, "lost+found"})
 """At the top: the loader's own, and the file system's."""
 
 
-def delete(tree: Tree, ledger: Ledger, options: Options) -> int:
+def delete(tree: Tree, ledger: Ledger, options: Options, moved: Callable[[], None]) -> int:
     """Remove files that the options take and the listing has not, and directories that are empty then.
 
     Returns the number of files. Of several loaders each removes its own names: what no listing has, one of them owns.
+    moved: called for each directory, for a load that may not be silent for long.
     In the ledger's thread; OSError as the file system gives.
     """
     removed = 0
     directories = _below(tree)
     for path in directories:
         removed += _in_directory(tree, ledger, options, path)
+        moved()
     for path in reversed(directories):
         if path and not ledger.needs_directory(path) and options.takes(f"{path}/"):
             tree.remove_empty(path)

@@ -54,6 +54,7 @@ class Journal:
         self._pending: list[list[Any]] = []
         self._moving: dict[str, list[Any]] = {}
         self._large: set[str] = set()
+        self._lost = False
         self.ledger = self._opened()
         self._recent = Recent(self._path, recent.boot())
         try:
@@ -114,7 +115,7 @@ class Journal:
             # A file that was to be moved and is a part still was not: it is moved again.
             if line[0] != _MADE or not self._is_part(line):
                 self._take(line)
-        disk.sync_file_system(self._fd)
+        self._sync()
         self.ledger.commit()
         self._recent.drop(self._recent.turn())
 
@@ -185,12 +186,27 @@ class Journal:
 
     def settle(self, lines: Iterable[list[Any]], before: list[int]) -> None:
         """Have all data on the disk, and then what is known of it. In the ledger's thread."""
-        disk.sync_file_system(self._fd)
+        if self._lost:
+            self._clear_lines()
+            return
+        self._sync()
         self.ledger.begin()
         for line in lines:
             self._settle(line)
         self.ledger.commit()
         self._recent.drop(before)
+
+    def _sync(self) -> None:
+        """Have all data on the disk. Of data that was lost the system tells once, and not of which.
+
+        So no line since the last time is believed, by this process or by the next one, whose own sync would succeed.
+        """
+        try:
+            disk.sync_file_system(self._fd)
+        except OSError:
+            self._lost = True
+            self._clear_lines()
+            raise
 
     def _settle(self, line: list[Any]) -> None:
         kind, name, *rest = line

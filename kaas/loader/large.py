@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from kaas.loader import checksums, disk
@@ -96,14 +96,14 @@ class Large:
             _write(self.fd, memoryview(data), start)
         return self._cyclic.of(data) if self._cyclic else 0
 
-    def intact(self) -> bool:
-        """Whether the content is what it must be. OSError as reads give."""
+    def intact(self, moved: Callable[[], None]) -> bool:
+        """Whether the content is what it must be. moved: called while it is read. OSError as reads give."""
         if self.expected is None:
             return True
         if self._cyclic:
             total = self._cyclic.whole(self._sums, self.part.piece, self.entry.size)
             return self._cyclic.text(total) == self.expected.value
-        return checksums.of_file(self.expected.algorithm, self.fd, self.entry.size) == self.expected.value
+        return checksums.of_file(self.expected.algorithm, self.fd, self.entry.size, moved) == self.expected.value
 
     def seal(self, tree: Tree) -> int:
         """Give the file to its owner; returns its mtime in nanoseconds. OSError as the file system gives."""

@@ -205,8 +205,9 @@ class Load:
         self._meter.phase = Phase.VERIFYING
         for path in await site.note(lambda: list(site.journal.ledger.directories())):
             await site.write(site.tree.directory, path)
+            site.moved()
         if self._options.delete:
-            self._meter.deleted = await site.note(delete, site.tree, site.journal.ledger, self._options)
+            self._meter.deleted = await site.note(delete, site.tree, site.journal.ledger, self._options, site.moved)
         return self._words()
 
     def _words(self) -> str:

@@ -31,6 +31,10 @@ class Site:
     scribe: Executor
     now: Callable[[], float]
 
+    def moved(self) -> None:
+        """Something has come, or was looked at: the load is not silent. From any thread."""
+        self.meter.moved = self.now()
+
     async def write(self, work: Callable[..., T], *arguments: object) -> T:
         """Have a thread for files work."""
         return await _to_its_end(asyncio.get_running_loop().run_in_executor(self.writers, work, *arguments))

@@ -204,7 +204,7 @@ class Transfer:
     async def _finish(self, large: Large) -> None:
         """A file has all of its ranges: compare it, and move it to its place."""
         site, entry = self._site, large.entry
-        if not await site.write(large.intact):
+        if not await site.write(large.intact, site.moved):
             self._damaged(large)
             return
         mtime = await site.write(large.seal, site.tree)

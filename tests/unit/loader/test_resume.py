@@ -211,9 +211,11 @@ def test_the_ledger_knows_nothing_that_is_not_on_the_disk(tmp_path: Path, monkey
     with pytest.raises(OSError, match="Input/output error"):
         journal.settle(*journal.turn())
     assert [known.mtime for known in journal.ledger.known("", 9)] == [None]
-    monkeypatch.undo()
+    monkeypatch.undo()  # a loss is told once: the next sync succeeds
+    journal.made(entry, 78)
+    journal.settle(*journal.turn())
     journal.close()
-    journal = Journal.open(root, "mem://", Shard())  # its line is still there
-    assert [known.mtime for known in journal.ledger.known("", 9)] == [77]
+    journal = Journal.open(root, "mem://", Shard())
+    assert [known.mtime for known in journal.ledger.known("", 9)] == [None]
     journal.close()
     os.close(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 PODS: Final = "/mutate-pods"
 CLAIMS: Final = "/mutate-claims"
 SPEAKER: Final = "volume data"
+PATIENCE: Final = 3.0
+"""Seconds for which a snapshot is looked for, of the four after which a review is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,8 @@ class PodReviews:
 class ClaimReviews:
     """Answers about PersistentVolumeClaims."""
 
-    def __init__(self, metrics: Metrics, cradle: Cradle) -> None:
-        self._metrics = metrics
-        self._cradle = cradle
+    def __init__(self, metrics: Metrics, cradle: Cradle, patience: float = PATIENCE) -> None:
+        self._metrics, self._cradle, self._patience = metrics, cradle, patience
 
     async def answer(self, review: Review) -> Response:
         """Answer to one review."""
@@ -104,8 +106,9 @@ class ClaimReviews:
         """A claim whose snapshot cannot be used is loaded as any other: a cache never refuses anything."""
         dry_run, namespace = bool(request.get("dryRun")), str(request.get("namespace") or "")
         try:
-            birth = await self._cradle.birth(namespace, claim, dry_run=dry_run)
-        except KubeError as failure:
+            async with asyncio.timeout(self._patience):
+                birth = await self._cradle.birth(namespace, claim, dry_run=dry_run)
+        except (KubeError, TimeoutError) as failure:
             log.warning("no snapshot could be looked for: %s", failure)
             birth = Birth(reason=f"Unknown{type(failure).__name__}")
         self._metrics.born.labels("snapshot" if birth.snapshot else birth.reason).inc()

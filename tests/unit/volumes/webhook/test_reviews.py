@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from kaas.volumes.claim import claim_of
 from kaas.volumes.conditions import Told, condition_of
 from kaas.volumes.reasons import Reason
 from kaas.volumes.webhook.metrics import Metrics
-from kaas.volumes.webhook.reviews import CLAIMS, PODS, Birth, webhooks
+from kaas.volumes.webhook.reviews import CLAIMS, PODS, Birth, ClaimReviews, webhooks
 from tests.unit.volumes.webhook.test_pods import pod
 
 SNAPSHOT = Birth("kaas-cache-1", "key")
@@ -148,6 +149,16 @@ async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
 async def test_a_claim_without_a_snapshot_is_loaded_and_says_why(cradle: Cradle, reason: str) -> None:
     (note,) = patch(await answered(CLAIMS, review(claim(CACHED)), cradle=cradle))
     assert note["value"] == {**CACHED, terms.MISS: reason, terms.FRESH: "true"}
+
+
+async def test_a_claim_whose_snapshot_is_looked_for_too_long_is_loaded() -> None:
+    class Slow(Cradle):
+        async def birth(self, namespace: str, claim: Object, *, dry_run: bool) -> Birth:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    (note,) = patch(await ClaimReviews(Metrics(), Slow(), patience=0.01).answer(review(claim(CACHED))))
+    assert note["value"][terms.MISS] == "UnknownTimeoutError"
 
 
 async def test_a_claim_whose_pods_do_not_wait_is_fresh_no_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from array import array
 from collections.abc import Callable, Iterable
@@ -92,7 +93,7 @@ class Large:
     def write(self, number: int, data: Buffer, *, sparse: bool) -> int:
         """Write a range, and sum it up. OSError as writes give."""
         start, _ = self.span(number)
-        if not (sparse and _zeros(data)):
+        if not (sparse and _zeros(data) and _hole(self.fd, start, len(data))):
             _write(self.fd, memoryview(data), start)
         return self._cyclic.of(data) if self._cyclic else 0
 
@@ -149,6 +150,14 @@ def _write(fd: int, data: memoryview, start: int) -> None:
     while data:
         written = os.pwrite(fd, data, start)
         start, data = start + written, data[written:]
+
+
+def _hole(fd: int, start: int, length: int) -> bool:
+    """Whether nothing was written there: what came before may have been damaged. Source: lseek(2), SEEK_DATA."""
+    try:
+        return os.lseek(fd, start, os.SEEK_DATA) >= start + length
+    except OSError as error:
+        return error.errno == errno.ENXIO  # none from there to the end
 
 
 def _zeros(data: Buffer) -> bool:

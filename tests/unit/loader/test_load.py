@@ -314,6 +314,14 @@ def test_holes_stay_holes(tmp_path: Path) -> None:
     assert (tmp_path / "f").stat().st_blocks * 512 < 2 * MIB
 
 
+def test_damage_does_not_stay_where_a_hole_belongs(tmp_path: Path) -> None:
+    bucket = Bucket({"f": bytes(2 * MIB) + b"x" * MIB})
+    damaged = [b"y" * MIB]
+    bucket.lie = lambda name, data: damaged.pop() if damaged else data
+    assert run(bucket, tmp_path, sparse=True).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+
+
 def test_deep_trees(tmp_path: Path) -> None:
     files = {
         "/".join("d" * 1000) + "/f": b"1",

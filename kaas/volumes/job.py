@@ -204,8 +204,8 @@ def network_policy(namespace: str, settings: LoadSettings) -> Object:
         {"ports": dns},
         {"ports": [{"protocol": "TCP", "port": 443}], "to": _outside(settings.keep_out)},
     ]
-    if allowed := [cidr for entry in settings.allow_endpoints if (cidr := _cidr(entry))]:
-        egress.append({"to": [{"ipBlock": {"cidr": cidr}} for cidr in allowed]})
+    if allowed := [peer for entry in settings.allow_endpoints if (peer := _allowed(entry, settings.keep_out))]:
+        egress.append({"to": allowed})
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -232,9 +232,16 @@ def _outside(keep_out: tuple[str, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def _cidr(entry: str) -> str:
-    """The network that an entry means; "" for the name of a host, which a policy cannot say."""
+def _allowed(entry: str, keep_out: tuple[str, ...]) -> dict[str, Any] | None:
+    """The network that an entry means, without what is to be kept out of it, for that wins, as in the loader.
+
+    None for the name of a host, which a policy cannot say, and for what is kept out as a whole.
+    """
     try:
-        return str(ipaddress.ip_network(entry, strict=False))
+        network = ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        return ""
+        return None
+    others = [n for cidr in keep_out if (n := ipaddress.ip_network(cidr)).overlaps(network)]
+    if any(other.prefixlen <= network.prefixlen for other in others):
+        return None
+    return {"ipBlock": {"cidr": str(network), **({"except": [str(n) for n in others]} if others else {})}}

@@ -95,6 +95,18 @@ def test_the_network_of_loaders() -> None:
     golden_files.check("volumes/network", network_policy("team", settings))
 
 
+def test_what_is_kept_out_is_kept_out_of_networks_that_are_allowed() -> None:
+    """Of several rules of a policy any one lets a packet through."""
+    settings = LoadSettings(
+        image="kaas:1", allow_endpoints=("10.0.0.0/8", "10.96.0.10", "fd00::/8"), keep_out=("10.96.0.0/12",)
+    )
+    allowed = network_policy("team", settings)["spec"]["egress"][-1]["to"]
+    assert allowed == [
+        {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.96.0.0/12"]}},
+        {"ipBlock": {"cidr": "fd00::/8"}},
+    ]
+
+
 def test_arguments_have_no_blank_ones() -> None:
     spec = work(load_verify="off", load_requester_pays="true", load_credentials="x").spec
     found = arguments(spec, SETTINGS, anonymous=False)

@@ -66,6 +66,7 @@ class GCSSource:
         """Make the clients. Denied without credentials, Refused for an endpoint that is not allowed."""
         url = urlsplit(self._url or "https://storage.googleapis.com")
         await self._door.let(url.scheme, url.hostname or "")
+        google.check_endpoint(self._access, url.hostname or "")
         credentials = await self._in_thread(lambda: google.credentials_of(self._access))
         self._session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
         self._session.trust_env = self._door.proxy is None

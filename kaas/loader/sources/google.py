@@ -20,7 +20,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
-from kaas.loader.source import Denied
+from kaas.loader.source import Denied, Refused
 from kaas.loader.sources.access import Access
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ def credentials_of(access: Access) -> Credentials:
     except GoogleAuthError as error:
         raise Denied(f"{_NONE} ({type(error).__name__})") from None
     return found
+
+
+def check_endpoint(access: Access, host: str) -> None:
+    """Refused when a token would be shown to somebody whom only the load's owner names: who has it can use it."""
+    own = host.lower().removesuffix(".").endswith(".googleapis.com")
+    if access.anonymous or access.policy is None or own or access.policy.vouched(host):
+        return
+    raise Refused(
+        f"endpoint {host}: tokens for Cloud Storage are not shown to it: "
+        "ask it without credentials, or have an administrator allow this host"
+    )
 
 
 def _of_file(path: str) -> Credentials:

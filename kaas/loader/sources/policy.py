@@ -66,6 +66,11 @@ class Policy:
         """Whether a name may lead anywhere."""
         return any(fnmatchcase(_plain(host), pattern) for pattern in self.names)
 
+    def vouched(self, host: str) -> bool:
+        """Whether an administrator has allowed this very host, by its name or its address."""
+        literal = _address(host)
+        return self.trusts(host) or (literal is not None and _within(_inner(literal), self.allowed))
+
     def of_cloud(self, host: str) -> bool:
         """Whether a name is a cloud's own."""
         return any(fnmatchcase(_plain(host), pattern) for pattern in CLOUDS)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -195,3 +196,35 @@ async def test_endpoints_under_a_policy() -> None:
                 await source.read(entry, 0, 4)
         with pytest.raises(Refused, match="localhost is not allowed"):
             await names(source)
+
+
+TOLD: list[tuple[str, str, bool]] = [
+    ("https://evil.example.com", "", False),
+    ("https://evil.execute-api.eu-west-1.amazonaws.com", "", False),
+    ("https://storage.googleapis.com.evil.example", "", False),
+    ("https://evil.example.com", "192.0.2.0/24", False),
+    ("https://private.googleapis.com", "", True),
+    ("https://gcs.corp", "gcs.corp", True),
+    ("https://192.0.2.7", "192.0.2.0/24", True),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "allowed", "told"), TOLD)
+async def test_whom_a_token_is_shown_to(
+    endpoint: str,
+    allowed: str,
+    told: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    account: dict[str, Any],
+) -> None:
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    monkeypatch.setenv(google.FILE, str(file))
+    asked: dict[str, Any] = {"endpoint": endpoint, "policy": Policy.parse([allowed])}
+    if told:
+        await (await Played().source(**asked, anonymous=False, pod=True)).close()
+        return
+    with pytest.raises(Refused, match=f"{urlsplit(endpoint).hostname}: tokens for Cloud Storage are not shown to it"):
+        await Played().source(**asked, anonymous=False, pod=True)
+    await (await Played().source(**asked)).close()

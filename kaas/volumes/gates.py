@@ -65,6 +65,11 @@ class Gates:
         found = {name_of(p): p for p in self._store.each(POD) if gated(p)}
         return list({**self._unlabelled, **found}.values())
 
+    @property
+    def known_claims(self) -> int:
+        """How many claims it knows Pods of that wait or have just waited."""
+        return len(self._mounting())
+
     def waiting_for(self, claim: Key) -> list[Object]:
         """Pods with our gate that mount a claim."""
         names = self._mounting().get(claim, set())
@@ -96,7 +101,8 @@ class Gates:
         return max(0.0, (self._clock.now() - min(made)).total_seconds()) if made else 0.0
 
     def found_without_label(self, pods: Iterable[Object]) -> None:
-        """What a sweep has found: all Pods with our gate that no watch shows."""
+        """What a sweep has found: all Pods with our gate that no watch shows. Those that are gone are forgotten."""
+        self._of_claim = None
         found = [p for p in pods if gated(p) and self._store.get(POD, *name_of(p)) is None]
         self._unlabelled = {name_of(p): lean(p) for p in found}
         for pod in found:

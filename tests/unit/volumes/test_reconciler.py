@@ -286,6 +286,17 @@ async def test_a_pod_whose_label_is_gone_is_found_by_the_sweep(cluster: VirtualC
     assert not cluster.gated("app")
 
 
+async def test_pods_and_claims_that_are_gone_are_forgotten(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await cluster.settle()
+    assert cluster.reconciler.gates.known_claims == 1
+    await loaded(cluster)
+    await cluster.clock.advance(61)
+    await cluster.settle()
+    assert cluster.reconciler.gates.known_claims == 0
+
+
 async def test_a_claim_that_is_deleted_has_its_job_ended(cluster: VirtualCluster) -> None:
     cluster.claim(notes=NOTES)
     await begun(cluster)

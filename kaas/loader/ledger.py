@@ -100,6 +100,12 @@ class Ledger:
         for table in ("entry", "directory", "part", "piece"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from here
 
+    def comparing(self, *, sums: bool) -> None:
+        """Take note whether files are compared by sums from now on: for who does, those are not there that were not."""
+        if sums and self.recall("compared") == "no":
+            self._db.execute("UPDATE entry SET mtime = NULL")
+        self.remember("compared", "yes" if sums else "no")
+
     def take(self, entries: Sequence[Entry], directories: Iterable[str], listing: int) -> None:
         """Take a page of listing number `listing`. What is there of another version is not there any more."""
         self._db.executemany(_UPSERT, [(*_row(e), listing) for e in entries])

@@ -18,7 +18,7 @@ from kaas.loader.faults import Fault, of_source, of_system
 from kaas.loader.journal import Journal, remove_journals_of_others
 from kaas.loader.listing import BATCH, Listing, unchanged
 from kaas.loader.meter import Meter
-from kaas.loader.options import Options
+from kaas.loader.options import Options, Verify
 from kaas.loader.report import Phase, Progress, Reason, Result
 from kaas.loader.site import Site
 from kaas.loader.source import Entry, Source, SourceError
@@ -133,6 +133,7 @@ class Load:
         root = os.open(self._destination, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             journal = Journal.open(root, self._source.label, self._options.shard)
+            journal.ledger.comparing(sums=self._options.verify is Verify.AUTO)
             if self._options.shard.index == 0:
                 remove_journals_of_others(root, self._options.shard)
         except BaseException:

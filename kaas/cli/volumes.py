@@ -25,7 +25,7 @@ Timeout = Annotated[
 TriesAgain = Annotated[
     int, typer.Option(min=0, help="How often a load that failed is tried again.", rich_help_panel=LIMITS)
 ]
-Image = Annotated[str, typer.Option(help="Image of the loader: one of kaas.", rich_help_panel=LOADERS)]
+Image = Annotated[str, typer.Option(help="Image of the loader, with kaas as entry point.", rich_help_panel=LOADERS)]
 PriorityClass = Annotated[
     str, typer.Option(help="Of loaders' Pods.", show_default="the cluster's", rich_help_panel=LOADERS)
 ]

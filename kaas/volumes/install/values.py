@@ -18,7 +18,9 @@ class Values(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     namespace: Label = Field("kaas-volumes", description="Where controller and webhook run.")
-    image: str = Field("kaas:0.1.0", min_length=1, description="Image with the command kaas: theirs, and the loader's.")
+    image: str = Field(
+        "kaas:0.1.0", min_length=1, description="Image with the command kaas as entry point: also of loaders."
+    )
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     replicas: int = Field(2, ge=1, le=10, description="Of each of the two.")
     failure_policy: Literal["Fail", "Ignore"] = Field(

@@ -16,7 +16,7 @@ from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotT
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.guard import Lookup, system_lookup
 from kaas.loader.sources.patience import Sleep, patiently
-from kaas.loader.sources.web import NO_RANGE, Reply, Web, body
+from kaas.loader.sources.web import NO_RANGE, Reply, Web, body, ranged
 
 HUB: Final = "https://huggingface.co"
 _TREE_BYTES: Final = 64 * 1024 * 1024
@@ -138,7 +138,7 @@ class HFSource:
         if reply.status == NO_RANGE or (partly and reply.status != _PARTIAL):
             reply.response.close()
             raise Changed(f"{what}: is shorter than was listed, or the server answers no ranges")
-        return await body(reply, length, what)
+        return await (ranged(reply, start, length, what) if partly else body(reply, length, what))
 
     async def checksum(self, entry: Entry) -> Checksum | None:
         """What the listing said; nothing of files that are kept in git itself."""

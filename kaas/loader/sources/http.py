@@ -12,7 +12,7 @@ from kaas.loader.sources.access import Access
 from kaas.loader.sources.guard import Lookup, system_lookup
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_headers
-from kaas.loader.sources.web import NO_RANGE, Reply, Web, body, part
+from kaas.loader.sources.web import NO_RANGE, Reply, Web, part, ranged
 
 _PARTIAL: Final = 206
 
@@ -72,7 +72,7 @@ class HTTPSource:
             reply.response.close()
             raise
         if self._ranges:
-            return await body(reply, length, self.label)
+            return await ranged(reply, start, length, self.label)
         reply.response.close()
         return await self._whole.read(entry, start, length)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,6 +145,15 @@ async def part(reply: Reply, length: int, what: str) -> bytes:
         raise Unreachable(f"{what}: {len(error.partial)} bytes came instead of {length}") from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise _failure(error, what) from None
+
+
+async def ranged(reply: Reply, start: int, length: int, what: str) -> bytes:
+    """The body of an answer of status 206, which has to be the range that was asked for."""
+    said = reply.headers.get("Content-Range", "")
+    if not re.match(rf"bytes {start}-{start + length - 1}/", said, re.IGNORECASE):
+        reply.response.close()
+        raise Unreachable(f"{what}: another range came than was asked for")
+    return await body(reply, length, what)
 
 
 async def body(reply: Reply, length: int, what: str) -> bytes:

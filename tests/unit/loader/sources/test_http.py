@@ -178,6 +178,20 @@ async def test_a_file_that_does_not_say_its_length() -> None:
         await source.close()
 
 
+async def test_another_range_than_was_asked_for() -> None:
+    def answer(request: web.Request) -> web.Response:
+        span = {"ETag": '"v1"', "Content-Range": f"bytes 0-99/{len(DATA)}"}
+        return web.Response(status=206, body=DATA[:100], headers=span)
+
+    async with serving(answering(answer)) as url:
+        source = at(url)
+        entry = await found(source)
+        assert bytes(await source.read(entry, 0, 100)) == DATA[:100]
+        with pytest.raises(Unreachable, match="another range came"):
+            await source.read(entry, 100, 100)
+        await source.close()
+
+
 async def test_a_body_that_is_cut_off() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Range") == "bytes=0-0":

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from kaas.kube.errors import Conflict, Invalid, NotFound
+from kaas.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from kaas.kube.objects import Object, Objects, Ref, metadata, name_of, ref_of, uid
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.resources import PERSISTENT_VOLUME_CLAIM, POD, Resource
 from kaas.kube.times import at
+from kaas.volumes import terms
 from kaas.volumes.claim import Claim, Key, claim_of
 from kaas.volumes.metrics import VolumeMetrics
 from kaas.volumes.pods import Hold, claims_of, gated, hold_of, lean, ungating
@@ -132,7 +133,7 @@ class Gates:
         if hold is None:
             return await self._free(pod)
         if hold.final or self._is_forgotten(pod, hold):
-            await self._tell(pod, hold)
+            await self._tell(pod, hold.message)
         return False
 
     def claim(self, key: Key) -> Claim | None:
@@ -146,12 +147,12 @@ class Gates:
         missing = self.claim(hold.claim) is None
         return missing and (self._clock.now() - since).total_seconds() >= UNSEEN
 
-    async def _tell(self, pod: Object, hold: Hold) -> None:
-        """Say so once."""
-        if self._told.get(uid(pod)) == hold.message:
+    async def _tell(self, pod: Object, why: str) -> None:
+        """Say once why it waits."""
+        if self._told.get(uid(pod)) == why:
             return
-        self._told[uid(pod)] = hold.message
-        await self._announcer.emit(pod, HELD, hold.message, event_type="Warning")
+        self._told[uid(pod)] = why
+        await self._announcer.emit(pod, HELD, why, event_type="Warning")
 
     async def _free(self, pod: Object) -> bool:
         """Take the gate away, whatever other gates do meanwhile; False when the Pod is gone, or somebody else did."""
@@ -161,7 +162,8 @@ class Gates:
                 answer = await self._client.patch_json(ref, ungating(current))
             except NotFound:
                 break
-            except (Invalid, Conflict):
+            except (Invalid, Conflict, Forbidden) as failure:
+                refusal = failure
                 fresh = await self._client.get(ref)
                 if fresh is None or uid(fresh) != uid(pod) or not gated(fresh):
                     break
@@ -169,6 +171,9 @@ class Gates:
                 continue
             self._freed(pod, answer)
             return True
+        else:
+            await self._tell(pod, f"it need not wait, but {terms.GATE} cannot be taken away: {refusal.message}")
+            return False
         self._unlabelled.pop((ref.namespace or "", ref.name), None)
         return False
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kaas.kube.errors import Forbidden
+from kaas.kube.objects import Object, Objects, Ref
 from kaas.loader.report import Exit, Phase, Progress, Reason
 from kaas.volumes import terms
 from tests.unit.volumes.virtual_api import name_of
@@ -284,6 +286,22 @@ async def test_a_pod_whose_label_is_gone_is_found_by_the_sweep(cluster: VirtualC
     await cluster.clock.advance(61)
     await cluster.settle()
     assert not cluster.gated("app")
+
+
+async def test_a_pod_whose_gate_somebody_keeps_is_told_so(
+    cluster: VirtualCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def denied(ref: Ref, operations: Objects) -> Object:
+        raise Forbidden(f"patch {ref.name}", "a policy denied the request")
+
+    monkeypatch.setattr(cluster.api, "patch_json", denied)
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await loaded(cluster)
+    (message,) = [said[3] for said in cluster.api.said if said[0] == "Pod"]
+    assert "cannot be taken away" in message
+    assert "a policy denied the request" in message
+    assert not cluster.api.of("Job"), "what else is to be done is done"
 
 
 async def test_pods_and_claims_that_are_gone_are_forgotten(cluster: VirtualCluster) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,16 @@ def _form(environ: Environ) -> dict[str, list[str]]:
     return parse_qs(body.decode("latin-1"))
 
 
+@contextmanager
+def _signatures(unsigned: float) -> Iterator[None]:
+    """So many requests are taken without a signature: of the whole process, in which others play S3 too."""
+    before, settings.INITIAL_NO_AUTH_ACTION_COUNT = settings.INITIAL_NO_AUTH_ACTION_COUNT, unsigned
+    try:
+        yield
+    finally:
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = before
+
+
 def _policy(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -54,11 +65,12 @@ class Amazon:
     _app: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     _users: Iterator[int] = field(default_factory=itertools.count)
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _free: float = 0  # requests that are taken without a signature
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """WSGI. Every request must be signed, but for the one that brings a token instead."""
         asked = _form(environ) if environ["PATH_INFO"] == "/" else {}
-        with self._turn:
+        with self._turn, _signatures(self._free):
             if asked.get("Action") == ["AssumeRoleWithWebIdentity"]:
                 return self._session(environ, start, asked)
             return list(self._app(environ, start))
@@ -71,16 +83,16 @@ class Amazon:
             start("400 Bad Request", [("Content-Type", "text/xml")])
             return [_REFUSED % str(error).encode()]
         self.sessions.append((account, asked["RoleSessionName"][0]))
-        with self._unsigned():
+        with _signatures(math.inf):
             return list(self._app(environ, start))
 
     @contextmanager
     def _unsigned(self) -> Iterator[None]:
-        settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
+        self._free = math.inf
         try:
             yield
         finally:
-            settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
+            self._free = 0
 
     def key(self) -> dict[str, str]:
         """A new access key of a new user, who may use S3, as a Secret has it."""

@@ -17,6 +17,7 @@ from kaas.cli.settings import Settings
 from kaas.loader import paths
 from kaas.loader.report import Exit
 from kaas.loader.source import Entry, Source
+from kaas.loader.space import MARGIN
 
 OWN: Final = (paths.JOURNAL, "lost+found")
 """Directories that are not of the source, at the top: the loader's and the file system's."""
@@ -45,8 +46,8 @@ class Preview:
 
     @property
     def fits(self) -> bool:
-        """Whether there is space for what would be loaded."""
-        return self.bytes <= self.free
+        """Whether there is space for what would be loaded, by the load's own measure."""
+        return not self.bytes or self.bytes * MARGIN <= self.free
 
     def take(self, entry: Entry, request: Request) -> None:
         """Count an object of the listing."""
@@ -124,6 +125,6 @@ def _show(settings: Settings, found: Preview, request: Request) -> None:
         markup=False,
     )
     if not found.fits:
-        screen.print(f"it does not fit: {size(found.free)} are free", markup=False)
+        screen.print(f"it does not fit: {size(found.free)} are free, and 5 % beside are needed", markup=False)
     for wrong in found.wrong[:SHOWN]:
         screen.print(wrong, markup=False)

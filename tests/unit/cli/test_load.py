@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kaas.cli.load_dry import Preview
 from kaas.cli.load_lines import KILLED, Lines
 from kaas.cli.load_request import Asked, read
 from kaas.cli.load_view import Screen, lasting, size, summary, told
@@ -163,3 +164,9 @@ def test_a_summary() -> None:
         "compared: 1,000 by crc32c, 200 by md5"
     )
     assert summary(Result(Reason.LOADED, "")) == "loaded 0 files, 0 B in 0s"
+
+
+def test_a_dry_run_measures_space_as_the_load_does() -> None:
+    assert not Preview("mem://", bytes=100, free=104).fits
+    assert Preview("mem://", bytes=100, free=105).fits
+    assert Preview("mem://", bytes=0, free=0).fits

@@ -16,8 +16,14 @@ from typing import Final, Self, TypeAlias
 Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
-CLOUDS: Final = ("*.amazonaws.com", "*.amazonaws.com.cn", "*.googleapis.com", "huggingface.co")
-"""Endpoints whose names nobody but the clouds can point elsewhere."""
+CLOUDS: Final = (
+    *(f"{service}.{rest}" for service in ("s3", "sts") for rest in ("amazonaws.com", "*.amazonaws.com")),
+    *(f"{service}.*.amazonaws.com.cn" for service in ("s3", "sts")),
+    "*.googleapis.com",
+    "huggingface.co",
+)
+"""Endpoints whose names nobody but the clouds can point elsewhere. Not all of amazonaws.com: a customer's internal load
+balancer has a name there that leads to a private address. Source: AWS General Reference, endpoints of S3 and STS."""
 _NEVER: Final = tuple(
     map(
         ipaddress.ip_network,

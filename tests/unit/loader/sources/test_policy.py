@@ -72,6 +72,9 @@ def test_names_of_clouds_are_their_own() -> None:
     assert policy.of_cloud("storage.googleapis.com")
     assert not policy.of_cloud("s3.amazonaws.com.evil.com")
     assert not policy.of_cloud("evilamazonaws.com")
+    assert not policy.of_cloud("internal-evil-1.eu-west-1.elb.amazonaws.com")
+    for host in ("s3.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"):
+        assert policy.of_cloud(host)
     assert policy.refusal("http", "s3.amazonaws.com")
 
 

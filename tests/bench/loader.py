@@ -220,6 +220,7 @@ def _environment(url: str) -> dict[str, str]:
         "RCLONE_CONFIG": os.devnull,
         "RCLONE_CONFIG_PLAY_TYPE": "s3",
         "RCLONE_CONFIG_PLAY_PROVIDER": "Other",
+        "RCLONE_CONFIG_PLAY_LIST_VERSION": "2",  # the first version goes on by markers, which the server does not know
         "RCLONE_CONFIG_PLAY_ENDPOINT": url,
         "RCLONE_CONFIG_PLAY_ACCESS_KEY_ID": "key",
         "RCLONE_CONFIG_PLAY_SECRET_ACCESS_KEY": "secret",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
 
+_NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 _SUFFIXES: Final = {
     **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
     **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
@@ -15,8 +17,10 @@ _SUFFIXES: Final = {
 def whole(text: str) -> int:
     """The amount, rounded up to a whole number of its unit (bytes, cores). Raises ValueError for what is none."""
     suffix = next((s for s in _SUFFIXES if text.endswith(s)), "")
+    number = text.removesuffix(suffix)
     try:
-        number = Decimal(text.removesuffix(suffix)) * _SUFFIXES.get(suffix, Decimal(1))
-        return int(number.to_integral_value(ROUND_CEILING))
+        if not _NUMBER.fullmatch(number):
+            raise ValueError("no number")
+        return int((Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))).to_integral_value(ROUND_CEILING))
     except (InvalidOperation, ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is no amount: write one like 20Gi") from error

@@ -32,7 +32,7 @@ async def clouds(clock: Clock) -> AsyncIterator[CloudDirectory]:
 @contextmanager
 def impatient() -> Iterator[CloudDirectory]:
     """For clouds that hang: what is not to hang must be well within these limits."""
-    directory = CloudDirectory(Limits(call=0.3, overall=30.0))
+    directory = CloudDirectory(Limits(call=3.0, overall=30.0))
     try:
         yield directory
     finally:

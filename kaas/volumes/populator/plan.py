@@ -126,7 +126,7 @@ def _loading(facts: Facts, prime: Claim) -> Plan:
         cause = said_of(prime) if reason == Reason.PENDING else ""
         return Plan(act, Told(Reason.PENDING, f"its volume is being made{where}{': ' if cause else ''}{cause}"))
     words = said_of(prime).replace(terms.ID, f"spec.id of DataSource {facts.target.data_source}")
-    return Plan(act, Told(reason, words))
+    return Plan(act, Told(reason, words or "its volume is there, and its loader is about to begin"))
 
 
 def said_of(claim: Claim) -> str:

@@ -79,7 +79,7 @@ class Stage:
     async def told(self, name: str = "data") -> tuple[str, str, str] | None:
         """Status, reason and message of a claim's condition."""
         found = condition(await self.get("PersistentVolumeClaim", name) or {}, terms.CONDITION)
-        return (found["status"], found["reason"], found["message"]) if found else None
+        return (found["status"], found["reason"], found.get("message", "")) if found else None
 
     async def until_told(self, reason: str, name: str = "data", words: str = "") -> str:
         """The message, once the condition has this reason and the words in it."""

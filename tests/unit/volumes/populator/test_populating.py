@@ -174,6 +174,7 @@ class Cluster:
         raise NotFound("apply", "no such kind")
 
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
+        assert all(said["message"] for said in obj["status"]["conditions"]), "a person is told something"
         known = self.claim(obj["metadata"]["name"])
         if known is None:
             raise NotFound("apply", "it is gone")

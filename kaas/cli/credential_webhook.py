@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kaas.cli.command import command
-from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.options import Format, LogFormat
 from kaas.cli.settings import Settings
+from kaas.cli.webhook_server import become, print_manifests
 
-NO_METRICS = -1
 LOCAL = "127.0.0.1"
 
 Host = Annotated[str, typer.Option(help="Address to listen at, for API servers as for metrics.")]
@@ -63,20 +59,15 @@ def serve(  # noqa: PLR0913, PLR0917 - one an option
 
     policy(decided)  # what is wrong is said here
     options = {
-        "kubeconfig": str(settings.kubeconfig) if settings.kubeconfig else None,
-        "context": settings.context,
         "host": host,
         "port": port,
-        "metrics_port": None if metrics_port == NO_METRICS else metrics_port,
-        "namespace": settings.namespace or "",
-        "names": name or [],
+        "metrics_port": metrics_port,
+        "names": name,
         "drain": drain,
         "policy": decided,
         "log_format": log_format.value,
-        "log_level": "DEBUG" if settings.verbose else "INFO",
     }
-    # The same process goes on without what reads command lines, which is a quarter of all that it would hold.
-    os.execv(sys.executable, [sys.executable, "-m", "kaas.cli.credential_server", json.dumps(options)])  # noqa: S606
+    become("kaas.cli.credential_server", settings, options)
 
 
 _serve = command(serve)
@@ -98,14 +89,6 @@ app.callback()(_callback)
 @command
 def manifests(settings: Settings, values: ValuesFile = None, setting: Set = None, url: Url = "") -> None:
     """Print the manifests that install the webhook."""
-    import yaml  # noqa: PLC0415 - the server needs none of it
+    from kaas.credentials.install import manifests as install  # noqa: PLC0415 - the server needs none of it
 
-    from kaas.credentials.install import manifests as install  # noqa: PLC0415
-
-    given = (yaml.safe_load(values.read_text()) or {}) if values else {}
-    given |= {"namespace": settings.namespace} if settings.namespace else {}
-    given |= {"url": url} if url else {}
-    try:
-        sys.stdout.write(install.render(install.values(given, setting or ())))
-    except install.WrongValue as problem:
-        raise CliError(str(problem), ExitCode.WRONG_INPUT) from problem
+    print_manifests(install.values, install.render, settings, (values, setting, url))

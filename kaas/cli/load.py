@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from kaas.cli.command import command
 from kaas.cli.exits import CliError, ExitCode
@@ -93,6 +95,41 @@ Shards = Annotated[
         min=1, max=64, help="Loaders side by side; which one this is says JOB_COMPLETION_INDEX.", rich_help_panel=_JOB
     ),
 ]
+
+UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""What is raised for every wrong option; typer does not give it a name of its own."""
+
+
+class LoadCommand(TyperCommand):
+    """A Job whose options are wrong ends with 64, for another try has the same ones; a person's command with 2."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options."""
+        given = tuple(args)  # reading takes them out of the list
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as wrong:
+            if "--job" not in given:
+                raise
+            _give_up(wrong, _value("--termination-log", given))
+            raise typer.Exit(ExitCode.PERMANENT) from wrong
+
+
+def _value(option: str, words: Sequence[str]) -> str:
+    """What an option is given in words that could not be read; "" for nothing."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if word == option or word.startswith(f"{option}="):
+            return following if word == option else word.partition("=")[2]
+    return ""
+
+
+def _give_up(wrong: Any, last_words: str) -> None:
+    from kaas.cli.load_lines import Lines  # noqa: PLC0415 - only a Job needs it
+    from kaas.loader.report import Reason, Result  # noqa: PLC0415
+
+    why = f"{wrong.format_message()}: controller and loader are of different versions: give both the same image"
+    with Lines(Path(last_words) if last_words else None) as lines:
+        lines.result(Result(Reason.FAILED, why))
 
 
 @command

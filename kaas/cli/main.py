@@ -152,7 +152,7 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     run(settings, Options(watched, metrics_host, metrics_port, leader_elect, log_format.value, workers, repairs))
 
 
-app.command()(load.load)
+app.command(cls=load.LoadCommand)(load.load)
 
 
 @app.command()

@@ -124,6 +124,33 @@ def test_a_job_with_wrong_values_says_so_in_its_last_words(tmp_path: Path) -> No
     assert result.stdout.splitlines() == [found.text()]
 
 
+@pytest.mark.parametrize("words", [["--termination-log={}"], ["--termination-log", "{}"], []])
+@pytest.mark.parametrize(
+    ("option", "said"), [("--of-tomorrow=1", "No such option: --of-tomorrow"), ("--shards=99", "--shards")]
+)
+def test_a_job_whose_options_are_of_another_version_is_not_tried_again(
+    tmp_path: Path, option: str, said: str, words: list[str]
+) -> None:
+    log = tmp_path / "log"
+    result = kaas("load", "s3://bucket/", tmp_path / "data", *(w.format(log) for w in words), "--job", option)
+    assert result.exit_code == 64
+    found = Result.parse(result.stdout)
+    assert found is not None
+    assert found.reason is Reason.FAILED
+    assert said in found.message
+    assert found.message.endswith("controller and loader are of different versions: give both the same image")
+    assert not words or log.read_text() == found.text()
+
+
+def test_a_person_who_writes_a_wrong_option_is_told_its_usage(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    result = kaas("load", "s3://bucket/", tmp_path, "--json", "--of-tomorrow", "--termination-log", log)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: kaas load")
+    assert not log.exists()
+    assert kaas("load", "--job", "--help").exit_code == 0
+
+
 def test_whatever_happens_has_a_result() -> None:
     async def fails(error: BaseException) -> Result:
         raise error

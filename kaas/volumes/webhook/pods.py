@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kaas.kube.objects import Object
 from kaas.volumes import terms
+from kaas.volumes.pods import gated
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 """Annotation of the copy of a static Pod: no scheduler has a say in it. Source: Kubernetes, static Pods."""
@@ -31,11 +32,6 @@ class Needs:
     claims: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
 
-    @property
-    def nothing(self) -> bool:
-        """Whether the Pod does not wait, whatever there is."""
-        return not self.claims and not self.templates
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -48,13 +44,20 @@ class Verdict:
 
 def needs(pod: Object) -> Needs:
     """What has to be known of a Pod before it is taken. A loader's own Pod and one that opted out need nothing."""
-    found = pod.get("metadata") or {}
-    annotations, labels = found.get("annotations") or {}, found.get("labels") or {}
-    if terms.LOADER_LABEL in labels or MIRROR in annotations or annotations.get(terms.WAIT) == "false":
+    if _is_none_of_ours(pod) or _annotations(pod).get(terms.WAIT) == "false":
         return Needs()
     volumes = (pod.get("spec") or {}).get("volumes") or []
     claims = [v["persistentVolumeClaim"].get("claimName", "") for v in volumes if v.get("persistentVolumeClaim")]
     return Needs(tuple(dict.fromkeys(claims)), tuple(v["name"] for v in volumes if _brings(v)))
+
+
+def _annotations(pod: Object) -> Mapping[str, str]:
+    return (pod.get("metadata") or {}).get("annotations") or {}
+
+
+def _is_none_of_ours(pod: Object) -> bool:
+    """Whether it is a loader's own, or of a kind that nobody schedules."""
+    return terms.LOADER_LABEL in ((pod.get("metadata") or {}).get("labels") or {}) or MIRROR in _annotations(pod)
 
 
 def _brings(volume: Mapping[str, Any]) -> bool:
@@ -65,12 +68,14 @@ def _brings(volume: Mapping[str, Any]) -> bool:
 
 
 def verdict(pod: Object, claims: Mapping[str, Claim]) -> Verdict:
-    """What becomes of a Pod; `claims`: what was looked up of those that `needs` named."""
-    asked = needs(pod)
+    """What becomes of a Pod; `claims`: what was looked up of those that `needs` named.
+
+    One that brings our gate without need is given the label, by which the controller sees it and lets it go.
+    """
+    asked, spec = needs(pod), pod.get("spec") or {}
     waiting = (*(name for name in asked.claims if claims[name] is not Claim.READY), *asked.templates)
     if not waiting:
-        return Verdict()
-    spec = pod.get("spec") or {}
+        return Verdict(patch=tuple(_gate(pod))) if gated(pod) and not _is_none_of_ours(pod) else Verdict()
     if spec.get("nodeName"):
         # With a node there is no scheduler to hold it. Whether a claim that is missing will be loaded, nobody knows.
         loading = [name for name in waiting if claims.get(name) is not Claim.MISSING]
@@ -89,9 +94,9 @@ def _gate(pod: Object) -> list[dict[str, Any]]:
     """JSON Patch for gate and label, as far as they are not there."""
     spec = pod.get("spec") or {}
     patch: list[dict[str, Any]] = []
-    gates = spec.get("schedulingGates") or []
-    if terms.GATE not in [gate.get("name") for gate in gates]:
-        patch.append({"op": "add", "path": "/spec/schedulingGates", "value": [*gates, {"name": terms.GATE}]})
+    if not gated(pod):
+        gates = [*(spec.get("schedulingGates") or ()), {"name": terms.GATE}]
+        patch.append({"op": "add", "path": "/spec/schedulingGates", "value": gates})
     labels = (pod.get("metadata") or {}).get("labels") or {}
     if labels.get(terms.WAITING_LABEL) != terms.WAITING:
         patch.append({"op": "add", "path": "/metadata/labels", "value": {**labels, terms.WAITING_LABEL: terms.WAITING}})

@@ -67,18 +67,15 @@ class PodReviews:
         pod = request.get("object")
         if not isinstance(pod, dict) or request.get("operation") != "CREATE" or request.get("subResource"):
             return {"allowed": True}
-        needs = pods.needs(pod)
-        if needs.nothing:
-            return {"allowed": True}
         try:
-            found = await lookups.claims(self._reader, str(request.get("namespace") or ""), needs.claims)
+            found = await lookups.claims(self._reader, str(request.get("namespace") or ""), pods.needs(pod).claims)
         except KubeError as failure:
             message = f"claims of the Pod could not be read ({type(failure).__name__}); try again"
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, SPEAKER)
         verdict = pods.verdict(pod, found)
         if verdict.denied:
             return _denied([verdict.denied])
-        if verdict.patch:
+        if verdict.patch and verdict.waits_for:
             self._metrics.gated.inc()
         return _patched(verdict.patch)
 

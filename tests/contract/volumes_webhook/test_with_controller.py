@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaas.kube.objects import Object
 from kaas.volumes import terms
 from tests.contract.credentials.cluster import Cluster
-from tests.contract.volumes.stage import SOURCE, Stage, until
+from tests.contract.volumes.stage import PATIENCE, SOURCE, Stage, until
 from tests.contract.volumes_webhook.installation import Installed
 from tests.contract.volumes_webhook.objects import ROOM, held, made, pod
 
@@ -18,13 +18,13 @@ async def is_held(stage: Stage, name: str) -> bool:
     return held(found)
 
 
-async def until_freed(stage: Stage, name: str) -> None:
+async def until_freed(stage: Stage, name: str, patience: float = PATIENCE) -> None:
     """Neither gate nor label is left, and nothing else of the Pod has changed."""
 
     async def freed() -> bool:
         return not await is_held(stage, name)
 
-    await until(f"{name} is free", freed)
+    await until(f"{name} is free", freed, patience)
 
 
 async def annotate(cluster: Cluster, stage: Stage, **annotations: str | None) -> None:
@@ -61,6 +61,17 @@ async def test_a_claim_may_come_later_than_its_pod(webhook: Installed, stage: St
         assert await is_held(stage, "app")
         await stage.loads(claim)
         await until_freed(stage, "app")
+
+
+async def test_a_gate_of_its_own_manifest_holds_no_pod_that_need_not_wait(webhook: Installed, stage: Stage) -> None:
+    """The sweep, which finds Pods without our label, comes once a minute: nobody waits for that."""
+    async with webhook.controller():
+        await stage.claim("plain")
+        await stage.pod("other", "other", gate=False)
+        await stage.claim("other")
+        await until_freed(stage, "other")  # so the controller's first sweep is over
+        await stage.pod("own", "plain", label=False)
+        await until_freed(stage, "own", patience=30.0)
 
 
 async def test_what_happens_while_the_controller_is_away_is_made_up_for(

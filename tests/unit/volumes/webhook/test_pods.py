@@ -35,22 +35,22 @@ def test_every_claim_is_asked_for_once() -> None:
     ],
 )
 def test_loaders_copies_of_static_pods_and_who_opts_out_need_nothing(changed: dict[str, Any]) -> None:
-    assert needs({**pod("a"), "metadata": changed}).nothing
+    assert needs({**pod("a"), "metadata": changed}) == Needs()
 
 
 def test_wait_true_on_the_pod_is_no_opt_out() -> None:
-    assert not needs({**pod("a"), "metadata": {"annotations": {terms.WAIT: "true"}}}).nothing
+    assert needs({**pod("a"), "metadata": {"annotations": {terms.WAIT: "true"}}}) == Needs(("a",))
 
 
 def test_a_pod_without_volumes_needs_nothing() -> None:
-    assert needs({"spec": {}}).nothing
-    assert needs({}).nothing
+    assert needs({"spec": {}}) == Needs()
+    assert needs({}) == Needs()
 
 
 def test_of_ephemeral_volumes_the_template_says_whether_it_is_loaded() -> None:
     assert needs(ephemeral(LOADED)).templates == ("scratch",)
-    assert needs(ephemeral({})).nothing
-    assert needs(ephemeral({**LOADED, terms.WAIT: "false"})).nothing
+    assert needs(ephemeral({})) == Needs()
+    assert needs(ephemeral({**LOADED, terms.WAIT: "false"})) == Needs()
 
 
 def test_a_pod_waits_for_what_is_loading_and_for_what_is_not_there_yet() -> None:
@@ -81,6 +81,20 @@ def test_what_has_its_gate_already_is_not_given_a_second() -> None:
     found = verdict(waiting, {"a": Claim.WAITS})
     assert found.waits_for == ("a",)
     assert not found.patch
+
+
+@pytest.mark.parametrize("found", [pod("a"), pod(), {**pod("a"), "metadata": {"annotations": {terms.WAIT: "false"}}}])
+def test_who_brings_our_gate_without_need_is_shown_to_the_controller(found: dict[str, Any]) -> None:
+    found["spec"]["schedulingGates"] = [{"name": terms.GATE}]
+    answer = verdict(found, {"a": Claim.READY})
+    assert not answer.waits_for
+    assert answer.patch == ({"op": "add", "path": "/metadata/labels", "value": {terms.WAITING_LABEL: "waiting"}},)
+
+
+def test_a_loader_keeps_its_label() -> None:
+    loader = pod("a", schedulingGates=[{"name": terms.GATE}])
+    loader["metadata"]["labels"] = {terms.LOADER_LABEL: "uid", terms.WAITING_LABEL: "loading"}
+    assert not verdict(loader, {}).patch
 
 
 def test_a_pod_that_names_its_node_is_refused_while_its_data_is_loading() -> None:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from kaas.kube import resources
 from kaas.kube.client import Propagation
 from kaas.kube.errors import Conflict, NotFound
-from kaas.kube.objects import Object, Objects, Ref
+from kaas.kube.objects import Object, Objects, Ref, name_of
 from kaas.kube.ports import Announcer, Times
 from kaas.kube.resources import Resource
 from kaas.volumes import observe, terms
@@ -28,8 +28,9 @@ from kaas.volumes.gates import Gates, PodStore, PodWriter
 from kaas.volumes.logs import Texts
 from kaas.volumes.lookout import Lookout
 from kaas.volumes.metrics import VolumeMetrics
-from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan
+from kaas.volumes.plan import BEGINS, LOOK, STRAYS, Binding, End, Plan, Scene, plan
 from kaas.volumes.pods import claims_of
+from kaas.volumes.populator.terms import filled_for
 from kaas.volumes.reasons import ACTIVE, Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.starting import AGAIN, Held, Starter, Writer
@@ -214,10 +215,19 @@ class VolumeReconciler:
             return Plan(again=0.0)
         if await self._has_strays(now):
             return Plan(Told(Reason.PENDING, STRAYS, load=now.load), again=LOOK)
-        placement = observe.placement(self._store, now, scene.binding, self.gates.waiting_for(claim.key))
+        placement = observe.placement(self._store, now, scene.binding, await self._consumers(fresh, scene.binding))
         job = await self._starter.start(now, placement)
         self._store.put(observe.job_lean(job))
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
+
+    async def _consumers(self, claim: Object, binding: Binding) -> Sequence[Object]:
+        """Pods that wait for a claim, or for the one that gets its volume, which have no gate that a watch would show."""
+        name = name_of(claim)
+        targets = {(name[0], owner["name"]) for owner in filled_for(claim)}
+        if not targets or binding is not Binding.FIRST_CONSUMER:
+            return self.gates.waiting_for(name)
+        pending = await self._client.list(resources.POD, name[0], field_selector="status.phase=Pending")
+        return [pod for pod in pending if targets.intersection(claims_of(pod))]
 
     async def _has_strays(self, claim: Claim) -> bool:
         """Whether a loader still writes whose Job was lost.

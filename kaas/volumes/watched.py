@@ -19,12 +19,17 @@ Keys = Iterable[tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """One kind. keep: what of it is kept in memory, the same when asked twice. selector: of labels, None for all."""
+    """One kind. keep: what of it is kept in memory, the same when asked twice. selector: of labels, None for all.
+
+    alone: nobody else in this process writes it, or not what counts here; who puts its own writes into the index need
+    not be told of them again.
+    """
 
     resource: Resource
     keys: Callable[[Object], Keys]
     keep: Callable[[Object], Object]
     selector: str | None = None
+    alone: bool = True
 
 
 def interests(store: Source) -> Sequence[Interest]:

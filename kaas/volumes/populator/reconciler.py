@@ -132,17 +132,16 @@ class PopulatorReconciler:
         return str((((volume or {}).get("spec") or {}).get("claimRef") or {}).get("uid") or "")
 
     async def _do(self, act: Act | None, facts: Facts) -> None:
-        """One write, upon the claim as it is now."""
+        """One write, upon the claim as it is now. No prime is put into the index: who loads it is told by its watch."""
         fresh = await self.client.get(Ref("v1", "PersistentVolumeClaim", *facts.target.key))
         if fresh is None or uid(fresh) != facts.target.uid or metadata(fresh).get("deletionTimestamp"):
             return
         with suppress(Conflict, NotFound):
             if act is Act.CREATE:
-                self.store.put(lean(await self.client.create(prime_of(fresh, facts), manager=terms.MANAGER)))
+                await self.client.create(prime_of(fresh, facts), manager=terms.MANAGER)
             elif act is Act.CHANGE and facts.prime is not None:
                 ref = Ref("v1", "PersistentVolumeClaim", *facts.prime.key)
-                patched = await self.client.patch(ref, {"metadata": {"annotations": changes(facts)}})
-                self.store.put(lean(patched))
+                await self.client.patch(ref, {"metadata": {"annotations": changes(facts)}})
             elif act is Act.HAND_OVER and facts.prime is not None:
                 await self._hand_over(fresh, facts.prime)
 

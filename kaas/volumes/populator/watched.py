@@ -21,7 +21,8 @@ def interests(store: Source) -> Sequence[Interest]:
         return [_key(name_of(c)) for c in known if (c["spec"].get("dataSourceRef") or {}).get("name") == name]
 
     return (
-        Interest(resources.PERSISTENT_VOLUME_CLAIM, _of_claim, claim.lean),
+        # What is said of a prime, another feature writes.
+        Interest(resources.PERSISTENT_VOLUME_CLAIM, _of_claim, claim.lean, alone=False),
         Interest(SOURCE, of_source, _source),
     )
 

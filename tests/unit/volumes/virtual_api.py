@@ -163,6 +163,19 @@ class ApiServer:
 
         return bool(self._write("delete", known, known, act))
 
+    async def patch(self, ref: Ref, patch: Object) -> Object:
+        """A merge patch of annotations."""
+        before = self._known(_name(ref))
+
+        def act() -> Object:
+            known = copy.deepcopy(self._known(_name(ref)))
+            notes = {**known["metadata"]["annotations"], **patch["metadata"]["annotations"]}
+            known["metadata"]["annotations"] = {k: v for k, v in notes.items() if v is not None}
+            return self.store(known)
+
+        answer: Object = self._write("patch", before, before, act)
+        return answer
+
     async def patch_json(self, ref: Ref, operations: Objects) -> Object:
         name = _name(ref)
 
@@ -240,5 +253,7 @@ def patched(obj: Object, operations: Objects) -> None:
             raise Invalid("patch", f"{operation['path']} is not there") from missing
         if operation["op"] == "remove":
             del place[key]
+        elif operation["op"] == "replace":
+            place[key] = operation["value"]
         elif value != operation["value"]:
             raise Invalid("patch", f"{operation['path']} is {json.dumps(value)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,10 @@ from kaas.runtime.index import Index
 from kaas.runtime.watches import Feed, Subscription, Watch
 from kaas.volumes import terms
 from kaas.volumes.metrics import VolumeMetrics
+from kaas.volumes.populator.terms import SOURCE
 from kaas.volumes.reconciler import SWEEP, Office, QueueKey, VolumeReconciler
 from kaas.volumes.settings import LoadSettings
-from kaas.volumes.watched import interests
+from kaas.volumes.watched import Interest, interests
 from tests.unit.volumes.virtual_api import ApiServer, Killed, name_of, watched
 
 SETTINGS = LoadSettings(image="kaas:1", tries_again=2)
@@ -33,6 +34,7 @@ WATCHED: tuple[Resource, ...] = (
     resources.JOB,
     resources.NETWORK_POLICY,
     resources.POD,
+    SOURCE,
 )
 
 
@@ -57,7 +59,7 @@ class VirtualCluster:
         self.queue, self.later = {SWEEP}, {}
         self.index = Index()
         self.api.late.clear()
-        found = [Watch(i.resource, i.keys, i.selector, i.keep, puts=True) for i in interests(self.index)]
+        found = [Watch(i.resource, i.keys, i.selector, i.keep, puts=i.alone) for i in self.interests()]
         self.feed = Feed(self.index, [Subscription(w, self._add) for w in found])
         for resource in WATCHED:
             for obj in self.api.of(resource.kind):
@@ -67,6 +69,14 @@ class VirtualCluster:
         metrics = VolumeMetrics(self.registry)
         office = Office(self.index, self.api, self.api, self.clock, metrics, self._add)
         self.reconciler = VolumeReconciler(office, self.settings)
+
+    def interests(self) -> Sequence[Interest]:
+        """What is watched."""
+        return interests(self.index)
+
+    async def reconcile(self, key: QueueKey) -> float | None:
+        """Look at one key."""
+        return await self.reconciler.reconcile(key)
 
     def _add(self, key: Any) -> None:
         self.queue.add(key)
@@ -97,7 +107,7 @@ class VirtualCluster:
         key = choose(sorted(self.queue))
         self.queue.discard(key)
         try:
-            again = await self.reconciler.reconcile(key)
+            again = await self.reconcile(key)
         except Killed:
             self.start()
             return True

@@ -221,7 +221,7 @@ class VolumeReconciler:
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
 
     async def _consumers(self, claim: Object, binding: Binding) -> Sequence[Object]:
-        """Pods that wait for a claim, or for the one that gets its volume, which have no gate that a watch would show."""
+        """Pods that wait for a claim, or for the one that gets its volume: no watch shows those, without gate."""
         name = name_of(claim)
         targets = {(name[0], owner["name"]) for owner in filled_for(claim)}
         if not targets or binding is not Binding.FIRST_CONSUMER:

@@ -17,10 +17,13 @@ BLOCK: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Cyclic:
-    """A sum of which those of two pieces give that of the whole. combine: of the two, and the length of the second."""
+    """A sum of which those of two pieces give that of the whole.
+
+    of: of data, and of what came before it. combine: of two pieces, and the length of the second.
+    """
 
     bits: int
-    of: Callable[[Buffer], int]
+    of: Callable[[Buffer, int], int]
     combine: Callable[[int, int, int], int]
 
     def whole(self, sums: Iterable[int], piece: int, size: int) -> int:
@@ -47,7 +50,7 @@ CYCLIC: Final[dict[Algorithm, Cyclic]] = {
 def of(algorithm: Algorithm, data: Buffer) -> str:
     """Sum of a content that is there whole."""
     cyclic = CYCLIC.get(algorithm)
-    return cyclic.text(cyclic.of(data)) if cyclic else str(_hash(algorithm, data).hexdigest())
+    return cyclic.text(cyclic.of(data, 0)) if cyclic else str(_hash(algorithm, data).hexdigest())
 
 
 def matches(expected: Checksum, data: Buffer) -> bool:

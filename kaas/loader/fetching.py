@@ -14,6 +14,17 @@ from kaas.loader.source import Buffer, Entry, Source, Unreachable
 T = TypeVar("T")
 
 
+class Watch:
+    """Until when something may take. Whoever does it may move `deadline`, from any thread."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
+
+class Late(Exception):
+    """It took too long."""
+
+
 class Fetching:
     """Reads of one load. now: seconds that only grow.
 
@@ -26,27 +37,41 @@ class Fetching:
         self._patience = patience
         self._pace = pace
         self._now = now
-        self._reads: dict[asyncio.Task[object], float] = {}
+        self._reads: dict[asyncio.Task[object], Watch] = {}
         self._late: set[asyncio.Task[object]] = set()
 
-    async def read(self, entry: Entry, start: int, length: int) -> Buffer:
-        """So many bytes. SourceError when it is not to be had."""
+    async def read(self, entry: Entry, start: int, length: int, after: Unreachable | None = None) -> Buffer:
+        """So many bytes. after: what another try of it has met already. SourceError when it is not to be had."""
         try:
+            if after is not None:
+                raise after
             data = await self._once(entry, start, length)
         except Unreachable as error:
             data = await self._again(lambda: self._once(entry, start, length), error)
-        self._pace.done(length)
+        self.came(length)
         return data
 
+    def came(self, length: int) -> None:
+        """Count a read that brought so many bytes."""
+        self._pace.done(length)
+
     async def _once(self, entry: Entry, start: int, length: int) -> Buffer:
+        watch = Watch(self._now() + self._patience.deadline(length))
+        try:
+            return await self.watched(self._source.read(entry, start, length), watch)
+        except Late:
+            raise Unreachable(f"{entry.key}: {length} bytes did not come in time") from None
+
+    async def watched(self, work: Awaitable[T], watch: Watch) -> T:
+        """Wait for work of the current task; it is cancelled, and Late raised, when it takes too long."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs is one of a task
-        self._reads[task] = self._now() + self._patience.deadline(length)
+        self._reads[task] = watch
         try:
-            return await self._source.read(entry, start, length)
+            return await work
         except asyncio.CancelledError:
             if task in self._late and task.uncancel() == 0:
-                raise Unreachable(f"{entry.key}: {length} bytes did not come in time") from None
+                raise Late from None
             raise
         finally:
             del self._reads[task]
@@ -55,8 +80,8 @@ class Fetching:
     def look(self) -> None:
         """End reads that have taken too long."""
         now = self._now()
-        for task, deadline in self._reads.items():
-            if now > deadline and task not in self._late:
+        for task, watch in self._reads.items():
+            if now > watch.deadline and task not in self._late:
                 self._late.add(task)
                 task.cancel()
 

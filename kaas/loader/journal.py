@@ -159,17 +159,17 @@ class Journal:
         self._moving[entry.name] = line
         self._recent.write(line)
 
-    def made(self, entry: Entry, mtime: int) -> None:
-        """A file is at its place."""
-        line = self._moving.pop(entry.name, None)
-        if line is not None:
-            self._pending.append(line)
-        else:
-            self._add([_MADE, entry.name, entry.size, entry.version, mtime])
+    def moved(self, entry: Entry) -> None:
+        """A part is at its place."""
+        self._pending.append(self._moving.pop(entry.name))
 
-    def _add(self, line: list[Any]) -> None:
-        self._recent.write(line)
-        self._pending.append(line)
+    def made(self, files: Iterable[tuple[Entry, int]]) -> None:
+        """Files are at their places; each with its mtime in nanoseconds."""
+        self._add(*([_MADE, entry.name, entry.size, entry.version, mtime] for entry, mtime in files))
+
+    def _add(self, *lines: list[Any]) -> None:
+        self._recent.write(*lines)
+        self._pending.extend(lines)
 
     @property
     def waiting(self) -> int:

@@ -90,12 +90,11 @@ class Large:
         """Whether all ranges are there."""
         return not self._left
 
-    def write(self, number: int, data: Buffer, *, sparse: bool) -> int:
-        """Write a range, and sum it up. OSError as writes give."""
-        start, _ = self.span(number)
+    def write(self, start: int, data: Buffer, total: int, *, sparse: bool) -> int:
+        """Write some of a range; returns the sum of what came of it before, `total`, and this. OSError."""
         if not (sparse and _zeros(data) and _hole(self.fd, start, len(data))):
             _write(self.fd, memoryview(data), start)
-        return self._cyclic.of(data) if self._cyclic else 0
+        return self._cyclic.of(data, total) if self._cyclic else 0
 
     def intact(self, moved: Callable[[], None]) -> bool:
         """Whether the content is what it must be. moved: called while it is read. OSError as reads give."""

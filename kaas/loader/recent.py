@@ -66,10 +66,10 @@ class Recent:
         self.write(["boot", self._boot])
         return before
 
-    def write(self, line: list[Any]) -> None:
-        """Add a line. OSError as writes give."""
-        text = _ENCODE(line).encode()
-        whole = b"%08x %s\n" % (zlib.crc32(text), text)
+    def write(self, *lines: list[Any]) -> None:
+        """Add lines, by one write. OSError as writes give."""
+        texts = [_ENCODE(line).encode() for line in lines]
+        whole = b"".join(b"%08x %s\n" % (zlib.crc32(text), text) for text in texts)
         if os.write(self._fd, whole) != len(whole):
             raise OSError(28, os.strerror(28))  # ENOSPC: part of it fitted
 

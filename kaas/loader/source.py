@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 """Bytes as a source hands them over; written and summed without a copy."""
@@ -98,3 +98,14 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A source that threads can read as well, which costs less."""
+
+    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
+        """The bytes that `read` gives, in pieces as they come; None when only `read` can give them.
+
+        Blocks, many threads at once. Changed and NotThere are final; after another SourceError `read` may know a way.
+        """

@@ -7,20 +7,19 @@ import os
 from collections.abc import Awaitable, Callable
 
 from kaas.loader import large as ranges
-from kaas.loader import small
 from kaas.loader.content import Judge
-from kaas.loader.faults import Fault, of_system
+from kaas.loader.faults import of_system
 from kaas.loader.feed import Feed
 from kaas.loader.fetching import Fetching
-from kaas.loader.inline import Inline
 from kaas.loader.journal import part_file
+from kaas.loader.lane import Lane
 from kaas.loader.large import Large
 from kaas.loader.ledger import Part
 from kaas.loader.pace import Pace
-from kaas.loader.report import Reason
 from kaas.loader.room import Room
 from kaas.loader.site import Site
-from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere
+from kaas.loader.source import Changed, Checksum, Entry, NotThere, SourceError, Streaming, Unreachable
+from kaas.loader.whole import Whole, corrupt
 
 
 class Transfer:
@@ -33,12 +32,13 @@ class Transfer:
         self._fetching = Fetching(site.source, site.options.patience, self._pace, site.now)
         self._judge = Judge(site.source, site.options.verify)
         self._room = Room(site.limits.buffers)
-        self._feed = Feed(batch, self._range, self._begin)
-        self._files = Inline(site.write, site.now)
+        self._feed = Feed(batch, self._range, self._begin, lambda: self._pace.window)
+        self._lane = Lane(site.source, site, self._fetching) if isinstance(site.source, Streaming) else None
+        self.changed: dict[str, str] = {}
+        self._whole = Whole(site, self._fetching, self._judge, self._room, self._lane, self.changed)
         self._workers: set[asyncio.Task[None]] = set()
         self._numbers: set[int] = set()
         self._larges: set[Large] = set()
-        self.changed: dict[str, str] = {}
 
     async def run(self) -> None:
         """Fetch all. Fault when it cannot be done; then no worker is left."""
@@ -52,8 +52,11 @@ class Transfer:
             for task in self._workers:
                 task.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
+            await self._feed.close()
             for large in self._larges:
                 large.close()
+            if self._lane:
+                self._lane.close()
 
     def _crowd(self) -> None:
         """As many workers as the pace allows; too many of them end by themselves."""
@@ -70,50 +73,12 @@ class Transfer:
                 work = await self._feed.take()
                 if work is None:
                     return
-                if isinstance(work, Entry):
-                    await self._whole(work, f"small-{number}")
+                if isinstance(work, list):
+                    await self._whole.fetch(work, f"small-{number}")
                 else:
                     await self._piece(*work)
         finally:
             self._numbers.discard(number)
-
-    async def _whole(self, entry: Entry, part: str) -> None:
-        """Fetch an object in one request."""
-        await self._room.take(entry.size)
-        try:
-            expected = self._judge.listed(entry)
-            if self._judge.asks(entry):
-                expected = await self._fetching.patiently(lambda: self._judge.expected(entry))
-            await self._fetched_whole(entry, part, expected)
-        except (Changed, NotThere) as error:
-            self.changed[entry.name] = str(error)
-        except OSError as error:
-            raise of_system(error, entry.name) from error
-        finally:
-            self._room.give(entry.size)
-
-    async def _fetched_whole(self, entry: Entry, part: str, expected: Checksum | None) -> None:
-        site = self._site
-        for _ in range(site.options.patience.contents):
-            data = await self._fetching.read(entry, 0, entry.size) if entry.size else b""
-            site.meter.came(entry.size, site.now())
-            place = (site.tree, site.journal.parts, part, entry.name, data)
-            mtime = await self._files.do(small.store, *place, expected)
-            if mtime is None and expected == entry.checksum:
-                right, expected = await self._second(entry, data)
-                mtime = await self._files.do(small.store, *place, None) if right else None
-            if mtime is not None:
-                self._made(entry, mtime, expected)
-                return
-            site.meter.lost(entry.size)
-        raise _corrupt(entry, expected, site.options.patience.contents)
-
-    async def _second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
-        return await self._fetching.patiently(lambda: self._judge.second(entry, data))
-
-    def _made(self, entry: Entry, mtime: int, compared: Checksum | None) -> None:
-        self._site.journal.made(entry, mtime)
-        self._site.meter.finished(self._judge.method(compared))
 
     async def _begin(self, entry: Entry) -> Large | None:
         """Open a large file, with the ranges that are there from an earlier load; None when it is whole, or changed."""
@@ -184,16 +149,32 @@ class Transfer:
             large.close()
 
     async def _fetched_piece(self, large: Large, number: int) -> None:
-        site = self._site
-        data = await self._fetching.read(large.entry, *large.span(number))
-        if large.gone:
+        site, length = self._site, large.span(number)[1]
+        total = await self._written(large, number)
+        if total is None:
             return
-        total = await site.write(lambda: large.write(number, data, sparse=site.options.sparse))
         site.journal.came(large.entry.name, number, total)
-        site.meter.came(len(data), site.now())
+        site.meter.came(length, site.now())
         large.came(number, total)
         if large.whole:
             await self._finish(large)
+
+    async def _written(self, large: Large, number: int) -> int | None:
+        """Sum of a range that is in the file now; None when nobody wants it any more."""
+        site, (start, length), after = self._site, large.span(number), None
+        if self._lane:
+            try:
+                if (total := await self._lane.piece(large, number)) is not None:
+                    self._fetching.came(length)
+                    return None if large.gone else total
+            except (Changed, NotThere):
+                raise
+            except SourceError as error:  # the slow way may know better
+                after = error if isinstance(error, Unreachable) else None
+        data = await self._fetching.read(large.entry, start, length, after)
+        if large.gone:
+            return None
+        return await site.write(lambda: large.write(start, data, 0, sparse=site.options.sparse))
 
     def _give_up(self, large: Large, why: str) -> None:
         if not large.gone:
@@ -213,13 +194,14 @@ class Transfer:
         await site.write(site.tree.place, file, site.journal.parts, entry.name)
         large.close()
         self._larges.discard(large)
-        self._made(entry, mtime, large.expected)
+        site.journal.moved(entry)
+        site.meter.finished(self._judge.method(large.expected))
 
     def _damaged(self, large: Large) -> None:
         """What came is not what the store says: fetch it all again, or give up."""
         contents = self._site.options.patience.contents
         if large.tries >= contents:
-            raise _corrupt(large.entry, large.expected, contents)
+            raise corrupt(large.entry, large.expected, contents)
         large.tries += 1
         self._site.meter.lost(large.entry.size)
         large.restart()
@@ -238,8 +220,3 @@ def _removed(parts: int, file: str) -> None:
         os.unlink(file, dir_fd=parts)
     except FileNotFoundError:
         return
-
-
-def _corrupt(entry: Entry, expected: Checksum | None, times: int) -> Fault:
-    what = f"{expected.algorithm} {expected.value}" if expected else "its sum"
-    return Fault(Reason.CORRUPT, f"{entry.key}: came {times} times and never with {what}: check the object and the way")

@@ -77,7 +77,7 @@ async def test_a_version_that_a_server_without_conditions_gives_is_noticed(store
 
 
 async def test_credentials_that_expire_end_the_load(store: Store, tmp_path: Path) -> None:
-    store.fail("large", _nothing, faults.refuse(403, "ExpiredToken"))
+    store.fail("large", _nothing, *[faults.refuse(403, "ExpiredToken")] * 100)
     result = await load_from(store.url, tmp_path)
     assert result.reason is Reason.ACCESS_DENIED
     store.faults.clear()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -35,9 +33,8 @@ DEFAULT_REGION: Final = "us-east-1"
 class Keys:
     """Keys of a session, renewed as its configuration says: files, programs, tokens."""
 
-    def __init__(self, access: Access, pool: Executor) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._pool = pool
         self._session = _session(access)
         self.refresh_threshold = timedelta(seconds=30)
 
@@ -46,9 +43,9 @@ class Keys:
         """The session of botocore that they are of."""
         return self._session
 
-    async def __call__(self) -> S3Credential:
-        """Keys for obstore."""
-        frozen = await asyncio.get_running_loop().run_in_executor(self._pool, self._frozen)
+    def __call__(self) -> S3Credential:
+        """Keys for obstore, which asks in a thread of its own. Blocks while they are renewed."""
+        frozen = self._frozen()
         return {
             "access_key_id": frozen[0],
             "secret_access_key": frozen[1],

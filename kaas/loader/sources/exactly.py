@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Final
+
 from kaas.loader.source import Buffer, Unreachable
+
+PIECE: Final = 256 * 1024
+"""Bytes that a thread is given at once: few enough for memory that is used again and again."""
 
 
 def plain(key: str) -> bool:
@@ -25,3 +31,15 @@ def exact(data: Buffer, length: int, what: str) -> Buffer:
     if len(data) != length:
         raise Unreachable(f"{what}: {len(data)} bytes came instead of {length}")
     return data
+
+
+def pieces(data: Iterable[Buffer], length: int, what: str) -> Iterator[Buffer]:
+    """Pieces of data, none beyond its length; Unreachable when it ends before that, or does not end there."""
+    came = 0
+    for piece in data:
+        came += len(piece)
+        if came > length:
+            break
+        yield piece
+    if came != length:
+        raise Unreachable(f"{what}: {came} bytes came instead of {length}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -27,11 +27,11 @@ from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotT
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
 from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import exact, plain, shown
+from kaas.loader.sources.exactly import PIECE, exact, pieces, plain, shown
 from kaas.loader.sources.failures import Answer, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_base64
-from kaas.loader.sources.threads import Threads
+from kaas.loader.threads import Threads
 
 T = TypeVar("T")
 _THREADS: Final = 8
@@ -83,7 +83,7 @@ class GCSSource:
         pays = project if self._access.requester_pays else None
         self._bucket = self._client.bucket(self._address.place, user_project=pays)
         anonymous = self._access.anonymous
-        tokens = None if anonymous else google.Tokens(credentials, plain_session, self._pool)
+        tokens = None if anonymous else google.Tokens(credentials, plain_session)
         self._store = self._made_store(tokens, pays)
 
     def _made_store(self, tokens: google.Tokens | None, pays: str | None) -> GCSStore:
@@ -171,20 +171,35 @@ class GCSSource:
                 self._by_obstore = False
         return await self._read_odd(entry, start, length)
 
+    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
+        """The same bytes for a thread, in pieces as they come; None for what obstore cannot read."""
+        return self._stream(entry, start, length) if self._by_obstore and plain(entry.key) else None
+
+    def _stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
+        what = self._what(entry.key)
+        try:
+            result = obstore.get(self._store, entry.key, options=_options(entry, start, length))
+            self._compare(entry, result.meta)
+            came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
+            yield from pieces(map(memoryview, came), length, what)
+        except _OBSTORE as error:
+            raise self._error(of_obstore(error), what, listed=True) from None
+
     async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
-        options: obstore.GetOptions = {"version": entry.version}
-        if start or length != entry.size:
-            options["range"] = (start, start + length)
         try:
-            result = await obstore.get_async(self._store, entry.key, options=options)
-            if int(result.meta["size"]) != entry.size or result.meta["version"] not in {None, entry.version}:
-                raise Changed(f"{what}: is not what was listed any more")
+            result = await obstore.get_async(self._store, entry.key, options=_options(entry, start, length))
+            self._compare(entry, result.meta)
             return exact(memoryview(await result.buffer_async()), length, what)
         except _OBSTORE as error:
             if "Header missing from response" in str(error):
                 raise _Poor from None
             raise self._error(of_obstore(error), what, listed=True) from None
+
+    def _compare(self, entry: Entry, meta: obstore.ObjectMeta) -> None:
+        """Refuse what is not the version that was listed."""
+        if int(meta["size"]) != entry.size or meta["version"] not in {None, entry.version}:
+            raise Changed(f"{self._what(entry.key)}: is not what was listed any more")
 
     async def _read_odd(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
@@ -229,6 +244,14 @@ class GCSSource:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _options(entry: Entry, start: int, length: int) -> obstore.GetOptions:
+    """What is asked for beside the key: the version that was listed, and a range where it is not all of it."""
+    options: obstore.GetOptions = {"version": entry.version}
+    if start or length != entry.size:
+        options["range"] = (start, start + length)
+    return options
 
 
 class _Poor(Exception):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import threading
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,18 +98,16 @@ def session_of(proxy: str | None) -> requests.Session:
 class Tokens:
     """Tokens for obstore, refreshed in time."""
 
-    def __init__(self, credentials: Credentials, session: requests.Session, pool: Executor) -> None:
+    def __init__(self, credentials: Credentials, session: requests.Session) -> None:
         self._credentials = credentials
         self._request = Request(session)
-        self._pool = pool
-        self._one = asyncio.Lock()
+        self._one = threading.Lock()
         self.refresh_threshold = timedelta(minutes=4)
 
-    async def __call__(self) -> GCSCredential:
-        """A token and when it expires."""
-        async with self._one:
+    def __call__(self) -> GCSCredential:
+        """A token and when it expires, for obstore, which asks in a thread of its own. Blocks while it is renewed."""
+        with self._one:
             if not self._credentials.valid:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._pool, self._credentials.refresh, self._request)
-        expiry = self._credentials.expiry
+                self._credentials.refresh(self._request)  # type: ignore[no-untyped-call]
+            expiry = self._credentials.expiry
         return {"token": str(self._credentials.token), "expires_at": expiry.replace(tzinfo=UTC) if expiry else None}

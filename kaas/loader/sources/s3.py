@@ -7,7 +7,7 @@ a slash at an end, and gives no listing when there is one. Those are read by bot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
@@ -20,11 +20,11 @@ from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refus
 from kaas.loader.sources import aws, failures, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import exact, plain, shown
+from kaas.loader.sources.exactly import PIECE, exact, pieces, plain, shown
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
-from kaas.loader.sources.threads import Threads
+from kaas.loader.threads import Threads
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -44,7 +44,7 @@ class S3Source:
         self._sleep = sleep
         self._pool = Threads(_THREADS, "s3")
         self._door = Door(access.policy)
-        self._keys = aws.Keys(access, self._pool)
+        self._keys = aws.Keys(access)
         self._client: Any = None
         self._region = access.region
         self._moved = False
@@ -151,14 +151,23 @@ class S3Source:
             return b""
         return await (self._read(entry, start, length) if plain(entry.key) else self._read_odd(entry, start, length))
 
-    async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
-        options: GetOptions = {}
-        if entry.version and not entry.version.startswith("W/"):
-            options["if_match"] = f'"{entry.version}"'
-        if start or length != entry.size:
-            options["range"] = (start, start + length)
+    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
+        """The same bytes for a thread, in pieces as they come; None for keys that obstore cannot name."""
+        return self._stream(entry, start, length) if plain(entry.key) else None
+
+    def _stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
         what = self._what(entry.key)
-        result = await self._get(entry.key, options, what)
+        try:
+            result = obstore.get(self._store, entry.key, options=_options(entry, start, length))
+            self._compare(entry, result.meta["e_tag"], int(result.meta["size"]))
+            came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
+            yield from pieces(map(memoryview, came), length, what)
+        except _OBSTORE as error:
+            raise self._error(of_obstore(error), what, listed=True) from None
+
+    async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
+        what = self._what(entry.key)
+        result = await self._get(entry.key, _options(entry, start, length), what)
         self._compare(entry, result.meta["e_tag"], int(result.meta["size"]))
         try:
             return exact(memoryview(await result.buffer_async()), length, what)
@@ -264,6 +273,16 @@ class S3Source:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _options(entry: Entry, start: int, length: int) -> GetOptions:
+    """What is asked for beside the key: the version that was listed, and a range where it is not all of it."""
+    options: GetOptions = {}
+    if entry.version and not entry.version.startswith("W/"):
+        options["if_match"] = f'"{entry.version}"'
+    if start or length != entry.size:
+        options["range"] = (start, start + length)
+    return options
 
 
 async def open_s3(address: Address, access: Access) -> S3Source:

@@ -206,13 +206,13 @@ def test_the_ledger_knows_nothing_that_is_not_on_the_disk(tmp_path: Path, monkey
     root = os.open(tmp_path, os.O_RDONLY)
     journal = Journal.open(root, "mem://", Shard())
     journal.ledger.take([entry], [], 1)
-    journal.made(entry, 77)
+    journal.made([(entry, 77)])
     monkeypatch.setattr(disk, "sync_file_system", failing(disk.sync_file_system, errno.EIO, 0))
     with pytest.raises(OSError, match="Input/output error"):
         journal.settle(*journal.turn())
     assert [known.mtime for known in journal.ledger.known("", 9)] == [None]
     monkeypatch.undo()  # a loss is told once: the next sync succeeds
-    journal.made(entry, 78)
+    journal.made([(entry, 78)])
     journal.settle(*journal.turn())
     journal.close()
     journal = Journal.open(root, "mem://", Shard())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,14 +94,13 @@ class Changing(Credentials):
         self.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
 
 
-async def test_a_token_is_refreshed_when_it_is_needed() -> None:
+def test_a_token_is_refreshed_when_it_is_needed() -> None:
     credentials = Changing()  # type: ignore[no-untyped-call]
-    with ThreadPoolExecutor(1) as pool:
-        tokens = google.Tokens(credentials, google.session_of(None), pool)
-        first = await tokens()
-        assert first["token"] == "t1"
-        assert first["expires_at"] is not None
-        assert first["expires_at"].tzinfo is UTC
-        assert (await tokens())["token"] == "t1"
-        credentials.expiry = datetime.now(UTC).replace(tzinfo=None)
-        assert (await tokens())["token"] == "t2"
+    tokens = google.Tokens(credentials, google.session_of(None))
+    first = tokens()
+    assert first["token"] == "t1"
+    assert first["expires_at"] is not None
+    assert first["expires_at"].tzinfo is UTC
+    assert tokens()["token"] == "t1"
+    credentials.expiry = datetime.now(UTC).replace(tzinfo=None)
+    assert tokens()["token"] == "t2"

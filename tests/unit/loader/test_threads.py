@@ -9,11 +9,11 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from kaas.loader.sources.threads import Threads
+from kaas.loader.threads import Threads
 
 LEFT = """
 import time
-from kaas.loader.sources.threads import Threads
+from kaas.loader.threads import Threads
 threads = Threads(2, "t")
 begun = []
 threads.submit(lambda: (begun.append(1), time.sleep(1000)))

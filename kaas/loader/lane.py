@@ -1,0 +1,136 @@
+"""The quick way: threads that read, compare and write by themselves, with the event loop asked once for many files.
+
+A read that is awaited costs several times what one costs that a thread waits for. So what is simple goes here, one try
+each; whatever is not as it should be is left to the slow way, which is patient and knows why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
+
+from kaas.loader import small
+from kaas.loader.fetching import Fetching, Late, Watch
+from kaas.loader.large import Large
+from kaas.loader.site import Site
+from kaas.loader.source import Buffer, Checksum, Entry, SourceError, Streaming, Unreachable
+from kaas.loader.threads import Threads
+
+Work = tuple[Entry, Checksum | None]
+"""A small object, and what it must sum up to."""
+T = TypeVar("T")
+_NAME: Final = "load"
+_LOOK: Final = 0.01
+
+
+class Turn(Watch):
+    """What one thread does. Nothing is written any more when `end` has returned, however long the thread hangs.
+
+    made: mtimes of files that are in their places, in the order of the work. error: what the next one met; wrong: its
+    content, when that is not what it must be. Neither when it can only be read the slow way.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__(deadline)
+        self.lock = threading.Lock()
+        self.over = False
+        self.made: list[int] = []
+        self.error: SourceError | OSError | None = None
+        self.wrong: Buffer | None = None
+
+    async def end(self) -> None:
+        """Have the thread write nothing more; waits for what it writes."""
+        self.over = True
+        while self.lock.locked():  # noqa: ASYNC110 - a lock of threads has no event
+            await asyncio.sleep(_LOOK)
+
+
+class Lane:
+    """Threads for reads of one load. close: has none of them write any more; waits for none."""
+
+    def __init__(self, source: Streaming, site: Site, fetching: Fetching) -> None:
+        self._source = source
+        self._site = site
+        self._fetching = fetching
+        self._threads = Threads(site.limits.streams, _NAME)
+
+    async def files(self, work: Sequence[Work], part: str) -> Turn:
+        """Load small objects one after the other, as far as it goes by itself. part: name for what is not whole."""
+        turn = Turn(self._deadline(work[0][0].size))
+        try:
+            await self._watched(turn, lambda: self._files(work, part, turn))
+        except Late:
+            turn.error = Unreachable(f"{work[len(turn.made)][0].key}: did not come in time")
+        return turn
+
+    def _files(self, work: Sequence[Work], part: str, turn: Turn) -> None:
+        try:
+            for entry, expected in work:
+                turn.deadline = self._deadline(entry.size)
+                data = self._whole(entry, turn)
+                if data is None or not self._stored(turn, part, entry, data, expected):
+                    return
+        except (SourceError, OSError) as error:
+            turn.error = error
+
+    def _whole(self, entry: Entry, turn: Turn) -> Buffer | None:
+        found: list[Buffer] = []
+        if entry.size:
+            pieces = self._source.stream(entry, 0, entry.size)
+            if pieces is None:
+                return None
+            for piece in pieces:
+                if turn.over:
+                    return None
+                found.append(piece)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _stored(self, turn: Turn, part: str, entry: Entry, data: Buffer, expected: Checksum | None) -> bool:
+        site = self._site
+        with turn.lock:
+            if turn.over:
+                return False
+            mtime = small.store(site.tree, site.journal.parts, part, entry.name, data, expected)
+            if mtime is None:
+                turn.wrong = data
+                return False
+            turn.made.append(mtime)
+            return True
+
+    async def piece(self, large: Large, number: int) -> int | None:
+        """Load a range of a large file; its sum, None when it can only be read the slow way. SourceError, OSError."""
+        start, length = large.span(number)
+        pieces = self._source.stream(large.entry, start, length)
+        if pieces is None:
+            return None
+        turn = Turn(self._deadline(length))
+        try:
+            return await self._watched(turn, lambda: self._written(turn, large, start, pieces))
+        except Late:
+            raise Unreachable(f"{large.entry.key}: {length} bytes did not come in time") from None
+
+    def _written(self, turn: Turn, large: Large, start: int, pieces: Iterator[Buffer]) -> int:
+        total, sparse = 0, self._site.options.sparse
+        for data in pieces:
+            with turn.lock:
+                if turn.over:
+                    return total
+                total = large.write(start, data, total, sparse=sparse)
+            start += len(data)
+        return total
+
+    async def _watched(self, turn: Turn, work: Callable[[], T]) -> T:
+        """Wait for a thread; Late when it takes too long. Whatever ends the wait, nothing is written after it."""
+        try:
+            return await self._fetching.watched(asyncio.get_running_loop().run_in_executor(self._threads, work), turn)
+        finally:
+            await turn.end()
+
+    def _deadline(self, length: int) -> float:
+        return self._site.now() + self._site.options.patience.deadline(length)
+
+    def close(self) -> None:
+        """Let the threads end when they come back."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,122 @@
+"""Objects that come in one request each: by threads as far as it goes, and what they leave one by one, patiently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import TypeAlias
+
+from kaas.loader import small
+from kaas.loader.content import Judge
+from kaas.loader.faults import Fault, of_system
+from kaas.loader.fetching import Fetching
+from kaas.loader.lane import Lane, Work
+from kaas.loader.report import Reason
+from kaas.loader.room import Room
+from kaas.loader.site import Site
+from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, SourceError, Unreachable
+
+Met: TypeAlias = "SourceError | Buffer | None"
+"""What another try of an object has met: no answer, or a content that is not what it must be."""
+
+
+class Whole:
+    """Fetches such objects for one load. lane: None when the source can only be asked slowly.
+
+    changed: takes the names of those that are not what was listed, each with the reason.
+    """
+
+    def __init__(
+        self, site: Site, fetching: Fetching, judge: Judge, room: Room, lane: Lane | None, changed: dict[str, str]
+    ) -> None:
+        self._site = site
+        self._fetching = fetching
+        self._judge = judge
+        self._room = room
+        self._lane = lane
+        self._changed = changed
+
+    async def fetch(self, entries: Sequence[Entry], part: str) -> None:
+        """Have them in their places. part: name for what is not whole yet. SourceError, Fault."""
+        while entries:
+            met: Met = None
+            if self._lane and not self._judge.asks(entries[0]):
+                done, met = await self._quickly(self._lane, entries, part)
+                entries = entries[done:]
+            if entries:
+                await self._patiently(entries[0], part, met)
+                entries = entries[1:]
+
+    async def _quickly(self, lane: Lane, entries: Sequence[Entry], part: str) -> tuple[int, Met]:
+        """How many of the first ones are there now, and what the next one met."""
+        work = [(e, self._judge.listed(e)) for e in takewhile(lambda e: not self._judge.asks(e), entries)]
+        largest = max(entry.size for entry, _ in work)
+        await self._room.take(largest)
+        try:
+            turn = await lane.files(work, part)
+        finally:
+            self._room.give(largest)
+        done = work[: len(turn.made)]
+        if done:
+            self._made(done, turn.made)
+        if isinstance(turn.error, OSError):
+            raise of_system(turn.error, work[len(done)][0].name) from turn.error
+        return len(done), turn.error or turn.wrong
+
+    def _made(self, done: Sequence[Work], mtimes: Sequence[int]) -> None:
+        site = self._site
+        site.journal.made((entry, mtime) for (entry, _), mtime in zip(done, mtimes, strict=True))
+        for entry, expected in done:
+            site.meter.came(entry.size, site.now())
+            site.meter.finished(self._judge.method(expected))
+            self._fetching.came(entry.size)
+
+    async def _patiently(self, entry: Entry, part: str, met: Met) -> None:
+        await self._room.take(entry.size)
+        try:
+            if isinstance(met, (Changed, NotThere)):
+                raise met
+            expected = self._judge.listed(entry)
+            if self._judge.asks(entry):
+                expected = await self._fetching.patiently(lambda: self._judge.expected(entry))
+            await self._fetched(entry, part, expected, met)
+        except (Changed, NotThere) as error:
+            self._changed[entry.name] = str(error)
+        except OSError as error:
+            raise of_system(error, entry.name) from error
+        finally:
+            self._room.give(entry.size)
+
+    async def _fetched(self, entry: Entry, part: str, expected: Checksum | None, met: Met) -> None:
+        site = self._site
+        for _ in range(site.options.patience.contents):
+            data, met = await self._content(entry, met), None
+            site.meter.came(entry.size, site.now())
+            place = (site.tree, site.journal.parts, part, entry.name, data)
+            mtime = await site.write(small.store, *place, expected)
+            if mtime is None and expected == entry.checksum:
+                right, expected = await self._second(entry, data)
+                mtime = await site.write(small.store, *place, None) if right else None
+            if mtime is not None:
+                site.journal.made([(entry, mtime)])
+                site.meter.finished(self._judge.method(expected))
+                return
+            site.meter.lost(entry.size)
+        raise corrupt(entry, expected, site.options.patience.contents)
+
+    async def _content(self, entry: Entry, met: Met) -> Buffer:
+        if not entry.size:
+            return b""
+        if met is None or isinstance(met, SourceError):
+            return await self._fetching.read(entry, 0, entry.size, met if isinstance(met, Unreachable) else None)
+        self._fetching.came(entry.size)
+        return met
+
+    async def _second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
+        return await self._fetching.patiently(lambda: self._judge.second(entry, data))
+
+
+def corrupt(entry: Entry, expected: Checksum | None, times: int) -> Fault:
+    """What ends a load whose object came so many times, and never with its sum."""
+    what = f"{expected.algorithm} {expected.value}" if expected else "its sum"
+    return Fault(Reason.CORRUPT, f"{entry.key}: came {times} times and never with {what}: check the object and the way")

@@ -39,6 +39,10 @@ Exclude = Annotated[
 Delete = Annotated[
     bool, typer.Option("--delete", help="Delete files that the source does not have.", rich_help_panel=_TAKEN)
 ]
+DeleteExcluded = Annotated[
+    bool,
+    typer.Option("--delete-excluded", help="With --delete, those that are left out too.", rich_help_panel=_TAKEN),
+]
 Verify = Annotated[
     str, typer.Option(metavar="auto|size|off", help="How files are compared with the source.", rich_help_panel=_TAKEN)
 ]
@@ -88,6 +92,15 @@ Job = Annotated[
 TerminationLog = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Where the result goes as well.", rich_help_panel=_JOB, show_default=False),
+]
+Distrust = Annotated[
+    str,
+    typer.Option(
+        metavar="MARK",
+        help="Believe no journal but one of this mark, and files for their contents only.",
+        rich_help_panel=_JOB,
+        show_default=False,
+    ),
 ]
 Shards = Annotated[
     int,
@@ -140,6 +153,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
     include: Include = None,
     exclude: Exclude = None,
     delete: Delete = False,
+    delete_excluded: DeleteExcluded = False,
     verify: Verify = "auto",
     owner: Owner = "",
     shard: ShardOf = "",
@@ -154,6 +168,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
     job: Job = False,
     termination_log: TerminationLog = None,
     shards: Shards = 1,
+    distrust: Distrust = "",
 ) -> int:
     """Load a bucket into a directory: fast, checked, and again from where it was. Exits 0, 64 (wrong) or 75 (later)."""
     try:
@@ -180,5 +195,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
         requester_pays,
         None if allow_endpoints is None else tuple(allow_endpoints),
         job,
+        delete_excluded,
+        distrust,
     )
     return run(settings, asked, lines=lines, dry_run=dry_run, termination_log=termination_log)

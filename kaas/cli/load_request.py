@@ -41,6 +41,8 @@ class Asked:
     requester_pays: bool = False
     allow_endpoints: tuple[str, ...] | None = None
     job: bool = False
+    delete_excluded: bool = False
+    distrust: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def read(asked: Asked, environment: Mapping[str, str] = os.environ) -> Request:
         options = Options(
             takes=wanted.takes,
             delete=asked.delete,
+            delete_excluded=asked.delete_excluded,
+            distrust=asked.distrust,
             verify=_verify(asked.verify),
             owner=Owner.parse(asked.owner) if asked.owner else None,
             shard=_shard(asked, environment),

@@ -12,14 +12,16 @@ from kaas.loader.options import Options
 from kaas.loader.paths import JOURNAL
 from kaas.loader.tree import Tree
 
-_KEPT: Final = frozenset({JOURNAL, "lost+found"})
-"""At the top: the loader's own, and the file system's."""
+LOST: Final = "lost+found"
+"""At the top, the file system's. Source: mke2fs(8)."""
+_KEPT: Final = frozenset({JOURNAL, LOST})
 
 
 def delete(tree: Tree, ledger: Ledger, options: Options, moved: Callable[[], None]) -> int:
     """Remove files that the options take and the listing has not, and directories that are empty then.
 
-    Returns the number of files. Of several loaders each removes its own names: what no listing has, one of them owns.
+    With `delete_excluded` the options take all. Returns the number of files. Of several loaders each removes its own
+    names: what no listing has, one of them owns.
     moved: called for each directory, for a load that may not be silent for long.
     In the ledger's thread; OSError as the file system gives.
     """
@@ -29,7 +31,7 @@ def delete(tree: Tree, ledger: Ledger, options: Options, moved: Callable[[], Non
         removed += _in_directory(tree, ledger, options, path)
         moved()
     for path in reversed(directories):
-        if path and not ledger.needs_directory(path) and options.takes(f"{path}/"):
+        if path and not ledger.needs_directory(path) and _concerns(f"{path}/", options):
             tree.remove_empty(path)
     return removed
 
@@ -56,11 +58,15 @@ def _in_directory(tree: Tree, ledger: Ledger, options: Options, path: str) -> in
 
 
 def _unwanted(name: str, ledger: Ledger, options: Options) -> bool:
-    if not options.takes(name) or not options.shard.owns(name):
+    if not _concerns(name, options) or not options.shard.owns(name):
         return False
-    return not _encodable(name) or not ledger.has(name)
+    return not encodable(name) or not ledger.has(name)
 
 
-def _encodable(name: str) -> bool:
+def _concerns(name: str, options: Options) -> bool:
+    return options.delete_excluded or options.takes(name)
+
+
+def encodable(name: str) -> bool:
     """Whether it is UTF-8, as every name that was loaded is."""
     return not any("\ud800" <= c <= "\udfff" for c in name)

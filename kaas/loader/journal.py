@@ -15,12 +15,13 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kaas.loader import disk, recent
+from kaas.loader import disk, mark, recent
 from kaas.loader.faults import Fault
 from kaas.loader.ledger import Ledger, Part
 from kaas.loader.paths import JOURNAL
@@ -28,6 +29,7 @@ from kaas.loader.recent import Recent
 from kaas.loader.report import Reason
 from kaas.loader.shards import Shard
 from kaas.loader.source import Algorithm, Entry
+from kaas.loader.trash import Trash
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LEDGER: Final = "ledger.sqlite"
@@ -38,6 +40,14 @@ _BEGUN, _CAME, _MADE = "begun", "came", "made"
 def part_file(name: str, size: int, version: str) -> str:
     """Name of a part's file: one for each version of an object."""
     return blake2b(f"{name}\0{size}\0{version}".encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Whose a journal has to be. moved: called now and then while another's is removed."""
+
+    mark: str
+    moved: Callable[[], None]
 
 
 class Journal:
@@ -74,22 +84,26 @@ class Journal:
         self._sweep()
 
     @classmethod
-    def open(cls, root: int, label: str, shard: Shard) -> Self:
-        """Journal of a shard below an open directory; what is damaged begins anew. Fault when another load has it."""
-        top = _made(root, JOURNAL)
-        if shard.count == 1:
-            return cls._of(top, label)
-        try:
-            directory = _made(top, f"{shard.index}-of-{shard.count}")
-        finally:
-            os.close(top)
-        return cls._of(directory, label)
+    def open(cls, root: int, label: str, shard: Shard, owned: Owned | None = None) -> Self:
+        """Journal of a shard below an open directory; what is damaged begins anew. Fault when another load has it.
+
+        owned: one that does not bear this mark is a stranger's, and begins anew; None: whatever is there is believed.
+        """
+        if owned is None:
+            return cls._of(_directory(root, shard), label)
+        with mark.strange(JOURNAL):
+            mark.clear_way(root, JOURNAL)
+            return cls._of(_directory(root, shard), label, owned)
 
     @classmethod
-    def _of(cls, directory: int, label: str) -> Self:
+    def _of(cls, directory: int, label: str, owned: Owned | None = None) -> Self:
         with contextlib.ExitStack() as held:
             held.callback(os.close, directory)
+            if owned:
+                mark.clear_lock(directory)
             held.callback(os.close, _locked(directory))
+            if owned:
+                mark.claim(directory, owned.mark, owned.moved)
             held.callback(os.close, parts := _made(directory, _PARTS))
             found = cls(directory, parts, label)
             found._held = held.pop_all()
@@ -171,6 +185,10 @@ class Journal:
         self._recent.write(*lines)
         self._pending.extend(lines)
 
+    def trash(self, moved: Callable[[], None]) -> Trash:
+        """A place of its own by which directories are removed. moved: called now and then."""
+        return Trash(self._fd, moved)
+
     @property
     def waiting(self) -> int:
         """Lines that a power cut would take."""
@@ -223,6 +241,17 @@ class Journal:
         self._held.close()
 
 
+def _directory(root: int, shard: Shard) -> int:
+    """Where a shard's journal is, open."""
+    top = _made(root, JOURNAL)
+    if shard.count == 1:
+        return top
+    try:
+        return _made(top, f"{shard.index}-of-{shard.count}")
+    finally:
+        os.close(top)
+
+
 def _made(upper: int, name: str) -> int:
     """A directory, made when missing, open. Not followed when it is a link."""
     with contextlib.suppress(FileExistsError):
@@ -234,7 +263,7 @@ def _made(upper: int, name: str) -> int:
 
 
 def _locked(directory: int) -> int:
-    fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    fd = os.open(mark.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -163,6 +163,11 @@ class Ledger:
         """Whether the listing has an object of this name."""
         return self._db.execute("SELECT 1 FROM entry WHERE name = ?", (name,)).fetchone() is not None
 
+    def size(self, name: str) -> int | None:
+        """Bytes of an object of the listing; None when it has none of this name."""
+        row = self._db.execute("SELECT size FROM entry WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else None
+
     def needs_directory(self, path: str) -> bool:
         """Whether the listing has a directory of this path, itself or of files in it."""
         return self._db.execute("SELECT 1 FROM directory WHERE path = ?", (path,)).fetchone() is not None

@@ -51,6 +51,11 @@ class Meter:
         self.done += length
         self.files += 1
 
+    def compared(self, length: int, method: str) -> None:
+        """A file of so many bytes was there already, as this method proves."""
+        self.there(length)
+        self.verified[method] += 1
+
     @property
     def skipped(self) -> int:
         """Files that were there before the load."""

@@ -85,15 +85,28 @@ def everything(name: str) -> bool:
 class Options:
     """How to load.
 
-    takes: whether an object of this name is wanted. delete: remove what the source has not. sparse: leave holes where
-    a whole range is zeros, and reserve no space. limits: None for those of the container.
+    takes: whether an object of this name is wanted. delete: remove what the source has not; delete_excluded: also what
+    is not wanted. distrust: mark of this load, a name that nobody knew before: files that were there without it are
+    believed no more than their contents prove; "" believes whatever journal is there. sparse: leave holes where a whole
+    range is zeros, and reserve no space. limits: None for those of the container.
     """
 
     takes: Callable[[str], bool] = everything
     delete: bool = False
+    delete_excluded: bool = False
+    distrust: str = ""
     verify: Verify = Verify.AUTO
     owner: Owner | None = None
     shard: Shard = field(default_factory=Shard)
     sparse: bool = False
     limits: Limits | None = None
     patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        if self.replaces and self.shard.count > 1:
+            raise ValueError("distrust and delete-excluded: several loaders cannot replace a directory: use one")
+
+    @property
+    def replaces(self) -> bool:
+        """Whether nothing stays but what the source has: all else on the volume is a stranger's."""
+        return bool(self.distrust) and self.delete and self.delete_excluded

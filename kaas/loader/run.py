@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from kaas.loader import container
+from kaas.loader.comparing import Comparison
 from kaas.loader.deletion import delete
 from kaas.loader.faults import Fault, of_source, of_system
-from kaas.loader.journal import Journal, remove_journals_of_others
+from kaas.loader.journal import Journal, Owned, remove_journals_of_others
 from kaas.loader.listing import BATCH, Listing, unchanged
 from kaas.loader.meter import Meter
 from kaas.loader.options import Options, Verify
@@ -132,7 +133,9 @@ class Load:
         self._destination.mkdir(parents=True, exist_ok=True)
         root = os.open(self._destination, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            journal = Journal.open(root, self._source.label, self._options.shard)
+            mark = self._options.distrust
+            owned = Owned(mark, self._moved) if mark else None
+            journal = Journal.open(root, self._source.label, self._options.shard, owned)
             journal.ledger.comparing(sums=self._options.verify is Verify.AUTO)
             if self._options.shard.index == 0:
                 remove_journals_of_others(root, self._options.shard)
@@ -140,6 +143,9 @@ class Load:
             os.close(root)
             raise
         return root, journal
+
+    def _moved(self) -> None:
+        self._meter.moved = self._now()
 
     def _close(self, site: Site) -> None:
         """Make what is there safe, and close all. When the disk is full or broken, what was safe before is."""
@@ -165,7 +171,9 @@ class Load:
     async def _pass(self, site: Site) -> Transfer:
         await self._list(site)
         self._meter.phase = Phase.LOADING
-        transfer = Transfer(site, _Missing(site).batch)
+        missing = _Missing(site)
+        await missing.begin()
+        transfer = Transfer(site, missing.batch)
         saving = asyncio.ensure_future(self._save(site))
         running = asyncio.ensure_future(transfer.run())
         try:
@@ -208,7 +216,7 @@ class Load:
             await site.write(site.tree.directory, path)
             site.moved()
         if self._options.delete:
-            self._meter.deleted = await site.note(delete, site.tree, site.journal.ledger, self._options, site.moved)
+            self._meter.deleted += await site.note(delete, site.tree, site.journal.ledger, self._options, site.moved)
         return self._words()
 
     def _words(self) -> str:
@@ -223,11 +231,17 @@ class Load:
 
 
 class _Missing:
-    """Goes through the listing once. What is there as it was made is counted and left."""
+    """Goes through the listing once. What is there as it was made, or proves to be right, is counted and left."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._after = ""
+        self._comparison = Comparison(site) if site.options.distrust else None
+
+    async def begin(self) -> None:
+        """Prepare to compare files, where the journal is not all that is believed."""
+        if self._comparison:
+            await self._comparison.begin()
 
     async def batch(self) -> list[Entry]:
         """The next entries that are not there; none at the end of the listing."""
@@ -241,13 +255,18 @@ class _Missing:
                 site.meter.there(item.entry.size)
             site.meter.moved = site.now()
             gone = set(lost)
-            if missing := [k.entry for k in known if k.mtime is None or k.entry.name in gone]:
+            missing = [k.entry for k in known if k.mtime is None or k.entry.name in gone]
+            if missing and self._comparison:
+                missing = await self._comparison.missing(missing)
+            if missing:
                 return missing
         return []
 
 
 def _space(site: Site) -> Space:
-    """Free space, and what parts hold of it already."""
+    """Free space, and what parts hold of it already. What nobody believes yet may all have to make way."""
+    if site.options.replaces:
+        return Space.once_empty(site.tree.root)
     free = Space.of(site.tree.root)
     with os.scandir(site.journal.parts) as parts:
         held = sum(part.stat(follow_symlinks=False).st_blocks * 512 for part in parts)

@@ -26,6 +26,14 @@ class Space:
         found = os.fstatvfs(fd)
         return cls(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
 
+    @classmethod
+    def once_empty(cls, fd: int) -> Self:
+        """Of the same when all that is there was removed."""
+        found = os.fstatvfs(fd)
+        blocks = found.f_bavail + found.f_blocks - found.f_bfree
+        inodes = found.f_favail + found.f_files - found.f_ffree
+        return cls(blocks * found.f_frsize, inodes if found.f_files else None)
+
     def check(self, needed: int, files: int) -> None:
         """Fault when so many more bytes and files do not fit."""
         if needed and needed * MARGIN > self.free:

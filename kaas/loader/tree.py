@@ -79,9 +79,10 @@ class Tree:
             if error.errno not in _NOT_A_DIRECTORY or not make:
                 raise
             self._make_way(upper, name, path)
-        return self._made(upper, name)
+        return self.make(upper, name)
 
-    def _made(self, upper: int, name: str) -> int:
+    def make(self, upper: int, name: str) -> int:
+        """A directory in an open one as a load makes them, open; one that is there as it is."""
         try:
             os.mkdir(name, dir_fd=upper)
         except FileExistsError:  # another thread or shard was first

@@ -23,6 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import GCSStore
 
 from kaas.loader.address import Address
+from kaas.loader.proof import Proof, proof_of
 from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
@@ -217,6 +218,16 @@ class GCSSource:
     async def checksum(self, entry: Entry) -> Checksum | None:
         """What the listing said: Cloud Storage has a CRC32C of every object."""
         return entry.checksum
+
+    async def proof(self, entry: Entry) -> Proof | None:
+        """The MD5 of an object that was not composed of others, by one request."""
+        find = lambda: self._bucket.get_blob(  # noqa: E731
+            entry.key, generation=int(entry.version), retry=None, timeout=_TIMES
+        )
+        found = await self._ask(find, self._what(entry.key), listed=True)
+        if found is None:
+            raise Changed(f"{self._what(entry.key)}: is not what was listed any more")
+        return proof_of(of_base64(Algorithm.MD5, found.md5_hash))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -16,6 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from kaas.loader.address import Address
+from kaas.loader.proof import Proof
 from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
 from kaas.loader.sources import aws, failures, sums
 from kaas.loader.sources.access import Access
@@ -208,6 +209,16 @@ class S3Source:
         if entry.key not in self._heads:
             return sums.of_head(await self._head(entry.key, entry.version))
         return self._heads[entry.key]
+
+    async def proof(self, entry: Entry) -> Proof | None:
+        """What its ETag proves: it is the MD5 of the object, or of its parts, whose length takes a request."""
+        if whole := sums.of_etag(entry.version):
+            return Proof(whole)
+        if not sums.in_parts(entry.version):
+            return None
+        asked = self._object(entry.key, entry.version) | {"PartNumber": 1}
+        first = await self._ask(lambda: self._client.head_object(**asked), self._what(entry.key), listed=True)
+        return sums.of_parts(entry.version, entry.size, int(first.get("ContentLength", 0)))
 
     async def close(self) -> None:
         """Close all connections."""

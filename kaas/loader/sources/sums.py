@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kaas.loader.proof import Proof
 from kaas.loader.source import Algorithm, Checksum
 
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
+_OF_PARTS: Final = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,4})")
 _BYTES: Final = {
     Algorithm.CRC64NVME: 8,
     Algorithm.CRC32C: 4,
@@ -41,6 +43,22 @@ def of_base64(algorithm: Algorithm, text: object) -> Checksum | None:
 def of_etag(etag: str) -> Checksum | None:
     """MD5 of an ETag that looks like one; those of objects in several parts do not."""
     return Checksum(Algorithm.MD5, etag) if _MD5.fullmatch(etag) else None
+
+
+def in_parts(etag: str) -> int:
+    """How many parts an object came in whose ETag is the MD5 of the MD5s of its parts; 0 for any other ETag.
+
+    Source: Amazon S3 user guide, checking object integrity, multipart uploads.
+    """
+    found = _OF_PARTS.fullmatch(etag)
+    return int(found[2]) if found else 0
+
+
+def of_parts(etag: str, size: int, first: int) -> Proof | None:
+    """What such an ETag proves of an object whose first part has so many bytes; None when the others have not."""
+    if first <= 0 or -(-size // first) != in_parts(etag):
+        return None
+    return Proof(Checksum(Algorithm.MD5, etag.partition("-")[0]), first)
 
 
 def of_head(head: Mapping[str, Any]) -> Checksum | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kaas.loader.proof import Proof
 from kaas.loader.source import Algorithm, Checksum
-from kaas.loader.sources.sums import of_base64, of_etag, of_head, of_headers
+from kaas.loader.sources.sums import of_base64, of_etag, of_head, of_headers, of_parts
 
 SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -36,6 +37,23 @@ def test_of_etag() -> None:
     assert of_etag(MD5) == Checksum(Algorithm.MD5, MD5)
     assert of_etag(MD5.upper()) is None
     assert of_etag(f"W/{MD5}") is None
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "first", "proves"),
+    [
+        (f"{MD5}-3", 25, 10, True),
+        (f"{MD5}-3", 30, 10, True),
+        (f"{MD5}-1", 10, 10, True),
+        (f"{MD5}-3", 31, 10, False),  # its parts differ in length
+        (f"{MD5}-3", 25, 25, False),  # a server that knows no parts
+        (f"{MD5}-3", 25, 0, False),
+        (f"{MD5}-0", 25, 10, False),
+        (MD5, 25, 25, False),
+    ],
+)
+def test_of_parts(etag: str, size: int, first: int, *, proves: bool) -> None:
+    assert of_parts(etag, size, first) == (Proof(Checksum(Algorithm.MD5, MD5), first) if proves else None)
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "????", "AAAAAA==\n", None, 7])

@@ -24,18 +24,16 @@ from obstore.store import GCSStore
 
 from kaas.loader.address import Address
 from kaas.loader.proof import Proof, proof_of
-from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
+from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, Unreachable
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
-from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import PIECE, exact, pieces, plain, shown
+from kaas.loader.sources.bucket import Bucket
+from kaas.loader.sources.exactly import PIECE, exact, pieces, plain
 from kaas.loader.sources.failures import Answer, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_base64
-from kaas.loader.threads import Threads
 
 T = TypeVar("T")
-_THREADS: Final = 8
 _FIELDS: Final = "items(name,size,generation,crc32c,md5Hash),nextPageToken"
 _GOOGLE: Final = (GoogleAPICallError, GoogleAuthError, requests.RequestException)
 _OBSTORE: Final = (BaseError, OSError, ValueError)
@@ -44,24 +42,15 @@ _NO_METADATA: Final = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 _TIMES: Final = (CONNECT_SECONDS, STALL_SECONDS)
 
 
-class GCSSource:
-    """One bucket and prefix, or one object. Made by `open_gcs`."""
+class GCSSource(Bucket):
+    """One bucket and prefix, or one object. Made by `open_source`."""
 
     def __init__(self, address: Address, access: Access, sleep: Sleep = asyncio.sleep) -> None:
-        self._address = address
-        self._access = access
-        self._sleep = sleep
-        self._pool = Threads(_THREADS, "gcs")
-        self._door = Door(access.policy)
+        super().__init__(address, access, sleep)
         named = access.endpoint or os.environ.get("STORAGE_EMULATOR_HOST", "")
         self._url = named if "://" in named or not named else f"http://{named}"
         self._by_obstore = True
         self._session: requests.Session | None = None
-
-    @property
-    def label(self) -> str:
-        """URL without credentials, for people."""
-        return str(self._address)
 
     async def open(self) -> None:
         """Make the clients. Denied without credentials, Refused for an endpoint that is not allowed."""
@@ -233,8 +222,7 @@ class GCSSource:
         """Close all connections."""
         if self._session is not None:
             self._session.close()
-        await self._door.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        await super().close()
 
     async def _ask(self, request: Callable[[], T], what: str, *, listed: bool = False) -> T:
         try:
@@ -244,17 +232,6 @@ class GCSSource:
         except (AttributeError, TypeError, ValueError) as error:  # of a library that met what is no JSON object
             raise Unreachable(f"{what}: what was answered makes no sense ({type(error).__name__})") from None
         raise self._error(answer, what, listed=listed)
-
-    def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
-        if refusal := self._door.refusal:
-            return Refused(f"{what}: {refusal}")
-        return failures.error_of(answer, what, listed=listed)
-
-    def _what(self, key: str) -> str:
-        return shown(f"gs://{self._address.place}", key)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 def _options(entry: Entry, start: int, length: int) -> obstore.GetOptions:
@@ -286,14 +263,3 @@ def of_google(error: Exception) -> Answer:
 
 def _sum(blob: Any) -> Checksum | None:
     return of_base64(Algorithm.CRC32C, blob.crc32c) or of_base64(Algorithm.MD5, blob.md5_hash)
-
-
-async def open_gcs(address: Address, access: Access) -> GCSSource:
-    """The source, ready to be asked. SourceError when it may not be, or nobody knows as whom."""
-    source = GCSSource(address, access)
-    try:
-        await source.open()
-    except BaseException:
-        await source.close()
-        raise
-    return source

@@ -24,7 +24,7 @@ _PARTIAL: Final = 206
 
 
 class HFSource:
-    """One repository and directory, or one file. Made by `open_hf`.
+    """One repository and directory, or one file. Made by `open_source`.
 
     The token comes from HF_TOKEN and is shown to the hub only, never to where it sends us for a file's content.
     """
@@ -167,14 +167,3 @@ async def _limited(reply: Reply, what: str) -> bytes:
     finally:
         reply.response.release()
     return bytes(found)
-
-
-async def open_hf(address: Address, access: Access) -> HFSource:
-    """The source, ready to be asked. Refused when it may not be."""
-    source = HFSource(address, access)
-    try:
-        await source.open()
-    except BaseException:
-        await source.close()
-        raise
-    return source

@@ -18,7 +18,7 @@ _PARTIAL: Final = 206
 
 
 class HTTPSource:
-    """One file. Made by `open_http`."""
+    """One file. Made by `open_source`."""
 
     def __init__(
         self, address: Address, access: Access, sleep: Sleep = asyncio.sleep, lookup: Lookup = system_lookup
@@ -150,14 +150,3 @@ def _size(reply: Reply, what: str) -> int:
     if reply.headers.get("Content-Encoding", "identity") != "identity" or not total.isdigit():
         raise Refused(f"{what}: the server does not say how long the file is: it cannot be loaded")
     return int(total)
-
-
-async def open_http(address: Address, access: Access) -> HTTPSource:
-    """The source, ready to be asked. Refused when it may not be."""
-    source = HTTPSource(address, access)
-    try:
-        await source.open()
-    except BaseException:
-        await source.close()
-        raise
-    return source

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from kaas.loader.address import Address, Scheme
 from kaas.loader.source import Refused, Source
 from kaas.loader.sources.access import Access
 
 
+class _Closed(Source, Protocol):
+    async def open(self) -> None:
+        """Get ready to be asked. SourceError when it may not be, or nobody knows as whom."""
+
+
 async def open_source(address: Address, access: Access) -> Source:
     """The source, ready to be asked; who has it closes it. SourceError when it may not be asked, or not as anybody."""
     try:
-        return await _open(address, access)
+        source = _made(address, access)
     except ModuleNotFoundError as error:
         raise Refused(f"{address}: {error.name} is not installed: install kaas[loader]") from error
+    try:
+        await source.open()
+    except BaseException:
+        await source.close()
+        raise
+    return source
 
 
-async def _open(address: Address, access: Access) -> Source:
+def _made(address: Address, access: Access) -> _Closed:
     if address.scheme is Scheme.S3:
-        from kaas.loader.sources.s3 import open_s3  # noqa: PLC0415
+        from kaas.loader.sources.s3 import S3Source  # noqa: PLC0415
 
-        return await open_s3(address, access)
+        return S3Source(address, access)
     if address.scheme is Scheme.GCS:
-        from kaas.loader.sources.gcs import open_gcs  # noqa: PLC0415
+        from kaas.loader.sources.gcs import GCSSource  # noqa: PLC0415
 
-        return await open_gcs(address, access)
+        return GCSSource(address, access)
     if address.scheme is Scheme.HF:
-        from kaas.loader.sources.hf import open_hf  # noqa: PLC0415
+        from kaas.loader.sources.hf import HFSource  # noqa: PLC0415
 
-        return await open_hf(address, access)
-    from kaas.loader.sources.http import open_http  # noqa: PLC0415
+        return HFSource(address, access)
+    from kaas.loader.sources.http import HTTPSource  # noqa: PLC0415
 
-    return await open_http(address, access)
+    return HTTPSource(address, access)

@@ -17,34 +17,28 @@ from obstore.store import S3Store
 
 from kaas.loader.address import Address
 from kaas.loader.proof import Proof
-from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Refused, SourceError, Unreachable
-from kaas.loader.sources import aws, failures, sums
+from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Unreachable
+from kaas.loader.sources import aws, sums
 from kaas.loader.sources.access import Access
-from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import PIECE, exact, pieces, plain, shown
+from kaas.loader.sources.bucket import Bucket
+from kaas.loader.sources.exactly import PIECE, exact, pieces, plain
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
-from kaas.loader.threads import Threads
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
 T = TypeVar("T")
-_THREADS: Final = 8
 _BOTO: Final = (BotoCoreError, ClientError, OSError)
 _OBSTORE: Final = (BaseError, OSError, ValueError)
 
 
-class S3Source:
-    """One bucket and prefix, or one object. Made by `open_s3`."""
+class S3Source(Bucket):
+    """One bucket and prefix, or one object. Made by `open_source`."""
 
     def __init__(self, address: Address, access: Access, sleep: Sleep = asyncio.sleep) -> None:
-        self._address = address
-        self._access = access
-        self._sleep = sleep
-        self._pool = Threads(_THREADS, "s3")
-        self._door = Door(access.policy)
+        super().__init__(address, access, sleep)
         self._keys = aws.Keys(access)
         self._client: Any = None
         self._region = access.region
@@ -52,11 +46,6 @@ class S3Source:
         self._generation = 0
         self._changing = asyncio.Lock()
         self._heads: dict[str, Checksum | None] = {}
-
-    @property
-    def label(self) -> str:
-        """URL without credentials, for people."""
-        return str(self._address)
 
     async def open(self) -> None:
         """Make the clients; Refused for an endpoint that is not allowed. Nothing is asked yet."""
@@ -224,8 +213,7 @@ class S3Source:
         """Close all connections."""
         if self._client is not None:
             self._client.close()
-        await self._door.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        await super().close()
 
     async def _ask(self, request: Callable[[], T], what: str, *, listed: bool = False) -> T:
         """Have botocore ask in a thread, and once more when it may go better with other keys or another region."""
@@ -274,17 +262,6 @@ class S3Source:
         moved = answer.code in ELSEWHERE or answer.status in {301, 307, 400}
         return moved and bool(answer.region) and answer.region != self._place.region
 
-    def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
-        if refusal := self._door.refusal:
-            return Refused(f"{what}: {refusal}")
-        return failures.error_of(answer, what, listed=listed)
-
-    def _what(self, key: str) -> str:
-        return shown(f"s3://{self._address.place}", key)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
 
 def _options(entry: Entry, start: int, length: int) -> GetOptions:
     """What is asked for beside the key: the version that was listed, and a range where it is not all of it."""
@@ -294,14 +271,3 @@ def _options(entry: Entry, start: int, length: int) -> GetOptions:
     if start or length != entry.size:
         options["range"] = (start, start + length)
     return options
-
-
-async def open_s3(address: Address, access: Access) -> S3Source:
-    """The source, ready to be asked. SourceError when it may not be, or nobody knows as whom."""
-    source = S3Source(address, access)
-    try:
-        await source.open()
-    except BaseException:
-        await source.close()
-        raise
-    return source

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from kaas.loader.address import parse
+from kaas.loader.source import Source
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.s3 import S3Source
 from tests.unit.web_server import serving
@@ -87,7 +88,7 @@ async def playing(answer: Callable[[web.Request, int], web.StreamResponse]) -> A
         yield played
 
 
-async def names(source: S3Source) -> list[str]:
+async def names(source: Source) -> list[str]:
     try:
         return [entry.name async for found in source.pages() for entry in found]
     finally:

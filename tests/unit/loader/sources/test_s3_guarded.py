@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kaas.loader.address import parse
-from kaas.loader.source import Entry, Refused
+from kaas.loader.source import Entry, Refused, Source
 from kaas.loader.sources.access import Access
+from kaas.loader.sources.opening import open_source
 from kaas.loader.sources.policy import Policy
-from kaas.loader.sources.s3 import S3Source, open_s3
 from tests.unit.loader.sources.s3_played import ETAG, content, names, page
 
 ALLOWED, INSIDE = "127.0.0.2", "127.0.0.3"
@@ -101,8 +101,8 @@ async def serving(address: str, certificate: Certificate, redirect: str = "") ->
         await runner.cleanup()
 
 
-async def source_of(server: Server) -> S3Source:
-    return await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY, pod=True))
+async def source_of(server: Server) -> Source:
+    return await open_source(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY, pod=True))
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_a_redirect_to_the_inside_leads_nowhere(trusted: Certificate) -> N
 async def test_without_a_policy_it_would_lead_there(trusted: Certificate) -> None:
     """That obstore follows redirects is why there is a guard; when it does not any more, this test says so."""
     async with serving(INSIDE, trusted) as secret, serving(ALLOWED, trusted, f"{secret.url}/secret") as server:
-        source = await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1"))
+        source = await open_source(parse("s3://bucket/"), Access(server.url, "us-east-1"))
         await source.read(Entry("key", "key", 4, ETAG), 0, 4)
         assert secret.asked == ["/secret"]
         await source.close()
@@ -151,7 +151,7 @@ async def test_the_inside_itself(trusted: Certificate) -> None:
 
 async def test_a_certificate_that_is_not_trusted(certificate: Certificate) -> None:
     async with serving(ALLOWED, certificate) as server:
-        source = await open_s3(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY))
+        source = await open_source(parse("s3://bucket/"), Access(server.url, "us-east-1", policy=POLICY))
         with pytest.raises(Refused, match="certificate is not trusted here: add its CA"):
             await source.read(Entry("key", "key", 4, ETAG), 0, 4)
         with pytest.raises(Refused, match="certificate is not trusted here: add its CA"):

@@ -6,13 +6,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
+
+from awscrt import checksums
 
 from kaas.loader.source import Algorithm, Buffer, Checksum
 
 BLOCK: Final = 2**20
-_HASHED: Final = frozenset({Algorithm.MD5, Algorithm.SHA1, Algorithm.SHA256})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +40,17 @@ class Cyclic:
         return f"{value:0{self.bits // 4}x}"
 
 
-def cyclic(algorithm: Algorithm) -> Cyclic | None:
-    """The sum of this name; None when it is no such sum."""
-    return None if algorithm in _HASHED else _cyclic()[algorithm]
-
-
-@cache
-def _cyclic() -> dict[Algorithm, Cyclic]:
-    from awscrt import checksums  # noqa: PLC0415 - a library of megabytes, and many stores have other sums
-
-    return {
-        Algorithm.CRC32: Cyclic(32, checksums.crc32, checksums.combine_crc32),
-        Algorithm.CRC32C: Cyclic(32, checksums.crc32c, checksums.combine_crc32c),
-        Algorithm.CRC64NVME: Cyclic(64, checksums.crc64nvme, checksums.combine_crc64nvme),
-    }
+CYCLIC: Final[dict[Algorithm, Cyclic]] = {
+    Algorithm.CRC32: Cyclic(32, checksums.crc32, checksums.combine_crc32),
+    Algorithm.CRC32C: Cyclic(32, checksums.crc32c, checksums.combine_crc32c),
+    Algorithm.CRC64NVME: Cyclic(64, checksums.crc64nvme, checksums.combine_crc64nvme),
+}
 
 
 def of(algorithm: Algorithm, data: Buffer) -> str:
     """Sum of a content that is there whole."""
-    if algorithm in _HASHED:
-        return str(_hash(algorithm, data).hexdigest())
-    sums = _cyclic()[algorithm]
-    return sums.text(sums.of(data, 0))
+    cyclic = CYCLIC.get(algorithm)
+    return cyclic.text(cyclic.of(data, 0)) if cyclic else str(_hash(algorithm, data).hexdigest())
 
 
 def matches(expected: Checksum, data: Buffer) -> bool:

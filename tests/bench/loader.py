@@ -87,7 +87,7 @@ def _programs(url: str, load: Load, directory: Path) -> dict[str, list[str]]:
 def _in_turn(bench: Bench, load: Load, programs: dict[str, list[str]], directory: Path, url: str) -> dict[str, Run]:
     """Medians of every program, run one after the other in every round."""
     found: dict[str, list[Run]] = {name: [] for name in programs}
-    for round_ in range(bench.size(5, 1)):
+    for round_ in range(bench.size(3, 1)):
         bench.say(f"{load.count} objects of {load.size / MIB:.1f} MiB, round {round_ + 1}")
         for name, argv in programs.items():
             found[name].append(_measured(argv, directory, url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import traceback
 from collections.abc import Callable, Coroutine
@@ -12,12 +13,12 @@ from typing import Any, Protocol
 
 from kaas.cli.exits import ExitCode
 from kaas.cli.load_lines import Lines
-from kaas.cli.load_request import Asked, read
+from kaas.cli.load_request import Asked, Request, read
 from kaas.cli.settings import Settings
 from kaas.loader import run as engine
 from kaas.loader.faults import Fault, exit_code, of_source
 from kaas.loader.report import Progress, Reason, Result
-from kaas.loader.source import SourceError
+from kaas.loader.source import Source, SourceError
 from kaas.loader.sources.opening import open_source
 
 Tell = Callable[[Progress], None]
@@ -53,7 +54,7 @@ def _dry(settings: Settings, asked: Asked, *, lines: bool) -> int:
 
     async def look() -> Result:
         request = read(asked)
-        source = await open_source(request.address, request.access)
+        source = await _opened(request)
         try:
             found.append(await preview(settings, source, request, lines=lines))
         finally:
@@ -78,11 +79,18 @@ def _teller(settings: Settings, termination_log: Path | None, *, lines: bool) ->
 async def _load(asked: Asked, tell: Tell, stop: Stop) -> Result:
     stop.listen()
     request = read(asked)
-    source = await open_source(request.address, request.access)
+    source = await _opened(request)
     try:
         return await engine.load(source, request.destination, request.options, report=tell, stop=stop.event)
     finally:
         await source.close()
+
+
+async def _opened(request: Request) -> Source:
+    source = await open_source(request.address, request.access)
+    gc.freeze()
+    gc.enable()
+    return source
 
 
 def outcome(work: Callable[[], Coroutine[Any, Any, Result]], *, verbose: bool = False) -> Result:

@@ -31,9 +31,13 @@ class Index:
     def put(self, obj: Object, *, seen: bool = False) -> Object | None:
         """Store an object, made lean; returns what was known before, None when it is new.
 
-        seen: it comes from a watch. Else it is the answer to a write, and the watch will show it later.
+        seen: it comes from a watch. Else it is the answer to a write, and the watch will show it later, unless it has
+        shown what came after it already: then it stays as it is.
         """
         entry = _entry(obj)
+        known = self._objects[entry[0]].get(entry[1])
+        if not seen and known is not None and version_of(known) > version_of(obj):
+            return known
         before = self._forget(entry)
         if not seen:
             self._ahead.setdefault(entry, before)
@@ -113,6 +117,12 @@ class Index:
             kept = set(self._keep(obj))
             lean["data"] = {k: v for k, v in (obj.get("data") or {}).items() if k in kept}
         return lean
+
+
+def version_of(obj: Object) -> int:
+    """Comparable since Kubernetes 1.35 (KEP-5504), and in fact since etcd 3; 0 when there is none."""
+    found = str(obj["metadata"].get("resourceVersion") or "0")
+    return int(found) if found.isdigit() else 0
 
 
 def _entry(obj: Object) -> _Entry:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kaas.kube.objects import Object, metadata_without, name_of, uid
 from kaas.kube.resources import Resource
-from kaas.runtime.index import Index
+from kaas.runtime.index import Index, version_of
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Feed:
         if known is None and self._is_outdated(resource, obj):
             return
         ahead = self._index.caught_up(obj)
-        if known is not None and _version(known) == _version(obj) and uid(known) == uid(obj):
+        if known is not None and version_of(known) == version_of(obj) and uid(known) == uid(obj):
             if ahead is not None and (ahead[0] is None or not _same(ahead[0], known)):
                 self._notify(resource, *ahead, known, own=True)
             return
@@ -170,7 +170,7 @@ class Feed:
         name = name_of(obj)
         for namespace in ("", name[0]):
             scope = self._scopes.get((resource.group_kind, namespace))
-            if scope and name not in scope.pending and _version(obj) <= scope.floor:
+            if scope and name not in scope.pending and version_of(obj) <= scope.floor:
                 return True
         return False
 
@@ -217,9 +217,3 @@ def _unconcerned(watch: Watch, states: Sequence[Object]) -> bool:
         return False
     before, after = (watch.concern(state) for state in states)
     return bool(before == after)
-
-
-def _version(obj: Object) -> int:
-    """Comparable since Kubernetes 1.35 (KEP-5504), and in fact since etcd 3."""
-    version = str(obj["metadata"].get("resourceVersion") or "0")
-    return int(version) if version.isdigit() else 0

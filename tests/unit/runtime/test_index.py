@@ -53,6 +53,25 @@ def test_put_and_remove_tell_what_was_known() -> None:
     assert index.of_cluster(MACHINE, "t", "two") == []
 
 
+def test_an_answer_does_not_undo_what_a_watch_has_shown_since() -> None:
+    """Answers to writes come by other connections than watches do."""
+    index = Index()
+    for number in (9, 10):
+        index.put(_at(number), seen=True)
+    assert index.put(_at(9)) == _at(10)
+    assert index.get(MACHINE, "t", "a") == _at(10)
+    assert index.caught_up(_at(10)) is None, "nothing of ours is ahead"
+    index.put(_at(11))
+    assert index.get(MACHINE, "t", "a") == _at(11)
+    index.put(_at(3), seen=True)  # as after a backup was restored
+    assert index.get(MACHINE, "t", "a") == _at(3)
+
+
+def _at(number: int) -> dict[str, Any]:
+    found = machine("a")
+    return {**found, "metadata": {**found["metadata"], "resourceVersion": str(number)}}
+
+
 def test_a_late_deletion_does_not_take_the_successor() -> None:
     index = Index()
     index.put(machine("a", uid="new"))

@@ -189,10 +189,11 @@ class Controller:
             await self._reconcile()
 
     async def _reconcile(self) -> None:
+        """Until the queues are told to stop."""
         async with asyncio.TaskGroup() as group:
-            for queue in self._queues:
-                group.create_task(queue.run())
-            group.create_task(self._clean())
+            cleaning = group.create_task(self._clean())
+            await asyncio.wait([group.create_task(queue.run()) for queue in self._queues])
+            cleaning.cancel()
 
     async def _clean(self) -> None:
         """Keep Python's garbage collector from holding up what is to be done."""

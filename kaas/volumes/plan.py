@@ -24,6 +24,9 @@ LOOK: Final = 5.0
 """Seconds between two looks at a load that runs."""
 STILL: Final = timedelta(seconds=120)
 """Without a byte, after which a load is told to be stalled; it gives up by itself after ten minutes."""
+BINDING: Final = timedelta(seconds=3)
+"""For which nothing is said of a claim without a volume: a binder that finds it changed looks again after 15 s only.
+Source: Kubernetes, `--pvclaimbinder-sync-period`."""
 UNSTARTED: Final = timedelta(seconds=10)
 """After which is asked why a load's Pod does not run."""
 
@@ -129,6 +132,8 @@ def _before(scene: Scene, load: Load) -> Plan:
         return Plan(Told(Reason.WAITING, message, load=load))
     if scene.binding is Binding.NO_CLASS:
         return Plan(Told(Reason.PENDING, f"StorageClass {claim.storage_class} is not there: make it", load=load))
+    if scene.now - claim.created < BINDING:
+        return Plan(again=BINDING.total_seconds())
     if claim.origin:
         return Plan(_restoring(scene, claim.created, load), again=6 * LOOK)
     cause = f": {scene.cause}" if scene.cause else ""

@@ -51,7 +51,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """act: None for nothing but waiting. told: None leaves the condition as it is. The condition is written first."""
+    """act: None for nothing but waiting. told: None leaves the condition as it is."""
 
     act: Act | None = None
     told: Told | None = None
@@ -78,6 +78,8 @@ def plan(facts: Facts) -> Plan:
 def _bound(facts: Facts) -> Plan:
     """It has its volume. One that was bound to another without us is none of ours."""
     prime, said = facts.prime, facts.target.condition
+    if facts.target.phase is Phase.PENDING:
+        return Plan()  # the binder is about to write that it is bound: what it has read must not change
     if prime is None and (not said or said.get("status") == "True"):
         return Plan()
     words = ""

@@ -15,7 +15,7 @@ from kaas.kube.ports import Announcer, Source, Times
 from kaas.volumes import observe, terms
 from kaas.volumes.claim import SELECTED_NODE, Claim, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
-from kaas.volumes.populator.plan import Act, Facts, changes, handing_over, plan, prime_of
+from kaas.volumes.populator.plan import Act, Facts, changes, handing_over, plan, prime_of, said_of
 from kaas.volumes.populator.terms import SOURCE, filled_for, prime_name, registration
 from kaas.volumes.reasons import Reason
 
@@ -26,6 +26,7 @@ SOON: Final = 5.0
 LATER: Final = 60.0
 """Seconds to the next look, whatever was missed."""
 PVC: Final = resources.PERSISTENT_VOLUME_CLAIM
+_REFUSED: Final = "its volume cannot be filled"
 
 
 class Cluster(Protocol):
@@ -94,17 +95,25 @@ class PopulatorReconciler:
             return None
         facts = await self._facts(found, target)
         planned = plan(facts)
-        told = planned.told
-        try:
-            if planned.act not in {Act.DELETE, None}:
-                await self._do(planned.act, facts)
-        except (Forbidden, Invalid) as refusal:
-            message = f"its volume cannot be filled: {refusal.message}; it is tried again every {LATER:.0f} s"
-            told = Told(Reason.PENDING, message)
-        await self._tell(target, told)
+        if planned.act in {Act.CREATE, Act.CHANGE, Act.HAND_OVER}:
+            await self._act(planned.act, planned.told, facts)
+        else:
+            await self._tell(target, planned.told)
         if planned.act is Act.DELETE and facts.prime is not None:
             await self._delete(facts.prime)
         return SOON if planned.act else LATER
+
+    async def _act(self, act: Act, told: Told | None, facts: Facts) -> None:
+        """Do it and tell of it. Once a volume is handed over, the binder writes the claim: that is told before."""
+        target = facts.target
+        if act is Act.HAND_OVER and not said_of(target).startswith(_REFUSED):
+            await self._tell(target, told)
+            told = None
+        try:
+            await self._do(act, facts)
+        except (Forbidden, Invalid) as refusal:
+            told = Told(Reason.PENDING, f"{_REFUSED}: {refusal.message}; it is tried again every {LATER:.0f} s")
+        await self._tell(target, told)
 
     def _primes(self, namespace: str, name: str, but: str) -> list[Claim]:
         """Primes of claims that had this name before. A claim of whoever has such a name is none."""
@@ -131,7 +140,7 @@ class PopulatorReconciler:
         volume = await self.client.get(Ref("v1", "PersistentVolume", None, prime.volume)) if prime.volume else None
         return str((((volume or {}).get("spec") or {}).get("claimRef") or {}).get("uid") or "")
 
-    async def _do(self, act: Act | None, facts: Facts) -> None:
+    async def _do(self, act: Act, facts: Facts) -> None:
         """One write, upon the claim as it is now. No prime is put into the index: who loads it is told by its watch."""
         fresh = await self.client.get(Ref("v1", "PersistentVolumeClaim", *facts.target.key))
         if fresh is None or uid(fresh) != facts.target.uid or metadata(fresh).get("deletionTimestamp"):

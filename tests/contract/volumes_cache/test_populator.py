@@ -80,7 +80,6 @@ async def test_the_first_pod_decides_where(team: Namespace, bucket: Bucket, work
     await no_primes(team)
 
 
-@pytest.mark.slow
 async def test_what_fails_is_said_and_begins_again_when_it_is_corrected(team: Namespace, bucket: Bucket) -> None:
     bucket.put("late/file", b"data")
     wrong = await team.stage.client.create(of_bucket(team, bucket, "nothing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,12 @@ def test_a_pending_claim(binding: Binding, bind: str, pods: bool, starts: bool) 
     if not starts:
         reason = "WaitingForConsumer" if binding is Binding.FIRST_CONSUMER else "Pending"
         assert told(planned)[0] == reason
+
+
+def test_a_claim_that_has_just_been_made_is_the_binders_to_write() -> None:
+    fresh = replace(claim(phase="Pending"), created=NOW - timedelta(seconds=1))
+    assert plan(scene(fresh)) == Plan(again=3.0)
+    assert told(plan(scene(fresh, now=NOW + timedelta(seconds=2)))) == ("Pending", "its volume is not there yet")
 
 
 def test_what_is_over_is_left_alone() -> None:

@@ -178,6 +178,7 @@ class Cluster:
         known = self.claim(obj["metadata"]["name"])
         if known is None:
             raise NotFound("apply", "it is gone")
+        assert not self.is_being_bound(), "the binder is in the middle of it, and would begin again later"
         status = {**known["status"], "conditions": obj["status"]["conditions"]}
         return self._write(lambda: self.put({**known, "status": status}))
 
@@ -250,9 +251,16 @@ class Cluster:
             found = self.claim(volume["spec"]["claimRef"]["name"])
             if found and found["status"]["phase"] == "Pending" and found["metadata"]["uid"] == "target":
                 spec = {**found["spec"], "volumeName": volume["metadata"]["name"]}
-                self.put({**found, "spec": spec, "status": {**found["status"], "phase": "Bound"}})
+                phase = "Bound" if "volumeName" in found["spec"] else "Pending"  # of two writes the second
+                self.put({**found, "spec": spec, "status": {**found["status"], "phase": phase}})
                 if self.prime is not None:
                     self.put({**self.prime, "status": {**self.prime["status"], "phase": "Lost"}})
+
+    def is_being_bound(self) -> bool:
+        """Whether the claim has its volume, and the binder has not said so yet."""
+        found, volumes = self.claim("data"), [o for (kind, _), o in self.objects.items() if kind == "PersistentVolume"]
+        handed = any(v["spec"]["claimRef"]["uid"] == "target" for v in volumes)
+        return found is not None and handed and found["status"]["phase"] == "Pending"
 
     def told(self) -> tuple[str, str, str]:
         found = condition(self.claim("data") or {}, terms.CONDITION) or {}

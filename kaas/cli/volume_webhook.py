@@ -47,7 +47,7 @@ def webhook(  # noqa: PLR0913, PLR0917 - one an option
     metrics_port: MetricsPort = 8080,
     name: Names = None,
     drain: Drain = 5.0,
-    cache_share: CacheShare = False,
+    cache_share: CacheShare = True,
     log_format: Format = LogFormat.HUMAN,
 ) -> None:
     """Serve the webhook that has Pods wait for their data, until SIGTERM or Ctrl-C."""

@@ -77,7 +77,7 @@ CacheShare = Annotated[
     bool,
     typer.Option(
         "--cache-share/--no-cache-share",
-        help="Whether other namespaces are given snapshots of public sources, if all of them trust each other.",
+        help="Whether other namespaces are given snapshots of public sources; they compare all of it with the source.",
         rich_help_panel=CACHE,
     ),
 ]
@@ -118,7 +118,7 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     cache_snapshots: CacheSnapshots = 20,
     cache_unused_days: CacheUnusedDays = 30,
     cache_cut_seconds: CacheCutSeconds = 120,
-    cache_share: CacheShare = False,
+    cache_share: CacheShare = True,
 ) -> None:
     """Load annotated claims, and free Pods that wait for them, until SIGTERM or Ctrl-C."""
     from kaas.cli import volumes_controller  # noqa: PLC0415 - other commands need none of it

@@ -43,8 +43,10 @@ class Claim:
 
     storage_class: None when it was left out, "" for volumes made by hand. faults: of annotations, and of what the
     claim is. condition: ours as it stands, empty when it was never written. origin: VolumeSnapshot that it is born of,
-    data_source: DataSource that fills it before it is bound, "" for none. missed: why it is born of no snapshot.
-    fresh: whether no Pod but loaders' has had its volume yet, as far as the webhook and we know.
+    data_source: DataSource that fills it before it is bound, "" for none. foreign: whether its volume comes with
+    content that nobody of its namespace vouches for; came_from: namespace where that was made, "" when it is not said.
+    missed: why it is born of no snapshot. fresh: whether no Pod but loaders' has had its volume yet, as far as the
+    webhook and we know.
     """
 
     key: Key
@@ -59,6 +61,8 @@ class Claim:
     condition: Mapping[str, Any] = field(default_factory=lambda: _NEVER)
     origin: str = ""
     data_source: str = ""
+    foreign: bool = False
+    came_from: str = ""
     missed: str = ""
     fresh: bool = False
 
@@ -111,10 +115,12 @@ def claim_of(obj: Object) -> Claim:
         storage_class=spec.get("storageClassName"),
         volume=spec.get("volumeName") or "",
         deleting=is_deleting(obj),
-        faults=request.faults + (unfit(request.spec, spec) if request.spec else ()),
+        faults=request.faults + (unfit(request.spec, obj) if request.spec else ()),
         condition=condition(obj, terms.CONDITION) or _NEVER,
         origin=_source_of(spec, "snapshot.storage.k8s.io", "VolumeSnapshot"),
         data_source=_source_of(spec, GROUP, DATA_SOURCE),
+        foreign=_is_foreign(obj),
+        came_from=annotation(obj, terms.CAME_FROM) or "",
         missed=annotation(obj, terms.MISS) or "",
         fresh=annotation(obj, terms.FRESH) is not None,
     )
@@ -126,8 +132,17 @@ def _source_of(spec: Mapping[str, Any], group: str, kind: str) -> str:
     return str(source.get("name") or "") if (source.get("apiGroup"), source.get("kind")) == (group, kind) else ""
 
 
-def unfit(wanted: Spec | None, spec: Mapping[str, Any]) -> tuple[Fault, ...]:
+def _is_foreign(obj: Object) -> bool:
+    """Whether its content comes from anything but a DataSource of ours, and no webhook says: from its own namespace."""
+    spec = obj.get("spec") or {}
+    if not spec.get("dataSourceRef") or _source_of(spec, GROUP, DATA_SOURCE):
+        return False
+    return annotation(obj, terms.CAME_FROM) != metadata(obj).get("namespace")
+
+
+def unfit(wanted: Spec | None, obj: Object) -> tuple[Fault, ...]:
     """What keeps a claim of this kind from being loaded at all. wanted: None while that is not known."""
+    spec = obj.get("spec") or {}
     found = []
     modes = set(spec.get("accessModes") or ())
     if spec.get("volumeMode") == "Block":
@@ -136,7 +151,21 @@ def unfit(wanted: Spec | None, spec: Mapping[str, Any]) -> tuple[Fault, ...]:
         found.append(Fault("spec.accessModes", f"{', '.join(sorted(modes))} cannot be written: add {RWX}"))
     if wanted and wanted.shards > 1 and RWX not in modes:
         found.append(Fault(terms.SHARDS, f"several Pods need a claim with access mode {RWX}: remove it, or use one"))
+    replaced = annotation(obj, terms.FRESH) is not None and _is_foreign(obj)
+    if wanted and replaced and not may_be_foreign(wanted):
+        found.append(Fault(terms.PATH if wanted.path else terms.SHARDS, _REPLACED))
     return tuple(found)
+
+
+def may_be_foreign(wanted: Spec) -> bool:
+    """Whether a load like this can make another namespace's volume the claim's own: one loader sees to all of it."""
+    return not wanted.path and wanted.shards == 1
+
+
+_REPLACED: Final = (
+    "its volume is born of another namespace's snapshot, all of which one loader compares: remove it, or make "
+    f"the claim anew with {terms.CACHE}: none"
+)
 
 
 def lean(obj: Object) -> Object:
@@ -156,9 +185,10 @@ def lean(obj: Object) -> Object:
 
 
 def _is_kept(annotation_name: str) -> bool:
-    return annotation_name.startswith(terms.PREFIX) or annotation_name in {terms.MISS, terms.FRESH, SELECTED_NODE}
+    return annotation_name.startswith(terms.PREFIX) or annotation_name in _KEPT
 
 
+_KEPT: Final = frozenset({terms.MISS, terms.FRESH, terms.CAME_FROM, SELECTED_NODE})
 _METADATA: Final = (
     *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "ownerReferences"),
 )

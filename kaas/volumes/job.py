@@ -152,7 +152,7 @@ def _container(work: Work, settings: LoadSettings) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": settings.image,
-        "args": arguments(_exactly(work), settings, anonymous=work.access.anonymous),
+        "args": [*arguments(_exactly(work), settings, anonymous=work.access.anonymous), *_strange(work.claim)],
         "env": [{"name": "HOME", "value": "/tmp"}, *work.access.env],  # noqa: S108 - a volume of its own
         "resources": {
             "requests": {"cpu": given.cpu, "memory": given.memory, "ephemeral-storage": given.scratch},
@@ -176,6 +176,13 @@ def _container(work: Work, settings: LoadSettings) -> dict[str, Any]:
 def _exactly(work: Work) -> Spec:
     """What a claim was born with and the source has no more is deleted: nobody but a loader has written there yet."""
     return replace(work.spec, delete=True) if work.claim.origin and work.claim.fresh else work.spec
+
+
+def _strange(claim: Claim) -> list[str]:
+    """Options for a volume that others have filled. Its claim's uid was known to nobody when they did."""
+    if not claim.foreign:
+        return []
+    return [f"--distrust={claim.uid}", *(["--delete-excluded"] if claim.fresh else [])]
 
 
 def arguments(spec: Spec, settings: LoadSettings, *, anonymous: bool) -> list[str]:

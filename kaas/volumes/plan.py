@@ -156,28 +156,32 @@ def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
     if job.deleting:
         return Plan(Told(Reason.PENDING, "its Job was deleted; it begins again when that is gone", load=load))
     if job.outcome is Outcome.FAILED:
-        return Plan(_failure(job, load), ends=_all([job]), finished=True)
+        return Plan(_failure(job, load, scene.claim), ends=_all([job]), finished=True)
     return Plan(_running(scene, job, load), again=LOOK)
 
 
-def _failure(job: Job, load: Load) -> Told:
+def _failure(job: Job, load: Load, claim: Claim) -> Told:
     """How a Job has failed for good, by what the last Pod said."""
-    last = job.last
+    last, way_out = job.last, _STRANGE if claim.foreign and claim.fresh else _WAY_OUT
     result = last.result if last else None
     if job.reason == "PodFailurePolicy" and result is not None and str(result.reason) in FINAL:
-        return Told(str(result.reason), f"{result.message}. {_WAY_OUT}", load=load)
+        return Told(str(result.reason), f"{result.message}. {way_out}", load=load)
     ends = f"; the last: {last.words}" if last else ""
     if job.reason == "DeadlineExceeded":
         allowed = span((job.deadline - job.created).total_seconds())
-        return Told(Reason.FAILED, f"it was not done within {allowed} ({terms.TIMEOUT}){ends}. {_WAY_OUT}", load=load)
+        return Told(Reason.FAILED, f"it was not done within {allowed} ({terms.TIMEOUT}){ends}. {way_out}", load=load)
     if last is None:
-        return Told(Reason.FAILED, f"{job.reason}: {job.message}. {_WAY_OUT}", load=load)
+        return Told(Reason.FAILED, f"{job.reason}: {job.message}. {way_out}", load=load)
     tries = f"{job.failures} tries" if job.failures > 1 else "one try"
-    return Told(Reason.FAILED, f"it was given up after {tries}{ends}. {_WAY_OUT}", load=load)
+    return Told(Reason.FAILED, f"it was given up after {tries}{ends}. {way_out}", load=load)
 
 
 STRAYS: Final = "waits until a loader whose Job is gone has ended"
 _UNBORN: Final = f"If it stays so, delete the claim and make it anew with {terms.CACHE}: none"
+_STRANGE: Final = (
+    f"Correct it and set another {terms.ID} to have it loaded again; if it is another namespace's snapshot that is to "
+    f"blame, delete the claim and make it anew with {terms.CACHE}: none"
+)
 _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
 
 

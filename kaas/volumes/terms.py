@@ -55,6 +55,9 @@ MISS: Final = f"{GROUP}/cache-miss"
 """Annotation of a claim that asked for a snapshot and was given none: the reason."""
 FRESH: Final = f"{GROUP}/cache-fresh"
 """Annotation of a claim that asked for a snapshot when it was made: no Pod but loaders' has had its volume yet."""
+CAME_FROM: Final = f"{GROUP}/cache-from"
+"""Annotation, by the webhook, of a claim that is born of a snapshot, and of a copy of one: the namespace where that was
+made. What a claim without it is born of may be anybody's."""
 
 CONDITION: Final = f"{GROUP}/DataLoaded"
 """Condition type of a PersistentVolumeClaim. Its status says whether the data of the current `load-id` is there."""

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote
 
 from kaas.kube import quantity
 from kaas.kube.errors import Conflict
-from kaas.kube.objects import Object, is_deleting, metadata, uid
+from kaas.kube.objects import Object, annotation, is_deleting, metadata, uid
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-from kaas.volumes.cache.key import CacheKey, key_of
-from kaas.volumes.cache.snapshots import PUBLIC_LABEL, ROOT, Usable, content_copy, snapshot_copy, usable
+from kaas.volumes.cache.key import CacheKey, key_of, may_be_shared
+from kaas.volumes.cache.snapshots import (
+    PUBLIC_LABEL,
+    ROOT,
+    Usable,
+    belongs,
+    content_copy,
+    is_copy,
+    snapshot_copy,
+    usable,
+)
 from kaas.volumes.webhook.reviews import Birth
 
 NONE: Final = "NoSnapshot"
@@ -32,13 +42,23 @@ class Store(Protocol):
         """Create; Conflict when it is there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """A snapshot of a public source, somewhere, with its content."""
+
+    usable: Usable
+    snapshot: Object
+    content: Object
+
+
 class SnapshotCradle:
     """Looks for a snapshot in the claim's namespace, then, if namespaces `share`, for one of a public source in any.
 
-    Labels prove nothing: who may make snapshots can write them.
+    What belongs to another namespace can be poisoned, so it is given only where all of it is compared before Pods see
+    it. What a snapshot says of itself proves nothing: who may make snapshots writes it.
     """
 
-    def __init__(self, store: Store, *, share: bool = False) -> None:
+    def __init__(self, store: Store, *, share: bool = True) -> None:
         self._store, self._share = store, share
 
     async def birth(self, namespace: str, claim: Object, *, dry_run: bool) -> Birth:
@@ -49,35 +69,54 @@ class SnapshotCradle:
         key = key_of(request.spec, namespace, claim)
         requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
         room = quantity.whole(str(requests.get("storage") or "0"))
-        own = _best(await self._listed(key, namespace), room)
+        found = await self._listed(f"/namespaces/{namespace}/volumesnapshots", key)
+        own = _best((s for s in found if not is_copy(s)), room)
         if isinstance(own, Usable):
-            return Birth(own.name, key.text)
-        public = _best(await self._listed(key, None), room) if key.public and self._share else own
-        if not isinstance(public, Usable):
-            return Birth(reason=public if own == NONE else own)
+            return Birth(own.name, key.text, namespace)
+        if not (key.public and self._share and may_be_shared(request.spec)):
+            return Birth(reason=own)
+        copies = [s for s in found if is_copy(s)]
+        copy = _best(copies, room)
+        if isinstance(copy, Usable):
+            return Birth(copy.name, key.text, _came_from(copies, copy.name))
+        public = await self._public(key, room)
+        if not isinstance(public, _Origin):
+            return Birth(reason=next((why for why in (own, copy) if why != NONE), public))
         name = await self._copied(public, key, namespace, dry_run=dry_run)
-        return Birth(name, key.text) if name else Birth(reason=GOING)
+        return Birth(name, key.text, public.usable.namespace) if name else Birth(reason=GOING)
 
-    async def _listed(self, key: CacheKey, namespace: str | None) -> list[Object]:
-        """Snapshots of this key, of one namespace or public ones of any; none where the kind is not installed."""
-        wanted = f"{terms.CACHE_KEY_LABEL}={key.text}" + ("" if namespace else f",{PUBLIC_LABEL}=true")
-        place = f"/namespaces/{namespace}" if namespace else ""
-        found = await self._store.get(f"{ROOT}{place}/volumesnapshots?labelSelector={quote(wanted)}")
+    async def _listed(self, place: str, key: CacheKey, *labels: str) -> list[Object]:
+        """Objects of this key; none where the kind is not installed."""
+        wanted = ",".join((f"{terms.CACHE_KEY_LABEL}={key.text}", *labels))
+        found = await self._store.get(f"{ROOT}{place}?labelSelector={quote(wanted)}")
         return list((found or {}).get("items") or [])
 
-    async def _copied(self, origin: Usable, key: CacheKey, namespace: str, *, dry_run: bool) -> str:
+    async def _public(self, key: CacheKey, room: int) -> _Origin | str:
+        """The newest snapshot of a public source, of any namespace; otherwise why there is none."""
+        contents = await self._listed("/volumesnapshotcontents", key, f"{PUBLIC_LABEL}=true")
+        why = NONE
+        for content in sorted(contents, key=lambda c: str(metadata(c)["creationTimestamp"]), reverse=True):
+            bound = content["spec"]["volumeSnapshotRef"]
+            path = f"{ROOT}/namespaces/{bound['namespace']}/volumesnapshots/{bound['name']}"
+            snapshot = await self._store.get(path)
+            if snapshot is None or not belongs(content, snapshot) or (found := usable(snapshot)) is None:
+                continue
+            if found.size <= room:
+                return _Origin(found, snapshot, content)
+            why = TOO_SMALL
+        return why
+
+    async def _copied(self, origin: _Origin, key: CacheKey, namespace: str, *, dry_run: bool) -> str:
         """Name of a snapshot of this namespace with the content of another's, made if need be; "" if that is gone."""
-        name = f"kaas-cache-{key.text[:10]}-{origin.uid[:8]}"
+        name = f"kaas-cache-{key.text[:10]}-{origin.usable.uid[:8]}"
         if dry_run:
             return name
-        content = await self._store.get(f"{ROOT}/volumesnapshotcontents/{origin.content}")
-        snapshot = await self._store.get(f"{ROOT}/namespaces/{origin.namespace}/volumesnapshots/{origin.name}")
-        if not content or not snapshot or not (content.get("status") or {}).get("snapshotHandle"):
-            return ""  # it went meanwhile
-        copy = content_copy(content, namespace, name, key.text, origin.uid)
+        if not (origin.content.get("status") or {}).get("snapshotHandle"):
+            return ""
+        copy = content_copy(origin.content, namespace, name, key.text, origin.usable.uid)
         if not await self._made(f"{ROOT}/volumesnapshotcontents", copy) and not await self._is_free(copy):
             return ""
-        shared = snapshot_copy(snapshot, namespace, name, key.text, metadata(copy)["name"])
+        shared = snapshot_copy(origin.snapshot, namespace, name, key.text, metadata(copy)["name"])
         await self._made(f"{ROOT}/namespaces/{namespace}/volumesnapshots", shared)
         return name
 
@@ -99,6 +138,10 @@ class SnapshotCradle:
             return True
         snapshot = await self._store.get(f"{ROOT}/namespaces/{bound['namespace']}/volumesnapshots/{bound['name']}")
         return snapshot is not None and uid(snapshot) == bound["uid"] and not is_deleting(snapshot)
+
+
+def _came_from(copies: Iterable[Object], name: str) -> str:
+    return next((annotation(s, terms.CAME_FROM) or "" for s in copies if metadata(s)["name"] == name), "")
 
 
 def _best(snapshots: Iterable[Object], room: int) -> Usable | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from kaas.kube import resources
 from kaas.kube.errors import Conflict, Forbidden, Invalid, NotFound
-from kaas.kube.objects import Object, Objects, Ref, ref_of, uid
+from kaas.kube.objects import Object, Objects, Ref, metadata, ref_of, uid
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.volumes.annotations import Cache, Spec
 from kaas.volumes.attempts import Job
@@ -53,6 +54,9 @@ class Nobody:
 
 class Writer(Protocol):
     """What is asked of the API server."""
+
+    async def get(self, ref: Ref) -> Object | None:
+        """The object, or None."""
 
     async def create(self, obj: Object, *, manager: str) -> Object:
         """Create; Conflict when it is there."""
@@ -108,8 +112,8 @@ class Keeper:
         if spec is None or spec.cache is not Cache.SNAPSHOT:
             return Kept()
         loaded = self._loaded(claim, spec, job)
-        decided = keeping(loaded, self.store.list(snapshots.SNAPSHOT), self._means(claim), self.clock.now())
-        held = await self._do(decided)
+        decided = keeping(loaded, self._known(claim.key[0]), self._means(claim), self.clock.now())
+        held = await self._do(decided, loaded)
         if held is None and claim.fresh:
             held = await self._open(claim)
         if held is not None:
@@ -122,13 +126,20 @@ class Keeper:
         ends = [a.ended for a in job.attempts if a.ended is not None]
         return Loaded(claim, spec, job.mark, job.results, max(ends, default=job.created))
 
+    def _known(self, namespace: str) -> Iterator[Object]:
+        """Snapshots that claims of a namespace may be born of."""
+        public = snapshots.public(self.store.list(snapshots.CONTENT)) if self.limits.share else frozenset()
+        for found in self.store.list(snapshots.SNAPSHOT):
+            if metadata(found)["namespace"] == namespace or uid(found) in public:
+                yield found
+
     def _means(self, claim: Claim) -> Means:
         found = self.store.get(resources.STORAGE_CLASS, None, claim.storage_class or "")
         driver = str((found or {}).get("provisioner") or "")
         made_by = snapshots.class_for(driver, list(self.store.list(snapshots.CLASS)))
-        return Means(driver, made_by, self.limits.cut_within, self.limits.share)
+        return Means(driver, made_by, self.limits.cut_within)
 
-    async def _do(self, decided: Keeping) -> Kept | None:
+    async def _do(self, decided: Keeping, loaded: Loaded) -> Kept | None:
         """One step; None when Pods may be let go."""
         match decided.act:
             case Act.MAKE:
@@ -136,7 +147,7 @@ class Keeper:
             case Act.HOLD:
                 return Kept((decided.note,), AGAIN)
             case Act.SEAL:
-                return await self._seal(decided)
+                return await self._seal(decided, loaded)
             case Act.DROP:
                 await self._drop(decided)
         return None
@@ -152,14 +163,27 @@ class Keeper:
         self.store.put(snapshots.lean(made))
         return Kept((decided.note,), AGAIN)
 
-    async def _seal(self, decided: Keeping) -> Kept | None:
+    async def _seal(self, decided: Keeping, loaded: Loaded) -> Kept | None:
         assert decided.snapshot is not None  # noqa: S101 - of SEAL
         try:
+            if loaded.key.public and self.limits.share:
+                await self._publish(decided.snapshot, loaded.key.text)
             answer = await self.client.patch_json(ref_of(decided.snapshot), sealing(decided.snapshot, self.clock.now()))
         except (NotFound, Invalid, Conflict):
             return Kept((decided.note,), AGAIN)  # it went meanwhile
         self.store.put(snapshots.lean(answer))
         return None
+
+    async def _publish(self, snapshot: Object, key: str) -> None:
+        """Have any namespace be given it, if its content says that it is that: others may write what a status says."""
+        name = str((snapshot.get("status") or {}).get("boundVolumeSnapshotContentName") or "")
+        ref = Ref(snapshots.API, snapshots.CONTENT.kind, None, name)
+        content = await self.client.get(ref) if name else None
+        if content is None or not snapshots.belongs(content, snapshot):
+            return
+        meta = {"uid": uid(content), "labels": snapshots.publishing(key)}
+        # Not put into the index: when the watch tells of it, the cache looks what it supersedes.
+        await self.client.patch(ref, {"metadata": meta})
 
     async def _drop(self, decided: Keeping) -> None:
         """It is gone, or going, before the first Pod is let go."""

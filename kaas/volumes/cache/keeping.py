@@ -62,6 +62,11 @@ class Loaded:
         return key_of(self.spec, self.claim.key[0], claim)
 
     @property
+    def differs(self) -> bool:
+        """Whether another namespace's snapshot was not what it said: files of it had to be loaded anew."""
+        return self.claim.foreign and any(r.files for r in self.results)
+
+    @property
     def name(self) -> str:
         """Of its snapshot."""
         return f"kaas-cache-{self.key.text[:_OF_KEY]}-{self.digest[:_OF_DIGEST]}"
@@ -79,19 +84,15 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what snapshots are made. driver: of the claim's StorageClass; snapshot_class: "" when none fits it.
-
-    share: whether those of public sources are for all namespaces.
-    """
+    """With what snapshots are made. driver: of the claim's StorageClass; snapshot_class: "" when none fits it."""
 
     driver: str
     snapshot_class: str
     patience: timedelta
-    share: bool = True
 
 
 def keeping(loaded: Loaded, known: Iterable[Object], means: Means, now: datetime) -> Keeping:
-    """What is to be done; known: snapshots of the cache."""
+    """What is to be done; known: snapshots of the cache, of the claim's namespace and those that are for all."""
     if loaded.spec.cache is not Cache.SNAPSHOT:
         return Keeping(Act.LET_GO)
     if not may_be_kept(loaded.spec):
@@ -99,7 +100,7 @@ def keeping(loaded: Loaded, known: Iterable[Object], means: Means, now: datetime
     if not loaded.digest:
         return Keeping(Act.LET_GO, "no snapshot is kept: what the loader said of the content is lost")
     found = list(known)
-    if there := next((s for s in found if _is_same(s, loaded, share=means.share)), None):
+    if there := next((s for s in found if _is_same(s, loaded)), None):
         return Keeping(Act.LET_GO, f"snapshot {_named(there, loaded.claim.key)} has it")
     if not loaded.claim.fresh or not loaded.spec.wait:
         return Keeping(Act.LET_GO, "no snapshot is kept of a volume that others than its loader may have written to")
@@ -149,11 +150,11 @@ def _key(snapshot: Object) -> Key:
     return metadata(snapshot)["namespace"], metadata(snapshot)["name"]
 
 
-def _is_same(snapshot: Object, loaded: Loaded, *, share: bool) -> bool:
+def _is_same(snapshot: Object, loaded: Loaded) -> bool:
     """Whether claims with this source are born of it already, and it has the same content."""
     if labels(snapshot).get(terms.CACHE_KEY_LABEL) != loaded.key.text or snapshots.usable(snapshot) is None:
         return False
-    if _key(snapshot)[0] != loaded.claim.key[0] and not (share and snapshots.PUBLIC_LABEL in labels(snapshot)):
+    if loaded.differs and (_key(snapshot)[0] != loaded.claim.key[0] or snapshots.is_copy(snapshot)):
         return False
     return annotation(snapshot, snapshots.DIGEST) == loaded.digest
 
@@ -166,7 +167,6 @@ def _named(snapshot: Object, claim: Key) -> str:
 def snapshot_of(loaded: Loaded, means: Means) -> Object:
     """The VolumeSnapshot of a volume that was just loaded."""
     marks = {terms.CACHE_KEY_LABEL: loaded.key.text, "app.kubernetes.io/managed-by": terms.MANAGER}
-    public = {snapshots.PUBLIC_LABEL: "true"} if loaded.key.public and means.share else {}
     notes = {
         snapshots.DIGEST: loaded.digest,
         snapshots.SOURCE: str(loaded.spec.source),
@@ -180,7 +180,7 @@ def snapshot_of(loaded: Loaded, means: Means) -> Object:
         "metadata": {
             "name": loaded.name,
             "namespace": loaded.claim.key[0],
-            "labels": {**marks, **public},
+            "labels": marks,
             "annotations": notes,
         },
         "spec": {
@@ -206,5 +206,9 @@ def born(claim: Claim, results: Sequence[Result]) -> str:
     """What a claim was born of, and what that spared; "" for one that asked for no snapshot."""
     if claim.origin:
         there = sum(r.skipped for r in results)
-        return f"from snapshot {claim.origin}, {there} of {there + sum(r.files for r in results)} files were there"
+        share = f"{there} of {there + sum(r.files for r in results)} files were there"
+        if not claim.foreign:
+            return f"from snapshot {claim.origin}, {share}"
+        where = f"of namespace {claim.came_from}" if claim.came_from else "of nobody knows whom"
+        return f"from snapshot {claim.origin} {where}, compared with the source: {share}"
     return f"from no snapshot: {claim.missed}" if claim.missed else ""

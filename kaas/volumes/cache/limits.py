@@ -20,7 +20,7 @@ class Limits:
     in one namespace, copies too. unused: after which a snapshot goes of which nobody was born. cut_within: how long
     Pods of a claim that was just loaded wait until its snapshot is cut. grace: from a snapshot being given to nobody
     any more to its end; longer than a webhook may take to answer (30 s). share: whether what was read from a public
-    source is given to other namespaces; it trusts all of them, since each can get at its volume while it is loaded.
+    source is given to other namespaces, whose loaders compare all of it with the source.
     """
 
     size: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -28,7 +28,7 @@ class Limits:
     unused: timedelta = timedelta(days=30)
     cut_within: timedelta = timedelta(minutes=2)
     grace: timedelta = timedelta(seconds=60)
-    share: bool = False
+    share: bool = True
 
     def room(self, storage_class: str) -> int | None:
         """Bytes of a StorageClass; None for no limit."""

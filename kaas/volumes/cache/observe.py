@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,11 +20,13 @@ _BROKEN: Final = "Unreadable"
 
 def facts(store: Source, now: datetime, namespaces: Sequence[str]) -> Facts:
     """All that counts."""
+    contents = store.list(snapshots.CONTENT)
+    public = snapshots.public(contents)
     claims = [claim_of(c) for c in store.list(resources.PERSISTENT_VOLUME_CLAIM) if _concerns(c)]
     return Facts(
         now=now,
-        snapshots=[kept(s) for s in store.list(snapshots.SNAPSHOT) if snapshots.is_ours(s)],
-        contents=[_content(c) for c in store.list(snapshots.CONTENT) if snapshots.is_copy(c)],
+        snapshots=[kept(s, public) for s in store.list(snapshots.SNAPSHOT) if snapshots.is_ours(s)],
+        contents=[_content(c) for c in contents if snapshots.is_copy(c)],
         births=[Birth((c.key[0], c.origin), c.created, c.phase is Phase.PENDING) for c in claims if c.origin],
         loading=frozenset(c.uid for c in claims if _is_loading(c)),
         namespaces=namespaces,
@@ -40,8 +42,8 @@ def _is_loading(claim: Claim) -> bool:
     return claim.spec is not None and not (claim.loaded or claim.failed or claim.deleting)
 
 
-def kept(snapshot: Object) -> Kept:
-    """What counts of a snapshot."""
+def kept(snapshot: Object, public: Collection[str]) -> Kept:
+    """What counts of a snapshot. public: uids of those that any namespace may have."""
     status = snapshot.get("status") or {}
     created = at(str(status.get("creationTime") or metadata(snapshot)["creationTimestamp"]))
     retired, why = _retired(snapshot, created)
@@ -60,7 +62,7 @@ def kept(snapshot: Object) -> Kept:
         why=why,
         deleting=is_deleting(snapshot),
         origin=labels(snapshot).get(snapshots.ORIGIN_LABEL) or "",
-        public=snapshots.PUBLIC_LABEL in labels(snapshot),
+        public=uid(snapshot) in public,
         maker=(annotation(snapshot, snapshots.MADE_BY) or "").partition(" ")[0],
     )
 

@@ -6,7 +6,7 @@ go is *retired* first, so that no claim is born of it any more, and deleted late
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,7 +40,8 @@ RETIRED: Final = f"{GROUP}/cache-retired"
 ORIGIN_LABEL: Final = f"{GROUP}/cache-origin"
 """Label of a copy for another namespace: uid of the snapshot that it shares its content with."""
 PUBLIC_LABEL: Final = f"{GROUP}/cache-public"
-"""Label, value `true`: any namespace may have it."""
+"""Label of a VolumeSnapshotContent, value `true`: any namespace may have it. Who owns a namespace can write whatever is
+in it, a VolumeSnapshot too; contents are in none."""
 DEFAULT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
 """Annotation of a VolumeSnapshotClass. Source: external-snapshotter, pkg/utils."""
 
@@ -55,6 +56,28 @@ class Usable:
     created: str
     size: int
     content: str
+
+
+def is_public(content: Object) -> bool:
+    """Whether the controller has seen that a content is of what it had loaded from a public source."""
+    return labels(content).get(PUBLIC_LABEL) == "true"
+
+
+def publishing(key: str) -> dict[str, str]:
+    """Labels of a content that any namespace may have."""
+    return {terms.CACHE_KEY_LABEL: key, PUBLIC_LABEL: "true"}
+
+
+def public(contents: Iterable[Object]) -> frozenset[str]:
+    """Uids of the snapshots that any namespace may have."""
+    bound = (content["spec"].get("volumeSnapshotRef") or {} for content in contents if is_public(content))
+    return frozenset(str(found["uid"]) for found in bound if found.get("uid"))
+
+
+def belongs(content: Object, snapshot: Object) -> bool:
+    """Whether a content is that of a snapshot: only the content can be believed to say so."""
+    bound: Mapping[str, str] = content["spec"].get("volumeSnapshotRef") or {}
+    return bool(bound.get("uid")) and bound.get("uid") == metadata(snapshot).get("uid")
 
 
 def usable(snapshot: Object) -> Usable | None:
@@ -105,6 +128,7 @@ def content_copy(content: Object, namespace: str, name: str, key: str, origin: s
 def snapshot_copy(origin: Object, namespace: str, name: str, key: str, content: str) -> Object:
     """The VolumeSnapshot of a copy."""
     kept = {k: v for k in (DIGEST, SOURCE, STORAGE_CLASS, SEALED) if (v := annotation(origin, k)) is not None}
+    kept[terms.CAME_FROM] = metadata(origin)["namespace"]
     return {
         "apiVersion": API,
         "kind": "VolumeSnapshot",

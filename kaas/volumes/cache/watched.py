@@ -19,7 +19,7 @@ def interests() -> Sequence[Interest]:
     """Everything that is watched."""
     return (
         Interest(snapshots.SNAPSHOT, lambda _: _ALL, snapshots.lean, terms.CACHE_KEY_LABEL),
-        Interest(snapshots.CONTENT, lambda _: _ALL, snapshots.lean, snapshots.ORIGIN_LABEL),
+        Interest(snapshots.CONTENT, lambda _: _ALL, snapshots.lean, terms.CACHE_KEY_LABEL),
         Interest(resources.PERSISTENT_VOLUME_CLAIM, _of_claim, claim.lean),
     )
 

@@ -19,7 +19,7 @@ def faults(claim: Object, before: Object | None) -> list[str]:
     if before is not None and _ours(claim) == _ours(before):
         return []
     request = request_of(_ours(claim))
-    of_kind = unfit(request.spec, claim.get("spec") or {}) if request.concerns else ()
+    of_kind = unfit(request.spec, claim) if request.concerns else ()
     twice = [TWICE] if request.concerns and _data_source(claim) else []
     return [*(str(fault) for fault in (*request.faults, *of_kind)), *twice]
 
@@ -47,14 +47,14 @@ def wants_snapshot(claim: Object) -> bool:
     return not (spec.get("dataSource") or spec.get("dataSourceRef") or spec.get("volumeName"))
 
 
-def born_of(claim: Object, snapshot: str, key: str) -> list[dict[str, Any]]:
-    """JSON Patch by which a claim is born of a VolumeSnapshot of its namespace."""
+def born_of(claim: Object, snapshot: str, key: str, came_from: str) -> list[dict[str, Any]]:
+    """JSON Patch by which a claim is born of a VolumeSnapshot of its namespace. came_from: where that was made."""
     reference = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": snapshot}
     labels = (claim.get("metadata") or {}).get("labels") or {}
     return [
         {"op": "add", "path": "/spec/dataSourceRef", "value": reference},
         {"op": "add", "path": "/metadata/labels", "value": {**labels, terms.CACHE_KEY_LABEL: key}},
-        *_noted(claim, {terms.FRESH: "true"}),
+        *_noted(claim, {terms.FRESH: "true", terms.CAME_FROM: came_from}),
     ]
 
 
@@ -66,13 +66,15 @@ def born_of_none(claim: Object, reason: str) -> list[dict[str, Any]]:
 def no_longer_fresh(claim: Object, before: Object | None) -> list[dict[str, Any]]:
     """JSON Patch of a claim whose Pods need not wait, or did not need to before: what they write is not for others.
 
-    Nor is it to be deleted because the source does not have it. before: None for one that is made by a copied manifest.
+    Nor is it to be deleted because the source does not have it. before: None for one that is made by a copied manifest:
+    where the content of that one came from says nothing of this one's.
     """
     annotations = (claim.get("metadata") or {}).get("annotations") or {}
     held = annotations.get(terms.WAIT) != "false" and before is not None and claim_of(before).holds_pods
-    if terms.FRESH not in annotations or held:
+    untrue = {terms.FRESH} if before is not None else {terms.FRESH, terms.CAME_FROM}
+    if held or untrue.isdisjoint(annotations):
         return []
-    kept = {k: v for k, v in annotations.items() if k != terms.FRESH}
+    kept = {k: v for k, v in annotations.items() if k not in untrue}
     return [{"op": "add", "path": "/metadata/annotations", "value": kept}]
 
 

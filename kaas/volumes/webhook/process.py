@@ -28,7 +28,7 @@ class Options(Place):
 
     namespace: str = ""
     names: tuple[str, ...] = ()
-    cache_share: bool = False
+    cache_share: bool = True
     poll: float = POLL
     lives: Lives = field(default_factory=Lives)
 

@@ -29,10 +29,14 @@ PATIENCE: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What a claim is born of. snapshot: name in its namespace, "" for none, and then reason says why."""
+    """What a claim is born of. snapshot: name in its namespace, "" for none, and then reason says why.
+
+    came_from: namespace where that was made, "" when it is not known.
+    """
 
     snapshot: str = ""
     key: str = ""
+    came_from: str = ""
     reason: str = "NoSnapshot"
 
 
@@ -111,7 +115,7 @@ class ClaimReviews:
         self._metrics.born.labels("snapshot" if birth.snapshot else birth.reason).inc()
         if not birth.snapshot:
             return _patched(claims.born_of_none(claim, birth.reason))
-        return _patched(claims.born_of(claim, birth.snapshot, birth.key))
+        return _patched(claims.born_of(claim, birth.snapshot, birth.key, birth.came_from))
 
 
 def _denied(faults: Sequence[str]) -> Response:

@@ -66,7 +66,7 @@ class Namespace:
         base = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
         wanted = {**base, "storageClassName": storage_class, **spec}
         obj = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": wanted}
-        reviews = ClaimReviews(Metrics(), SnapshotCradle(_Store(self.stage.client), share=True))
+        reviews = ClaimReviews(Metrics(), SnapshotCradle(_Store(self.stage.client)))
         request = {"operation": "CREATE", "namespace": self.name, "object": obj}
         answer = await reviews.answer({"request": request})
         assert answer["allowed"], answer

@@ -36,7 +36,7 @@ from tests.contract.workloads import WorkloadLab
 BUCKET = "models"
 KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
 CRDS = Path(__file__).parents[3] / "deploy" / "volumes" / "crds.yaml"
-LIMITS = Limits(per_namespace=3, cut_within=timedelta(seconds=40), grace=timedelta(seconds=3), share=True)
+LIMITS = Limits(per_namespace=3, cut_within=timedelta(seconds=40), grace=timedelta(seconds=3))
 SETTINGS = LoadSettings(
     image="kaas",
     allow_endpoints=("127.0.0.1",),

@@ -79,7 +79,8 @@ async def test_a_public_source_is_shared_with_all(team: Namespace, others: Names
     bucket.fetched.clear()
     message = await team.loaded("ours", notes(bucket, "public"))
     copy = await only(team)
-    assert f"from snapshot {copy['metadata']['name']}, 3 of 3 files were there" in message
+    name = copy["metadata"]["name"]
+    assert f"from snapshot {name} of namespace {others.name}, compared with the source: 3 of 3 files" in message
     assert not bucket.fetched
     assert labels(copy)[snapshots.ORIGIN_LABEL] == (await only(others))["metadata"]["uid"]
     # The copy goes: its content, which nobody else removes, goes with it, and the origin's stays.
@@ -107,7 +108,9 @@ async def test_what_a_team_read_with_its_credentials_stays_with_it(
     message = await team.loaded("ours", private)
     assert "from no snapshot: NoSnapshot" in message
     assert set(bucket.fetched) == {"private/config.json", "private/deep/weights.bin", "private/old"}
-    assert snapshots.PUBLIC_LABEL not in labels(await only(others))
+    assert not snapshots.public(await team.stage.client.list(snapshots.CONTENT)) & {
+        (await only(one))["metadata"]["uid"] for one in (team, others)
+    }
     assert labels(await only(others))[terms.CACHE_KEY_LABEL] != labels(await only(team))[terms.CACHE_KEY_LABEL]
 
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from kaas.loader.address import Scheme
+from kaas.volumes import terms
 from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
+from kaas.volumes.claim import claim_of
 from kaas.volumes.job import Work, arguments, job_of, network_policy
 from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.settings import LoadSettings
 from tests import golden_files
-from tests.unit.volumes.builders import claim, pod
+from tests.unit.volumes.builders import claim, pod, raw_claim
 
 SETTINGS = LoadSettings(image="registry.example.com/kaas:1")
 AWS = {"AWS_ACCESS_KEY_ID": "QQ==", "AWS_SECRET_ACCESS_KEY": "QQ==", "AWS_REGION": "QQ==", "ca.crt": "QQ=="}
@@ -46,6 +48,40 @@ def work(access: Access = ANONYMOUS, placement: Placement | None = None, **spec:
 
 def test_anonymous() -> None:
     golden_files.check("volumes/anonymous", job_of(work(), SETTINGS))
+
+
+BORN = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}
+CLONED = {"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "x"}}
+OURS = {terms.CAME_FROM: "team"}
+THEIRS = {terms.CAME_FROM: "others"}
+FRESH = {terms.FRESH: "true"}
+EXACTLY = {"--delete", "--delete-excluded", "--distrust=c1"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "notes", "told"),
+    [
+        ({}, FRESH, set()),
+        (BORN, OURS, set()),
+        (BORN, OURS | FRESH, {"--delete"}),
+        (BORN, THEIRS | FRESH, EXACTLY),
+        (BORN, FRESH, EXACTLY),  # whoever does not say where it came from, it may be anybody's
+        (BORN, {}, {"--distrust=c1"}),  # named by a person: what else is on it is theirs
+        (BORN, THEIRS, {"--distrust=c1"}),  # of a later load: its Pods have written since
+        (CLONED, {}, {"--distrust=c1"}),
+        ({"dataSourceRef": {"apiGroup": "kaas.internal", "kind": "DataSource", "name": "x"}}, {}, set()),
+    ],
+)
+def test_what_others_have_filled_is_not_believed(origin: dict[str, Any], notes: dict[str, str], told: set[str]) -> None:
+    raw = raw_claim(load_source="s3://models/llama/", **origin)
+    raw["metadata"]["annotations"] |= notes
+    found = claim_of(raw)
+    assert found.spec
+    assert found.load
+    where = placement_of((), reachable_everywhere=True)
+    job = job_of(Work(found, found.spec, found.load, ANONYMOUS, where), SETTINGS)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert {a for a in container["args"] if a.startswith(("--delete", "--distrust"))} == told
 
 
 def test_with_keys_in_one_directory() -> None:

@@ -138,6 +138,16 @@ def test_an_end_that_is_not(reason: str, code: int, result: Reason | None, said:
     assert planned.ends
 
 
+def test_a_claim_that_another_namespaces_snapshot_has_spoilt_is_told_the_way_out() -> None:
+    found = Result(Reason.INVALID_SPEC, "evil.sh: came with the volume")
+    last = attempt(exit=int(Exit.PERMANENT), result=found, **ENDED)
+    failed = job(MARK, last, outcome=Outcome.FAILED, reason="PodFailurePolicy")
+    for foreign, fresh in ((True, True), (True, False), (False, True)):
+        words = told(plan(scene(replace(claim(), foreign=foreign, fresh=fresh), failed)))[1]
+        assert words.startswith("evil.sh: came with the volume. Correct it")
+        assert ("make it anew with kaas.internal/load-cache: none" in words) is (foreign and fresh)
+
+
 def test_what_a_job_does() -> None:
     running = job(MARK, attempt(began=NOW))
     assert told(plan(scene(None, running)))[0] == "Listing"

@@ -61,15 +61,10 @@ def test_a_snapshot_says_what_it_is_of() -> None:
     assert made_one.act is Act.MAKE
     found = made_one.snapshot or {}
     assert found["metadata"]["name"] == f"kaas-cache-{loaded().key.text[:10]}-01234567"
-    assert found["metadata"]["labels"][snapshots.PUBLIC_LABEL] == "true"
+    assert snapshots.PUBLIC_LABEL not in found["metadata"]["labels"]
     assert found["metadata"]["annotations"][snapshots.SOURCE] == "s3://models/llama/"
     assert found["spec"] == {"volumeSnapshotClassName": "snaps", "source": {"persistentVolumeClaimName": "data"}}
     assert snapshots.usable({**found, "status": {"readyToUse": True}}) is None
-
-
-def test_what_credentials_have_read_is_not_public() -> None:
-    found = keeping(loaded(made(load_credentials="team-s3")), [], MEANS, NOW).snapshot or {}
-    assert snapshots.PUBLIC_LABEL not in found["metadata"]["labels"]
 
 
 @pytest.mark.parametrize(
@@ -87,16 +82,18 @@ def test_what_is_not_good_for_others_is_not_kept(given_: Loaded, said: str) -> N
     assert (found.act, said in found.note) == (Act.LET_GO, True)
 
 
-def test_where_nothing_is_shared_public_sources_are_not_either() -> None:
-    alone = replace(MEANS, share=False)
-    found = keeping(loaded(), [], alone, NOW).snapshot or {}
-    assert snapshots.PUBLIC_LABEL not in found["metadata"]["labels"]
-    theirs = sealed({**found, "status": {"readyToUse": True}})
-    theirs["metadata"] |= {"namespace": "others", "uid": "s2", "creationTimestamp": stamp(NOW)}
-    assert keeping(loaded(), [theirs], alone, NOW).act is Act.MAKE
-    theirs["metadata"]["labels"][snapshots.PUBLIC_LABEL] = "true"  # by hand, or from when all was shared
-    assert keeping(loaded(), [theirs], alone, NOW).act is Act.MAKE
-    assert keeping(loaded(), [theirs], replace(alone, share=True), NOW).act is Act.LET_GO
+def test_another_namespaces_snapshot_of_the_same_content_will_do_if_it_was_what_it_said() -> None:
+    theirs = sealed(kept(loaded(), readyToUse=True))
+    theirs["metadata"] |= {"namespace": "others", "uid": "s2"}
+    copy = sealed(kept(loaded(), readyToUse=True))
+    copy["metadata"] |= {"name": "copy", "labels": {**copy["metadata"]["labels"], snapshots.ORIGIN_LABEL: "s2"}}
+    born_of_it = replace(made(), origin="copy", foreign=True, came_from="others")
+    as_it_said = loaded(born_of_it, replace(RESULT, files=0, skipped=3))
+    for there in (theirs, copy):
+        assert keeping(loaded(), [there], MEANS, NOW).act is Act.LET_GO
+        assert keeping(as_it_said, [there], MEANS, NOW).act is Act.LET_GO
+        assert keeping(loaded(born_of_it), [there], MEANS, NOW).act is Act.MAKE
+    assert keeping(loaded(born_of_it), [sealed(kept(loaded(), readyToUse=True))], MEANS, NOW).act is Act.LET_GO
 
 
 def test_without_a_class_for_the_driver_it_is_said() -> None:
@@ -140,6 +137,11 @@ def test_classes_are_of_the_driver_and_delete_what_they_made() -> None:
 def test_what_a_claim_was_born_of_is_said() -> None:
     there = replace(RESULT, files=1, skipped=4)
     assert born(replace(made(), origin="snap"), [there]) == "from snapshot snap, 4 of 5 files were there"
+    foreign = replace(made(), origin="snap", foreign=True, came_from="others")
+    assert born(foreign, [there]) == (
+        "from snapshot snap of namespace others, compared with the source: 4 of 5 files were there"
+    )
+    assert "of nobody knows whom" in born(replace(foreign, came_from=""), [there])
     assert born(replace(made(), missed="TooSmall"), [there]) == "from no snapshot: TooSmall"
 
 
@@ -157,6 +159,7 @@ class Cluster:
         self.kill = kill
         self.cut_after = cut_after
         self.said: list[str] = []
+        self.contents: dict[str, Object] = {}
 
     def _write(self) -> None:
         self.kill -= 1
@@ -172,10 +175,23 @@ class Cluster:
         self._write()
         return self.snapshots[name]
 
+    async def get(self, ref: Ref) -> Object | None:
+        return self.contents.get(ref.name)
+
     async def patch(self, ref: Ref, patch: Object) -> Object:
+        if ref.kind == snapshots.CONTENT.kind:
+            return self._publish(ref.name, patch)
         self.fresh = False
         self._write()
         return {}
+
+    def _publish(self, name: str, patch: Object) -> Object:
+        assert self.fresh, "published when a consumer may have written"
+        found = self.contents[name]
+        assert patch["metadata"].pop("uid") == found["metadata"]["uid"]
+        self.contents[name] = {**found, "metadata": {**found["metadata"], **patch["metadata"]}}
+        self._write()
+        return self.contents[name]
 
     async def patch_json(self, ref: Ref, operations: list[Object]) -> Object:
         if ref.name not in self.snapshots:
@@ -207,7 +223,7 @@ async def test_wherever_the_controller_ends_nothing_that_pods_wrote_is_kept(kill
     for second in range(0, 400, 10):
         if second >= cut_after:
             for one in cluster.snapshots.values():
-                one["status"] = {"creationTime": stamp(NOW), "readyToUse": True}
+                bound(cluster, one)
         index = Index()
         index.put(storage_class())
         index.put(snapshot_class())
@@ -227,6 +243,71 @@ async def test_wherever_the_controller_ends_nothing_that_pods_wrote_is_kept(kill
     assert not cluster.fresh
     for one in cluster.snapshots.values():
         assert annotation(one, snapshots.SEALED), "left to be cut when a consumer writes"
+        assert snapshots.public(cluster.contents.values()) == {one["metadata"]["uid"]}
+
+
+def bound(cluster: Cluster, snapshot: Object) -> None:
+    """The driver has cut it: it has its content."""
+    meta = snapshot["metadata"]
+    name = f"content-{meta['uid']}"
+    snapshot["status"] = {"creationTime": stamp(NOW), "readyToUse": True, "boundVolumeSnapshotContentName": name}
+    reference = {"namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
+    content = {"kind": snapshots.CONTENT.kind, "apiVersion": snapshots.API, "spec": {"volumeSnapshotRef": reference}}
+    cluster.contents.setdefault(name, {**content, "metadata": {"name": name, "uid": name, "resourceVersion": "1"}})
+
+
+def work() -> Job:
+    return job("token/digest", Attempt("pod", NOW, exit=0, began=NOW, ended=NOW, result=RESULT))
+
+
+def keeper_of(cluster: Cluster, limits: Limits | None = None) -> Keeper:
+    index = Index()
+    for one in (storage_class(), snapshot_class(), *map(snapshots.lean, cluster.snapshots.values())):
+        index.put(one)
+    for content in cluster.contents.values():
+        index.put(snapshots.lean(content))
+    return Keeper(index, cluster, cluster, FakeClock(NOW), limits or Limits(cut_within=PATIENCE))
+
+
+@pytest.mark.parametrize(
+    ("notes", "limits", "foreign"),
+    [
+        ({"load_credentials": "team-s3"}, Limits(), False),
+        ({"load_service_account": "keyless"}, Limits(), False),
+        ({}, Limits(share=False), False),
+        ({}, Limits(), True),
+    ],
+)
+async def test_only_what_is_public_and_the_snapshots_own_is_published(
+    notes: dict[str, Any], limits: Limits, *, foreign: bool
+) -> None:
+    cluster, claim = Cluster(0, cut_after=0), made(**notes)
+    await keeper_of(cluster, limits).keep(claim, work())
+    (one,) = cluster.snapshots.values()
+    bound(cluster, one)
+    if foreign:  # a status that somebody has written, of a content that belongs to another snapshot
+        (content,) = cluster.contents.values()
+        content["spec"]["volumeSnapshotRef"]["uid"] = "another"
+    assert (await keeper_of(cluster, limits).keep(claim, work())).again is None
+    (one,) = cluster.snapshots.values()
+    assert annotation(one, snapshots.SEALED)
+    assert not snapshots.public(cluster.contents.values())
+
+
+async def test_whose_snapshots_are_not_public_says_nothing_of_ours() -> None:
+    """Else who forges one keeps all other namespaces from keeping theirs."""
+    cluster = Cluster(0, cut_after=0)
+    theirs = sealed(kept(loaded(), readyToUse=True))
+    theirs["metadata"] |= {"namespace": "others", "uid": "s2", "resourceVersion": "1"}
+    cluster.snapshots["theirs"] = theirs
+    assert (await keeper_of(cluster).keep(made(), work())).again is not None
+    assert len(cluster.snapshots) == 2
+    bound(cluster, theirs)
+    content = cluster.contents["content-s2"]
+    content["metadata"]["labels"] = snapshots.publishing(loaded().key.text)
+    del cluster.snapshots[loaded().name]
+    assert (await keeper_of(cluster).keep(made(), work())).again is None
+    assert (await keeper_of(cluster, Limits(share=False)).keep(made(), work())).again is not None
 
 
 def storage_class() -> Object:

@@ -14,6 +14,7 @@ from kaas.volumes import terms
 from kaas.volumes.cache import snapshots
 from kaas.volumes.cache.limits import ANY, Limits
 from kaas.volumes.cache.reconciler import KEY, LATER, CacheMetrics, CacheReconciler
+from kaas.volumes.cache.snapshots import PUBLIC_LABEL
 from kaas.volumes.claim import lean
 from tests.unit.volumes.builders import raw_claim
 
@@ -121,6 +122,28 @@ async def test_notes_that_somebody_broke_are_taken_for_none() -> None:
 async def test_it_is_looked_at_seldom_when_all_is_well_and_never_when_it_is_empty() -> None:
     assert await World(snapshot("b")).reconciler.reconcile(KEY) == LATER
     assert await World().reconciler.reconcile(KEY) is None
+
+
+async def test_a_snapshot_supersedes_those_of_others_only_when_its_content_is_public() -> None:
+    """Else who may label snapshots has all others' removed."""
+    ours, theirs = snapshot("ours"), snapshot("theirs")
+    theirs["metadata"] |= {"namespace": "evil", "labels": {**ours["metadata"]["labels"], PUBLIC_LABEL: "true"}}
+    theirs["status"]["creationTime"] = "2025-12-31T12:00:00Z"
+    world = World(ours, theirs, content(ours))
+    await world.reconciler.reconcile(KEY)
+    assert world.asked == []
+    world = World(ours, theirs, content(ours), content(theirs))
+    await world.reconciler.reconcile(KEY)
+    assert world.asked[0] == ("cache-retired", "ours", "2026-01-01T00:00:00Z Superseded")
+
+
+def content(of: Object) -> Object:
+    """The content of a snapshot of a public source, as the controller has marked it."""
+    meta = of["metadata"]
+    bound = {"volumeSnapshotRef": {"namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}}
+    about: dict[str, Any] = {"name": f"content-{meta['uid']}", "uid": f"c-{meta['uid']}", "resourceVersion": "1"}
+    about |= {"creationTimestamp": SOME_TIME, "labels": snapshots.publishing("key-ours")}
+    return {"apiVersion": snapshots.API, "kind": "VolumeSnapshotContent", "metadata": about, "spec": bound}
 
 
 async def test_a_backup_with_the_labels_of_its_claim_is_left_alone() -> None:

@@ -106,11 +106,11 @@ def test_the_image_is_that_of_loaders_too_and_options_are_added() -> None:
 
 
 @pytest.mark.parametrize("component", ROLES)
-def test_both_are_told_that_snapshots_are_shared(component: str) -> None:
-    for settings, shared in (((), False), (("controllerOptions=[--cache-share]",), True)):
+def test_both_are_told_that_snapshots_are_not_shared(component: str) -> None:
+    for settings, told in (((), False), (("controllerOptions=[--no-cache-share]",), True)):
         found = objects(*settings)[f"Deployment/kaas-volumes-{component}"]["spec"]["template"]["spec"]["containers"]
-        assert ("--cache-share" in found[0]["args"]) is shared
-    assert "--cache-share" in kaas("volumes", component, "--help").stdout
+        assert ("--no-cache-share" in found[0]["args"]) is told
+    assert "--no-cache-share" in kaas("volumes", component, "--help").stdout
 
 
 @pytest.mark.parametrize("component", ROLES)

@@ -20,7 +20,7 @@ from kaas.volumes.webhook.metrics import Metrics
 from kaas.volumes.webhook.reviews import CLAIMS, PODS, Birth, ClaimReviews, webhooks
 from tests.unit.volumes.webhook.test_pods import pod
 
-SNAPSHOT = Birth("kaas-cache-1", "key")
+SNAPSHOT = Birth("kaas-cache-1", "key", "others")
 
 
 class Reader:
@@ -139,7 +139,7 @@ CACHED = {**LOADING, terms.CACHE: "snapshot"}
 async def test_a_claim_is_born_of_a_snapshot_of_its_data() -> None:
     answer = await answered(CLAIMS, review(claim(CACHED)), cradle=Cradle(SNAPSHOT))
     source, label, note = patch(answer)
-    assert note["value"] == {**CACHED, terms.FRESH: "true"}
+    assert note["value"] == {**CACHED, terms.FRESH: "true", terms.CAME_FROM: "others"}
     assert source["path"] == "/spec/dataSourceRef"
     assert source["value"]["name"] == SNAPSHOT.snapshot
     assert label["value"] == {terms.CACHE_KEY_LABEL: SNAPSHOT.key}
@@ -182,6 +182,32 @@ async def test_what_pods_may_have_written_to_is_fresh_no_more(left: str) -> None
     request = {"operation": "CREATE"} if "copied" in left else {"operation": "UPDATE", "oldObject": before}
     (note,) = patch(await answered(CLAIMS, review(claim(asked, **origin), **request)))
     assert note["value"] == {**CACHED, terms.ID: "2"}
+
+
+async def test_where_a_claim_came_from_is_not_copied_with_its_manifest() -> None:
+    """Its volume may be another one's: who is believed is said by the webhook alone."""
+    origin = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}
+    copied = claim({**CACHED, terms.CAME_FROM: "team"}, **origin)
+    (note,) = patch(await answered(CLAIMS, review(copied)))
+    assert note["value"] == CACHED
+    assert claim_of(claim(note["value"], **origin)).foreign
+    assert not claim_of(copied).foreign
+    assert (await answered(CLAIMS, review(copied, "UPDATE", oldObject=copied))) == {"allowed": True}
+
+
+@pytest.mark.parametrize("more", [{terms.PATH: "/sub"}, {terms.SHARDS: "2"}])
+async def test_what_is_to_be_compared_as_a_whole_is_not_loaded_in_part(more: dict[str, str]) -> None:
+    origin = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}
+    born = {**CACHED, terms.FRESH: "true", terms.CAME_FROM: "others"}
+    before = claim(born, accessModes=["ReadWriteMany"], **origin)
+    after = claim({**born, **more}, accessModes=["ReadWriteMany"], **origin)
+    answer = await answered(CLAIMS, review(after, "UPDATE", oldObject=before))
+    assert not answer["allowed"]
+    assert next(iter(more)) in answer["status"]["message"]
+    assert claim_of(after).spec is None
+    own = {terms.CAME_FROM: "team"}
+    for same in ({**born, **own}, {k: v for k, v in born.items() if k != terms.FRESH}):
+        assert claim_of(claim({**same, **more}, accessModes=["ReadWriteMany"], **origin)).spec
 
 
 async def test_what_a_data_source_fills_is_not_loaded_beside() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from openstack.exceptions import SDKException
 from tests.e2e.openstack.tenancy import USER_DATA, Servers, eventually, wait_for_balancer, wait_for_volume
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+AT_ONCE = 8
+"""Load balancers, each from a thread of its own."""
 
 
 def test_every_service_runs_and_says_where(site: Site) -> None:
@@ -108,17 +112,34 @@ def test_stop_start_and_rebuild(admin: Connection, tenant: Connection, servers: 
 @pytest.mark.parametrize("provider", ["amphora", "ovn"])
 def test_a_load_balancer_becomes_active(tenant: Connection, subnet: Any, provider: str) -> None:
     balancing = tenant.load_balancer
-    balancer = balancing.create_load_balancer(name="api", vip_subnet_id=subnet.id, provider=provider)
-    wait_for_balancer(tenant, balancer)
-    listener = balancing.create_listener(name="api", protocol="TCP", protocol_port=6443, load_balancer_id=balancer.id)
-    wait_for_balancer(tenant, balancer)
-    pool = balancing.create_pool(name="api", protocol="TCP", lb_algorithm="ROUND_ROBIN", listener_id=listener.id)
-    wait_for_balancer(tenant, balancer)
-    balancing.create_member(pool, address="10.6.0.9", protocol_port=6443, subnet_id=subnet.id)
+    balancer = _whole_balancer(tenant, subnet, "api", provider)
     assert wait_for_balancer(tenant, balancer).operating_status == "ONLINE"
     assert tenant.network.find_port(balancer.vip_port_id) is not None
     balancing.delete_load_balancer(balancer, cascade=True)
     eventually(lambda: balancing.find_load_balancer(balancer.id) is None)
+
+
+def test_load_balancers_that_are_made_and_deleted_at_once_do_not_refuse_each_other(site: Site, subnet: Any) -> None:
+    def life(name: str) -> None:
+        tenant = openstack.connect(site, "kaas")
+        balancer = _whole_balancer(tenant, subnet, name, "amphora")
+        tenant.load_balancer.delete_load_balancer(balancer, cascade=True)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert list(pool.map(life, (f"one-of-many-{n}" for n in range(AT_ONCE)))) == [None] * AT_ONCE
+
+
+def _whole_balancer(tenant: Connection, subnet: Any, name: str, provider: str) -> Any:
+    """A load balancer with a listener, a pool and a member, as soon as nothing about it is pending."""
+    balancing = tenant.load_balancer
+    balancer = balancing.create_load_balancer(name=name, vip_subnet_id=subnet.id, provider=provider)
+    wait_for_balancer(tenant, balancer)
+    listener = balancing.create_listener(name=name, protocol="TCP", protocol_port=6443, load_balancer_id=balancer.id)
+    wait_for_balancer(tenant, balancer)
+    pool = balancing.create_pool(name=name, protocol="TCP", lb_algorithm="ROUND_ROBIN", listener_id=listener.id)
+    wait_for_balancer(tenant, balancer)
+    balancing.create_member(pool, address="10.6.0.9", protocol_port=6443, subnet_id=subnet.id)
+    return wait_for_balancer(tenant, balancer)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from . import sqlite
 from .child import in_child
 from .place import Place
 
@@ -17,11 +18,40 @@ def application(site: Place) -> Any:
 
     from . import octavia_driver
 
+    _begin_writers_early()
     if not site.made("octavia").exists():
         in_child(_make, argv)
     octavia_driver.use()
     threading.Thread(target=octavia_driver.settle_forever, daemon=True).start()
     return app.setup_app(argv=argv)
+
+
+def _begin_writers_early() -> None:
+    """Octavia makes its sessions past oslo.db's readers and writers: here all of them write but those of a GET.
+
+    A write that another one comes before is refused for good otherwise: its API answers 500, or 400 for a listener.
+    """
+    from octavia.db import api
+
+    make = api.get_session
+
+    def get_session() -> Any:
+        session = make()
+        if not _reads():
+            session.bind = sqlite.writing(session.bind)
+        return session
+
+    api.get_session = get_session
+
+
+def _reads() -> bool:
+    """Whether the request of this thread only reads; a thread that has none writes."""
+    import pecan
+
+    try:
+        return pecan.request.method in ("GET", "HEAD")
+    except AttributeError:
+        return False
 
 
 def _sort_types_by_name() -> None:

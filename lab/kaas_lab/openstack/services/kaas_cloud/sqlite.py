@@ -47,6 +47,11 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+def writing(engine: Any) -> Any:
+    """The engine for transactions that write, and so take their lock when they begin."""
+    return engine.execution_options(**{WRITER: True})
+
+
 def _begin_writers_early() -> None:
     factory = enginefacade._TransactionFactory
     original = factory._create_session
@@ -55,7 +60,7 @@ def _begin_writers_early() -> None:
         if not self._started:
             self._start()
         if bind is None and mode is enginefacade._WRITER and self._writer_engine.dialect.name == "sqlite":
-            bind = self._writer_engine.execution_options(**{WRITER: True})
+            bind = writing(self._writer_engine)
         return original(self, mode, bind=bind)
 
     factory._create_session = create_session

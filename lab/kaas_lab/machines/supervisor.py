@@ -14,6 +14,7 @@ from pathlib import Path
 from kaas_lab import processes
 
 PREFIX = "machine"
+ENDS = 30.0  # seconds that the kernel may take, on a busy machine, for a process that has been killed
 
 
 def process_name(site: str, server: str, component: str) -> str:
@@ -67,7 +68,7 @@ class Supervisor:
         return {name.split("/")[2] for name in self._pids}
 
     def kill(self, server: str, component: str) -> None:
-        """End one process at once."""
+        """End one process at once, and return when it has. Raises ProcessFailed when it does not."""
         pid = self._pids.pop(process_name(self._site, server, component), None)
         if pid is None or not self._is_mine(pid, server, component):
             return
@@ -77,6 +78,7 @@ class Supervisor:
             return
         if child := self._children.pop(pid, None):
             child.wait()
+        processes.wait_for(f"process {pid} ({component} of {server}) ends", lambda: not processes.is_alive(pid), ENDS)
 
     def kill_all(self, server: str) -> None:
         """End all processes of a machine at once."""

@@ -97,10 +97,15 @@ async def test_it_is_bound_when_all_is_there(stage: Stage) -> None:
 async def test_the_scheduler_says_where(stage: Stage) -> None:
     claim = await made(stage, "later")
     await stage.until_told("WaitingForConsumer")
+    gpu = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    await stage.pod("app", "data", gate=False, tolerations=[gpu])
     await stage.client.patch(ref_of(claim), {"metadata": {"annotations": {SELECTED_NODE: "node-1"}}})
     prime = await prime_of(stage, claim)
     assert prime["metadata"]["annotations"][SELECTED_NODE] == "node-1"
     volume = await provisioned(stage, prime)
+    assert gpu in (await stage.loader(prime))["spec"]["tolerations"], (
+        "nodes that the Pod tolerates are the loader's too"
+    )
     await stage.loads(prime)
     await until_handed_over(stage, claim, volume)
 

@@ -73,3 +73,17 @@ async def test_progress_comes_from_the_log(stage: Stage, workload_lab: WorkloadL
         assert message.startswith("1.0GiB in 1893 files, 10s, verified by crc32c 1893 (load ")
     finally:
         workload_lab.set_image("kaas", KAAS["kaas"])
+
+
+async def test_a_loader_of_another_version_ends_its_load_at_once(stage: Stage, workload_lab: WorkloadLab) -> None:
+    """It is given an option that it does not know; no try could go better."""
+    strange = "import sys; from kaas.cli.main import main; sys.argv.append('--of-tomorrow=1'); main()"
+    workload_lab.set_image("kaas", [sys.executable, "-c", strange])
+    try:
+        await stage.claim(bound=False, storageClassName="lab-immediate", load_source=f"s3://{BUCKET}/llama/")
+        message = await stage.until_told("Failed")
+    finally:
+        workload_lab.set_image("kaas", KAAS["kaas"])
+    assert message.startswith("No such option: --of-tomorrow")
+    assert "controller and loader are of different versions: give both the same image" in message
+    assert terms.ID in message

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 from kaas.api.constants import GROUP
 from kaas.api.fields import DNS_LABEL, KEY_RULE, LABEL_RULES, LabelValue, NamespaceName, SiteName, pattern_rule
 from kaas.api.model import AGE, Atomic, Column, IntOrString, ListSet, Model, Resource
+from kaas.api.rollout_carried import ClassName, Image, Kind
 from kaas.api.rollout_status import MAX_GATES, MAX_STAGES, RolloutStatus
 from kaas.api.rules import Rule
 from kaas.api.shares import IS_PERCENT, is_percent
@@ -216,15 +217,38 @@ Stages = Annotated[
 ]
 
 
+BY_HAND: Final = ("version", "image", "classRevision")
+"""Fields of a Rollout that is made by hand, in the order of the kinds that they are of."""
+
+
+def _immutable(field: str, why: str) -> Rule:
+    return Rule(cel="self == oldSelf", message=f"{field} of a Rollout cannot change, {why}: make another Rollout")
+
+
+def _stays(field: str) -> str:
+    return f"has(self.{field}) == has(oldSelf.{field})"
+
+
+def _is_by_hand(spec: dict[str, Any]) -> bool:
+    return any(field in spec for field in BY_HAND)
+
+
 class RolloutSpec(Model):
-    """Which version goes through which Clusters, and how carefully."""
+    """What goes through which Clusters, and how carefully."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="has(self.version) != has(self.channel)",
-            message="a Rollout takes exactly one of version and channel: set version for one run by hand, or channel "
-            "for a run with every newest version of it",
-            check=lambda spec: ("version" in spec) != ("channel" in spec),
+            cel=f"({' || '.join(f'has(self.{field})' for field in BY_HAND)}) != has(self.channel)",
+            message="a Rollout is made by hand or by a channel: set at least one of version, image and classRevision "
+            "for one run, or channel alone for a run with every newer one of it",
+            check=lambda spec: _is_by_hand(spec) != ("channel" in spec),
+        ),
+        Rule(
+            cel="!has(self.updates) || has(self.channel)",
+            message="updates says what of the channel goes through the fleet: remove it beside version, image and "
+            "classRevision, which say so themselves",
+            check=lambda spec: "updates" not in spec or "channel" in spec,
+            field=".updates",
         ),
         Rule(
             cel="!has(self.minor) || has(self.channel)",
@@ -233,34 +257,35 @@ class RolloutSpec(Model):
             field=".minor",
         ),
         Rule(
-            cel="has(self.version) == has(oldSelf.version) && has(self.channel) == has(oldSelf.channel)",
-            message="a Rollout stays one by version or by channel: make another Rollout",
+            cel="!has(self.minor) || !has(self.updates) || self.updates.exists(u, u != 'ClassRevision')",
+            message="minor is of versions and node images, and updates names neither: remove it, or add one to updates",
+            check=lambda spec: "minor" not in spec or any(u != "ClassRevision" for u in spec.get("updates", ["any"])),
+            field=".minor",
+        ),
+        Rule(
+            cel=" && ".join(map(_stays, (*BY_HAND, "channel"))),
+            message="a Rollout goes on carrying what it carries: to add or to remove version, image, classRevision or "
+            "channel, make another Rollout",
         ),
     )
-    version: (
-        Annotated[
-            ExactVersion,
-            Rule(
-                cel="self == oldSelf",
-                message="version of a Rollout cannot change, Clusters may already run it: make another Rollout",
-            ),
-        ]
-        | None
-    ) = None
-    """Version that its Clusters are brought to, as v1.36.3; set this or channel."""
+    version: Annotated[ExactVersion, _immutable("version", "Clusters may already run it")] | None = None
+    """Version that its Clusters are brought to, as v1.36.3."""
+    image: Annotated[Image, _immutable("image", "Clusters may already have it")] | None = None
+    """Node image that its Clusters are brought to, as a Release or `spec.images` of a Site names it; those of other
+    versions are left out."""
+    class_revision: Annotated[ClassName, _immutable("classRevision", "Clusters may already be on it")] | None = None
+    """Name of the ClusterClass that its Clusters are brought to, which is the newest of their kaas and provider; see
+    `status.newestClassRevision` of a Cluster."""
     channel: (
-        Annotated[
-            Literal["Rapid", "Regular", "Stable"],
-            Rule(
-                cel="self == oldSelf",
-                message="channel of a Rollout cannot change, its run would have another target: make another Rollout",
-            ),
-        ]
+        Annotated[Literal["Rapid", "Regular", "Stable"], _immutable("channel", "its run would have another target")]
         | None
     ) = None
-    """Channel whose newest version goes through its Clusters, one run after the other; set this or version."""
+    """Channel of which what is newer goes through its Clusters, one run after the other."""
+    updates: Annotated[tuple[Kind, ...], Field(min_length=1, max_length=3), ListSet()] | None = None
+    """What of the channel: Kubernetes for its newest version, NodeImages for the newest image of every version that a
+    Cluster runs, ClassRevision for the newest of kaas. Kubernetes alone when left out."""
     minor: MinorVersion | None = None
-    """With channel: the newest version of this minor, as `1.36`; of all minors when left out."""
+    """With channel: versions and node images of this minor alone, as `1.36`; of all minors when left out."""
     paused: bool = False
     """Whether nothing further is begun; what has begun is finished."""
     stages: Stages
@@ -291,7 +316,7 @@ class Rollout(Resource):
     scope: ClassVar[Literal["Namespaced", "Cluster"]] = "Cluster"
     short_names: ClassVar[tuple[str, ...]] = ("kro",)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column(name="Version", json_path=".status.version", description="Version that goes through the fleet"),
+        Column(name="Brings", json_path=".status.brings", description="What goes through the fleet"),
         Column(name="Channel", json_path=".spec.channel", priority=1),
         Column(name="State", json_path=".status.state"),
         Column(name="Stage", json_path=".status.stage"),
@@ -313,6 +338,6 @@ class Rollout(Resource):
 
     kind: Literal["Rollout"] = "Rollout"
     spec: RolloutSpec
-    """Which version goes through which Clusters, and how carefully."""
+    """What goes through which Clusters, and how carefully."""
     status: RolloutStatus | None = None
     """How far the change is."""

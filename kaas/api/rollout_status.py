@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from kaas.api.model import Atomic, Conditions, Model
+from kaas.api.rollout_carried import MAX_IMAGES, MAX_REVISIONS, CarriedImage, ClassName, Image, LeftOut
 
 MAX_STAGES: Final = 16
 MAX_GATES: Final = 8
@@ -60,10 +61,13 @@ class RolloutMember(Model):
     """Version that it ran when the stage started; left out when it ran none yet."""
     asked: Version
     """What its `spec.version` was then: when it is another one, a person has changed it."""
+    left_out: Annotated[tuple[LeftOut, ...], Field(max_length=3), Atomic()] = ()
+    """What of that which is carried it does not take, and why."""
     state: State
     """NotStarted: its turn has not come. Pending: it may begin, or waits for what the message says. Running: it is
-    updated. Completed: it runs the version, and is Ready. Failed: its update has stopped, or it is not Ready for too
-    long. Skipped: it is left out, for what the message says. Stopped: the Rollout was aborted before its turn."""
+    updated. Completed: it has all that it takes of what is carried, and is Ready. Failed: its update has stopped, or
+    it is not Ready for too long. Skipped: it is left out, for what the message says. Stopped: the Rollout was aborted
+    before its turn."""
     reason: Reason | None = None
     """Why it is in that state, as one CamelCase word for programs."""
     message: Words | None = None
@@ -139,7 +143,7 @@ class Counts(Model):
     total: int = Field(default=0, ge=0)
     """All of them."""
     completed: int = Field(default=0, ge=0)
-    """Those that run the version and are Ready."""
+    """Those that have all that they take of what is carried, and are Ready."""
     running: int = Field(default=0, ge=0)
     """Those that are updated now."""
     pending: int = Field(default=0, ge=0)
@@ -153,12 +157,18 @@ class Counts(Model):
 
 
 class Run(Model):
-    """One version that went through the fleet before."""
+    """What went through the fleet before."""
 
     run: int = Field(ge=1)
     """Number of the run."""
-    version: Version
-    """The version."""
+    brings: Words | None = None
+    """What it brought, for people."""
+    version: Version | None = None
+    """The version; left out when it brought none."""
+    images: Annotated[tuple[Image, ...], Field(max_length=MAX_IMAGES), Atomic()] = ()
+    """The node images."""
+    class_revisions: Annotated[tuple[ClassName, ...], Field(max_length=MAX_REVISIONS), Atomic()] = ()
+    """The ClusterClasses."""
     state: State
     """Completed, or Stopped when it was aborted."""
     started: datetime
@@ -198,10 +208,16 @@ class RolloutStatus(Model):
     """Why it is in that state, as one CamelCase word for programs."""
     message: Words | None = None
     """What it does or waits for, with the way out where it has stopped, for people."""
+    brings: Words | None = None
+    """What goes through the fleet in this run, or went last, for people."""
     version: Version | None = None
-    """Version that goes through the fleet in this run, or went last."""
+    """Version that goes through the fleet in this run, or went last; left out when none does."""
+    images: Annotated[tuple[CarriedImage, ...], Field(max_length=MAX_IMAGES), Atomic()] = ()
+    """Node images of this run, or of the last one, by version."""
+    class_revisions: Annotated[tuple[ClassName, ...], Field(max_length=MAX_REVISIONS), Atomic()] = ()
+    """ClusterClasses of this run, or of the last one, one for each provider."""
     run: int | None = Field(default=None, ge=1)
-    """Number of the run, from 1: with a channel there is one for each newest version."""
+    """Number of the run, from 1: with a channel there is one whenever something is newer."""
     started: datetime | None = None
     """When the run started (UTC)."""
     finished: datetime | None = None

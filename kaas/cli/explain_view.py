@@ -25,9 +25,9 @@ from kaas.kube.times import stamp
 from kaas.updates import layers
 from kaas.updates.explain.facts import Because, Coming, Explanation, State, Way
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import Turn
-from kaas.updates.planner import ROLLOUT_PENDING, Subject
-from kaas.updates.rollouts.turns import turn_of, unread_rollouts
+from kaas.updates.facts import ROLLOUT_PENDING
+from kaas.updates.planner import Subject
+from kaas.updates.rollouts.turns import ruling_of, unread_rollouts
 from kaas.updates.standing import running_of
 from kaas.updates.unread import unread_releases
 
@@ -72,16 +72,16 @@ def explained(asked: Asked, now: datetime) -> Explanation:
         runs = str(running) if running else None
         return Explanation(State.BLOCKED, "SiteMissing", "SiteMissing", runs, None, words, ways=(way,))
     calendar, problem = layers.calendar(cluster, asked.namespace, site)
-    turn = turn_of(asked.rollouts, cluster, now, unread_rollouts(asked.unread))
-    subject = Subject.of(cluster, running, asked.releases, site, calendar, turn, unread_releases(asked.unread))
+    ruling = ruling_of(asked.rollouts, cluster, now, unread_rollouts(asked.unread))
+    subject = Subject.of(cluster, running, asked.releases, site, calendar, ruling, unread_releases(asked.unread))
     found = explain(subject, now, problem)
-    return _with_approvals(found, asked, turn) if found.reason == ROLLOUT_PENDING and turn else found
+    return _with_approvals(found, asked, found.rollout) if found.reason == ROLLOUT_PENDING and found.rollout else found
 
 
-def _with_approvals(found: Explanation, asked: Asked, turn: Turn) -> Explanation:
+def _with_approvals(found: Explanation, asked: Asked, rollout: str) -> Explanation:
     """When its Rollout waits for an approval, a person has to act, and can be told how."""
-    gates = [g for r in asked.rollouts if r.metadata.name == turn.rollout for g in rollout_choice.waiting(r)]
-    ways = (Way(f"approve {gate}", f"kaas rollout approve {turn.rollout} {gate} --reason '<reason>'") for gate in gates)
+    gates = [g for r in asked.rollouts if r.metadata.name == rollout for g in rollout_choice.waiting(r)]
+    ways = (Way(f"approve {gate}", f"kaas rollout approve {rollout} {gate} --reason '<reason>'") for gate in gates)
     return replace(found, state=State.BLOCKED, ways=(*ways, *found.ways)) if gates else found
 
 

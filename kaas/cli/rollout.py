@@ -43,7 +43,7 @@ app = typer.Typer(
 @app.command("list")
 @command
 def every(settings: Settings, watch: Watch = False) -> None:
-    """Show all Rollouts: version, state, stage, how many members are through, and what it waits for."""
+    """Show all Rollouts: what each brings, state, stage, how many members are through, and what it waits for."""
     from kaas.cli.rollout_status import show_all as run  # noqa: PLC0415 - slow to import
 
     run(settings, watch=watch)

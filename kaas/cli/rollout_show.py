@@ -14,12 +14,17 @@ from rich.tree import Tree
 
 from kaas.api.rollout import Rollout, Stage
 from kaas.api.rollout_acts import Acts
-from kaas.api.rollout_status import GateStatus, RolloutMember, RolloutStatus, StageStatus, State
+from kaas.api.rollout_carried import Kind
+from kaas.api.rollout_status import ENDED, GateStatus, RolloutMember, RolloutStatus, StageStatus, State
+from kaas.api.versions import KubernetesVersion
 from kaas.cli.table import age
 from kaas.cli.tree import MARKS
 from kaas.cli.view import Mark
+from kaas.updates.rollouts.goal import carried
+from kaas.updates.rollouts.member import Target
+from kaas.updates.rollouts.taking import not_brought
 
-HEADERS: Final = ("NAME", "VERSION", "STATE", "STAGE", "PROGRESS", "FAILED", "NEXT", "WHY")
+HEADERS: Final = ("NAME", "BRINGS", "STATE", "STAGE", "PROGRESS", "FAILED", "NEXT", "WHY")
 MOST_MEMBERS: Final = 30
 """Members of one stage that are shown, those that are worth a look first; programs get all of them."""
 NOT_LOOKED_AT: Final = "the controller has not looked at it yet (is `kaas controller` running?)"
@@ -54,7 +59,7 @@ def _row(rollout: Rollout) -> tuple[str, ...]:
     status = rollout.status or RolloutStatus()
     return (
         rollout.metadata.name,
-        status.version or rollout.spec.version or f"newest of {rollout.spec.channel}",
+        _brings(rollout),
         str(_state(rollout)),
         status.stage or "",
         status.progress or "",
@@ -62,6 +67,21 @@ def _row(rollout: Rollout) -> tuple[str, ...]:
         _moment(status.next_time),
         status.message or ("" if rollout.status else NOT_LOOKED_AT),
     )
+
+
+def _brings(rollout: Rollout) -> str:
+    """What goes through the fleet; before a run has begun, what the spec says of it."""
+    status, spec = rollout.status or RolloutStatus(), rollout.spec
+    if spec.channel is None:
+        named = Target(KubernetesVersion.known(spec.version), spec.image, spec.class_revision)
+        return status.brings or status.version or named.words
+    return status.brings or status.version or f"newest of {spec.channel}{_kinds(rollout)}"
+
+
+def _kinds(rollout: Rollout) -> str:
+    """Of a Rollout by channel, what of that; nothing for versions alone."""
+    kinds = carried(rollout.spec)
+    return "" if kinds == {Kind.KUBERNETES} else f" ({', '.join(k for k in Kind if k in kinds)})"
 
 
 def _state(rollout: Rollout) -> State:
@@ -93,8 +113,8 @@ def _title(rollout: Rollout, status: RolloutStatus) -> Text:
     state, spec = _state(rollout), rollout.spec
     sign, color = MARKS[_MARK_OF[state]]
     title = Text.assemble((sign, color), " ", (rollout.metadata.name, "bold"), (f"  {state}", color))
-    run = f"run {status.run} of channel {spec.channel}" if spec.channel and status.run else spec.channel
-    for fact in (status.version or spec.version, run, status.progress, spec.paused and "paused"):
+    run = f"run {status.run} of channel {spec.channel}{_kinds(rollout)}" if spec.channel and status.run else None
+    for fact in (_brings(rollout), run, status.progress, spec.paused and "paused"):
         title.append(f"  {fact}") if fact else None
     if (status.observed_generation or 0) < (rollout.metadata.generation or 0):
         title.append("  (a change has not been looked at yet)", "yellow")
@@ -162,6 +182,8 @@ def _member(member: RolloutMember, now: datetime) -> Text:
     line.append(f"  {member.site}", "dim")
     if member.started and not member.finished:
         line.append(f"  for {age(member.started.isoformat(), now)}", "dim")
+    if member.left_out and member.state not in ENDED:
+        line.append(f"  {not_brought(member)}", "dim")
     return line.append(f"  {member.message}" if member.message else "")
 
 
@@ -184,5 +206,6 @@ def _history(status: RolloutStatus) -> list[Text]:
         sign, color = MARKS[_MARK_OF[run.state]]
         times = f"{_moment(run.started)} to {_moment(run.finished)}"
         counts = f"{run.counts.completed} completed, {run.counts.failed} failed, {run.counts.skipped} skipped"
-        lines.append(Text.assemble("  ", (sign, color), f" {run.version}  {run.state}  {times}  ", (counts, "dim")))
+        what = f" {run.brings or run.version}  {run.state}  {times}  "
+        lines.append(Text.assemble("  ", (sign, color), what, (counts, "dim")))
     return lines

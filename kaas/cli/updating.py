@@ -19,7 +19,7 @@ from kaas.openstack.clouds import CloudDirectory
 from kaas.runtime.controller import Feature, Services
 from kaas.runtime.watches import Watch
 from kaas.updates.examiner import ClusterExaminer
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Ruling
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.preflight.gather import Preflight
 from kaas.updates.reconciler import Key, Office, UpdateReconciler
@@ -43,7 +43,7 @@ def updates(clouds: CloudDirectory, connections: Connections, parsed: Parsed, en
         examiner = _examiner(services, clouds, connections, ending)
         turns = CurrentTurns(index, parsed)
         return UpdateReconciler(
-            Office(index, client, clock, services.events, metrics, parsed, examiner=examiner, turn=turns.of)
+            Office(index, client, clock, services.events, metrics, parsed, examiner=examiner, ruling=turns.of)
         )
 
     return Feature("updates", _watches, reconciler, WORKERS)
@@ -57,8 +57,8 @@ class CurrentTurns:
         self._read: list[str] = []
         self._turns = Turns(())
 
-    def of(self, cluster: Cluster, now: datetime) -> Turn | None:
-        """What they say of one Cluster; None when none has a say."""
+    def of(self, cluster: Cluster, now: datetime) -> Ruling:
+        """What they say of one Cluster."""
         found = self._store.list(resources.ROLLOUT)
         versions = [f"{r['metadata']['name']}/{r['metadata'].get('resourceVersion')}" for r in found]
         if versions != self._read:

@@ -78,6 +78,14 @@ class Catalogue:
         _, found, until = self._known[key]
         return found, until
 
+    def takes_image(self, image: str, version: KubernetesVersion, site: Site, now: datetime) -> bool:
+        """As `images.is_for`, at a Site."""
+        return images.is_for(image, self._of(version), images.named_by(site, version), now)
+
+    def is_newer_image(self, image: str, present: str, version: KubernetesVersion, site: Site) -> bool:
+        """As `images.is_newer`, at a Site."""
+        return images.is_newer(image, present, self._of(version), images.named_by(site, version))
+
     def _of(self, version: KubernetesVersion) -> tuple[Release, ...]:
         released = by_version(self.releases).get(version)
         return released.releases if released else ()

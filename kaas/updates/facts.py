@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from kaas.api.versions import KubernetesVersion
+
+ROLLOUT_PENDING: Final = "RolloutPending"
+"""Reason while a Rollout says that it is not the Cluster's turn."""
+ROLLOUT_DONE: Final = "RolloutDone"
+"""Reason when what a Cluster has is no older than what a Rollout brings."""
 
 
 class Change(StrEnum):
@@ -52,8 +58,10 @@ class Run:
 class Turn:
     """What a Rollout says of one of its members.
 
-    version: None while none goes through the fleet. allowed: whether its turn has come. reason: one CamelCase word.
-    message: for a person, why not yet. until: when the answer may become another one by the clock alone.
+    version, image, class_revision: what the member is brought to, of that which it takes; None where the Rollout brings
+    none. image: of the version if there is one, else of what runs. allowed: whether its turn has come. reason: one
+    CamelCase word. message: for a person, why not yet. until: when the answer may become another one by the clock
+    alone.
     """
 
     rollout: str
@@ -63,6 +71,41 @@ class Turn:
     reason: str
     message: str
     until: datetime | None = None
+    image: str | None = None
+    class_revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What Rollouts say of a Cluster by kind of update; None for what no Rollout decides about."""
+
+    kubernetes: Turn | None = None
+    image: Turn | None = None
+    class_revision: Turn | None = None
+
+    def of(self, change: Change) -> Turn | None:
+        """What is said of a change."""
+        if change in (Change.PATCH, Change.MINOR):
+            return self.kubernetes
+        return {Change.IMAGE: self.image, Change.CLASS_REVISION: self.class_revision}.get(change)
+
+    def about(self, decision: Decision) -> Turn | None:
+        """What is said of what is to come; where nothing is, of the first kind that a Rollout decides about."""
+        change = decision.choice.change if decision.choice is not None else decision.about
+        return (self.of(change) if change is not None else None) or self.first
+
+    @property
+    def first(self) -> Turn | None:
+        """What is said of the first kind that a Rollout decides about."""
+        return self.kubernetes or self.image or self.class_revision
+
+    def __bool__(self) -> bool:
+        """Whether any Rollout has a say."""
+        return self.first is not None
+
+
+NOBODY: Final = Ruling()
+"""No Rollout has a say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +141,8 @@ class Decision:
     target: to be brought there now; None while nothing is to be done, or it has to wait. choice: what it will be
     brought to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it
     is looked at again at the latest, None when only an event changes anything. begins: when the target is gone to,
-    None when that is not known. aims: all that the Cluster is brought to now, the version of `target` among it.
+    None when that is not known. aims: all that the Cluster is brought to now, the version of `target` among it. about:
+    what the reason is about, where there is no choice and it is not about the version.
     """
 
     target: KubernetesVersion | None
@@ -108,6 +152,7 @@ class Decision:
     until: datetime | None
     begins: datetime | None = None
     aims: Aims | None = None
+    about: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)

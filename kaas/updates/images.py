@@ -34,7 +34,7 @@ def image_of(
 
     releases: of this version.
     """
-    if named := _of_site(version, site):
+    if named := named_by(site, version):
         return named
     channel = channel_of(cluster)
     best = max(releases, key=lambda r: (suits(r, channel, now), order_of(r)), default=None)
@@ -56,7 +56,7 @@ def newer_image(
     """
     if channel is Channel.NONE:
         return None
-    if named := _of_site(version, site):
+    if named := named_by(site, version):
         words = f"Site {site.metadata.name} names node image {named} for {version}, {present} is in use"
         return Newer(named, None, words) if named != present else None
     own = next((r for r in releases if r.spec.image == present), None)
@@ -70,6 +70,32 @@ def newer_image(
     return Newer(found.spec.image, since, words)
 
 
+def is_for(image: str, releases: Iterable[Release], named: str | None, now: datetime) -> bool:
+    """Whether machines of a version may be made of an image that somebody chose.
+
+    releases: of the version; those that are neither a preview nor expired count. named: what the Site of the Cluster
+    names for the version: nothing else counts there; None when it names none.
+    """
+    if named is not None:
+        return image == named
+    return any(r.spec.image == image and state_of(r, now) in _USABLE for r in releases)
+
+
+def is_newer(image: str, present: str, releases: Sequence[Release], named: str | None) -> bool:
+    """Whether an image of a version is to take the place of the present one, as `newer_image` would have it."""
+    if image == present:
+        return False
+    own = next((r for r in releases if r.spec.image == present), None)
+    found = next((r for r in releases if r.spec.image == image), None)
+    return named == image or own is None or found is None or order_of(found) > order_of(own)
+
+
+def named_by(site: Site, version: KubernetesVersion) -> str | None:
+    """The image that a Site names for a version; None when it names none."""
+    text = str(version)
+    return next((i.name for i in site.spec.images if i.version == text), None)
+
+
 def next_date(releases: Iterable[Release], now: datetime) -> datetime | None:
     """When the answer may become another one."""
     return min((date.astimezone(UTC) for r in releases for date in dates_of(r) if date > now), default=None)
@@ -80,8 +106,3 @@ def _newest(
 ) -> Release | None:
     there = (r for r in releases if is_in(r, channel, now) and state_of(r, now) in states)
     return max(there, key=order_of, default=None)
-
-
-def _of_site(version: KubernetesVersion, site: Site) -> str | None:
-    text = str(version)
-    return next((i.name for i in site.spec.images if i.version == text), None)

@@ -15,7 +15,7 @@ from kaas.api.site import Site
 from kaas.api.updates import CertificateUpdates, Channel
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue
-from kaas.updates.facts import Aims, Change, Choice
+from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Aims, Change, Choice, Ruling, Turn
 from kaas.updates.standing import Present
 
 LARGEST_FIRST: Final = (Change.MINOR, Change.PATCH, Change.CLASS_REVISION, Change.IMAGE, Change.CERTIFICATES)
@@ -48,14 +48,46 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that a Rollout decides about and does not let go yet.
+
+    reason: one CamelCase word. message: for a person. until: when the Rollout may say another thing by the clock alone.
+    due: what is to be done when its turn comes; None while the Rollout does not bring it.
+    """
+
+    change: Change
+    reason: str
+    message: str
+    until: datetime | None = None
+    due: Due | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """What is due, largest first. until: when more may become due by the clock alone; None when nothing does."""
+    """What is due, largest first. until: when more may become due by the clock alone; None when nothing does.
+
+    waiting: what Rollouts do not let go yet, the largest first.
+    """
 
     due: tuple[Due, ...] = ()
     until: datetime | None = None
+    waiting: tuple[Waiting, ...] = ()
 
 
 NOTHING_PENDING: Final = Pending()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked about one Cluster that runs."""
+
+    cluster: Cluster
+    running: KubernetesVersion
+    present: Present
+    catalogue: Catalogue
+    site: Site
+    ruling: Ruling
+    now: datetime
 
 
 def pending(
@@ -65,50 +97,86 @@ def pending(
     catalogue: Catalogue,
     site: Site,
     now: datetime,
+    ruling: Ruling = NOBODY,
 ) -> Pending:
-    """What is due beside the version."""
+    """What is due beside the version. ruling: of Rollouts, each of which takes the place of a channel."""
     if running is None:
         return NOTHING_PENDING
-    found = (
-        *_revision(cluster, running, present, now),
-        *_image(cluster, running, present, catalogue, site, now),
-        *_certificates(cluster, running, present, now),
-    )
+    asked = _Asked(cluster, running, present, catalogue, site, ruling, now)
+    found = (*_revision(asked), *_image(asked), *_certificates(cluster, running, present, now))
+    if not found:
+        return NOTHING_PENDING
     due = tuple(d for d in found if isinstance(d, Due))
+    waiting = tuple(w for w in found if isinstance(w, Waiting))
     later = [d for d in found if isinstance(d, datetime)]
-    return Pending(due, min(later, default=None)) if found else NOTHING_PENDING
+    return Pending(due, min(later, default=None), waiting)
 
 
-def _image(
-    cluster: Cluster,
-    running: KubernetesVersion,
-    present: Present,
-    catalogue: Catalogue,
-    site: Site,
-    now: datetime,
-) -> Iterator[Due | datetime]:
-    if present.image is None or cluster.spec.updates.image_channel is Channel.NONE:
+def _image(asked: _Asked) -> Iterator[Due | Waiting | datetime]:
+    present, turn = asked.present.image, asked.ruling.image
+    channel = asked.cluster.spec.updates.image_channel
+    if present is None or channel is Channel.NONE:
         return
-    newer, until = catalogue.newer_image(running, present.image, cluster, site, now)
+    newer, until = asked.catalogue.newer_image(asked.running, present, asked.cluster, asked.site, asked.now)
+    due = None
     if newer is not None:
-        since = newer.since or present.image_since or now
-        yield Due(running, Change.IMAGE, since, newer.message, image=newer.image)
+        since = newer.since or asked.present.image_since or asked.now
+        due = Due(asked.running, Change.IMAGE, since, newer.message, image=newer.image)
+    if turn is not None:
+        yield from _by_rollout(turn, _image_of(turn, present, asked), due)
+    elif due is not None:
+        yield due
     if until is not None:
         yield until
 
 
-def _revision(
-    cluster: Cluster, running: KubernetesVersion, present: Present, now: datetime
-) -> Iterator[Due | datetime]:
-    channel, newest, since = cluster.spec.updates.class_channel, present.newest_revision, present.newest_revision_since
+def _image_of(turn: Turn, present: str, asked: _Asked) -> Due | None:
+    """The image of a Rollout, if it is one for what runs, and newer."""
+    image, running, catalogue = turn.image, asked.running, asked.catalogue
+    if image is None or not catalogue.takes_image(image, running, asked.site, asked.now):
+        return None
+    if not catalogue.is_newer_image(image, present, running, asked.site):
+        return None
+    words = f"Rollout {turn.rollout} brings node image {image} in its stage {turn.stage}, {present} is in use"
+    return Due(running, Change.IMAGE, asked.present.image_since or asked.now, words, image=image)
+
+
+def _revision(asked: _Asked) -> Iterator[Due | Waiting | datetime]:
+    present, turn, channel = asked.present, asked.ruling.class_revision, asked.cluster.spec.updates.class_channel
+    newest, since = present.newest_revision, present.newest_revision_since
     if channel is Channel.NONE or newest is None or since is None or present.class_revision in (None, newest):
         return
     entered = since + REVISION_AFTER[channel]
-    if entered > now:
-        yield entered
-        return
     words = f"the ClusterClass {newest} is there since {since:%Y-%m-%d}, {present.class_revision} is in use"
-    yield Due(running, Change.CLASS_REVISION, entered, words, class_revision=newest)
+    due = Due(asked.running, Change.CLASS_REVISION, entered, words, class_revision=newest)
+    if turn is not None:
+        yield from _by_rollout(turn, _revision_of(turn, newest, since, asked), due if entered <= asked.now else None)
+    else:
+        yield due if entered <= asked.now else entered
+
+
+def _revision_of(turn: Turn, newest: str, since: datetime, asked: _Asked) -> Due | None:
+    """The class revision of a Rollout, if it is the newest that there is."""
+    if turn.class_revision != newest:
+        return None
+    words = (
+        f"Rollout {turn.rollout} brings the ClusterClass {newest} in its stage {turn.stage}, "
+        f"{asked.present.class_revision} is in use"
+    )
+    return Due(asked.running, Change.CLASS_REVISION, since, words, class_revision=newest)
+
+
+def _by_rollout(turn: Turn, brought: Due | None, own: Due | None) -> Iterator[Due | Waiting]:
+    """What a Rollout decides: what it brings, when its turn has come. own: what would be due without it."""
+    if brought is not None and turn.allowed:
+        yield brought
+    elif brought is not None:
+        yield Waiting(brought.change, ROLLOUT_PENDING, turn.message, turn.until, brought)
+    elif own is not None and turn.allowed:
+        words = f"Rollout {turn.rollout} decides about it, and does not bring {_name(own)} yet ({own.message})"
+        yield Waiting(own.change, ROLLOUT_DONE, words, turn.until)
+    elif own is not None:
+        yield Waiting(own.change, ROLLOUT_PENDING, turn.message, turn.until)
 
 
 def _certificates(
@@ -144,6 +212,14 @@ def what(choice: Choice) -> str:
     found = choice.aims
     if choice.change in (Change.MINOR, Change.PATCH) or found is None:
         return str(choice.version)
-    if choice.change is Change.CLASS_REVISION:
-        return f"ClusterClass {found.class_revision}"
-    return f"node image {found.image}" if choice.change is Change.IMAGE else "the renewal of certificates"
+    if choice.change is Change.CERTIFICATES:
+        return "the renewal of certificates"
+    return _words(found.class_revision if choice.change is Change.CLASS_REVISION else None, found.image)
+
+
+def _name(due: Due) -> str:
+    return _words(due.class_revision, due.image)
+
+
+def _words(class_revision: str | None, image: str | None) -> str:
+    return f"ClusterClass {class_revision}" if class_revision else f"node image {image}"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from kaas.api.versions import KubernetesVersion
 from kaas.kube import resources
 from kaas.kube.objects import Object, name_of, uid
 from kaas.kube.ports import Source
 from kaas.kube.times import at
-from kaas.updates.facts import Change, Choice, Decision
+from kaas.updates.facts import Choice, Decision
 from kaas.updates.kinds import RENEW_AT_LATEST, what
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import AGAIN, SITE_BUSY, Full, Key, Places, Rank, rank
 from kaas.updates.planner import UPDATING, Subject, moment, next_opening
-
-_OF_ROLLOUTS: Final = frozenset({Change.PATCH, Change.MINOR})
 
 
 class Line:
@@ -74,10 +72,10 @@ class Line:
 
 def _may_wait(subject: Subject, decision: Decision, choice: Choice, now: datetime) -> bool:
     """Whether it can be put off. A Rollout has limits of its own, and says whose turn it is."""
-    ends, turn = subject.present.certificates_end, subject.turn
+    ends, turn = subject.present.certificates_end, subject.ruling.of(choice.change)
     if decision.reason != UPDATING or choice.forced or (ends is not None and ends - now <= RENEW_AT_LATEST):
         return False
-    return turn is None or not turn.allowed or choice.change not in _OF_ROLLOUTS
+    return turn is None or not turn.allowed
 
 
 def _rank(

@@ -53,7 +53,7 @@ def lead_of(offers: Sequence[Offer]) -> Offer | None:
 def merged(lead: Offer, offers: Sequence[Offer], image: str | None, time: datetime) -> Choice:
     """What is begun with the one that leads: all that may be begun at the same time. image: of a new version."""
     together = [o.part for o in offers if o is lead or o.is_open(time)]
-    return with_due(_as_choice(lead.part), tuple(p for p in together if isinstance(p, Due)), image)
+    return with_due(as_choice(lead.part), tuple(p for p in together if isinstance(p, Due)), image)
 
 
 def with_due(choice: Choice, due: tuple[Due, ...], image: str | None) -> Choice:
@@ -64,7 +64,8 @@ def with_due(choice: Choice, due: tuple[Due, ...], image: str | None) -> Choice:
     return replace(choice, aims=found, message="; with it: ".join([choice.message, *others]))
 
 
-def _as_choice(part: Choice | Due) -> Choice:
+def as_choice(part: Choice | Due) -> Choice:
+    """What is begun, as a choice: what is due beside the version keeps the version."""
     if isinstance(part, Choice):
         return part
     return Choice(part.version, part.change, part.since, forced=False, message=part.message)

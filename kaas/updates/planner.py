@@ -18,12 +18,12 @@ from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
-from kaas.updates.facts import Change, Choice, Decision, Opening, Turn
-from kaas.updates.kinds import Due, Pending, pending, what
+from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling
+from kaas.updates.kinds import Due, Pending, Waiting, pending, what
 from kaas.updates.limits import Limit
-from kaas.updates.merging import Offer, largest, lead_of, merged, with_due
+from kaas.updates.merging import Offer, as_choice, largest, lead_of, merged, with_due
 from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
-from kaas.updates.targets import ROLLOUT_DONE, Refusal
+from kaas.updates.targets import Refusal
 from kaas.updates.unread import BY_RELEASES, RELEASE_UNREADABLE, UnreadRelease, doubt, doubted
 
 BETWEEN: Final = timedelta(hours=24)
@@ -33,8 +33,6 @@ LEAST_LEFT: Final = timedelta(minutes=15)
 UPDATING: Final = "Updating"
 STOPPED: Final = "Stopped"
 """Reason when an update has stopped by itself: nothing is begun until a person acts."""
-ROLLOUT_PENDING: Final = "RolloutPending"
-"""Reason while a Rollout says that it is not the Cluster's turn."""
 CERTIFICATES_END: Final = "CertificatesEnd"
 """Reason of an update in no maintenance window, since certificates end soon."""
 FORCED_PATIENCE: Final = timedelta(days=7)
@@ -45,6 +43,8 @@ _ALONE: Final = frozenset({"NotRunning", "VersionChanged"})
 """Reasons for which nothing else is begun either."""
 _BY_VERSION: Final = frozenset({"Pinned", AHEAD, *_ALONE})
 """Reasons that are a person's own word about the version: it counts more than an update that has begun."""
+_CURRENT: Final = frozenset({"UpToDate", "NotInChannel", ROLLOUT_DONE})
+"""Reasons for which there is no version, and which say less than that something else is kept by a Rollout."""
 _PATIENCE: Final = f"{FORCED_PATIENCE.days} days"
 
 
@@ -62,7 +62,7 @@ class Openings(Protocol):
 class Subject:
     """Everything that is known of a Cluster.
 
-    running: the oldest version of its control plane. turn: what a Rollout says; None when it is a member of none.
+    running: the oldest version of its control plane. ruling: what Rollouts say, of each kind of update.
     present: what its machines are made of. limits: which minors others support, beside Site and flavors. unread:
     Releases that are there beside those of the catalogue and cannot be read.
     """
@@ -73,7 +73,7 @@ class Subject:
     site: Site
     calendar: Openings
     standing: Standing
-    turn: Turn | None = None
+    ruling: Ruling = NOBODY
     present: Present = NOT_KNOWN
     limits: tuple[Limit, ...] = ()
     unread: tuple[UnreadRelease, ...] = ()
@@ -86,12 +86,12 @@ class Subject:
         releases: Iterable[Release],
         site: Site,
         calendar: Openings,
-        turn: Turn | None = None,
+        ruling: Ruling = NOBODY,
         unread: Iterable[UnreadRelease] = (),
     ) -> Self:
         """A Cluster as its status says that it stands."""
         standing, present, known = standing_of(cluster), present_of(cluster), catalogue(releases)
-        return cls(cluster, running, known, site, calendar, standing, turn, present, unread=tuple(unread))
+        return cls(cluster, running, known, site, calendar, standing, ruling, present, unread=tuple(unread))
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -114,36 +114,61 @@ def plan(subject: Subject, now: datetime) -> Decision:
 
 
 def _found(subject: Subject, now: datetime) -> Decision:
+    turn = subject.ruling.kubernetes
     chosen = subject.catalogue.choose(
-        subject.cluster, subject.running, subject.site, now, turn=subject.turn, limits=subject.limits
+        subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
     )
     if (going := _under_way(subject, chosen)) is not None:
         return going
     if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
-    more = pending(subject.cluster, subject.running, subject.present, subject.catalogue, subject.site, now)
-    doubts = doubt(subject.unread, subject.cluster, subject.running, subject.turn)
+    more = _more(subject, now)
+    doubts = doubt(subject.unread, subject.cluster, subject.running, turn)
     if isinstance(chosen, Choice) and chosen.forced and not doubts:
         return _before_the_end(subject, chosen, more, now)
-    turn = subject.turn
     waits = Refusal(ROLLOUT_PENDING, turn.message, turn.until) if turn is not None and not turn.allowed else None
     if waits is not None and isinstance(chosen, Refusal) and chosen.reason == ROLLOUT_DONE:
         chosen = waits
     if doubts:
         waits, chosen = Refusal(RELEASE_UNREADABLE, doubts, None), doubted(chosen, doubts)
-        more = replace(more, due=tuple(d for d in more.due if d.change not in BY_RELEASES))
+        more = _without_releases(more)
     own = (chosen,) if isinstance(chosen, Choice) and waits is None else ()
     if own or more.due:
         return _by_itself(subject, (*own, *more.due), more.until, now)
-    return _not_yet(chosen, waits, more.until, now)
+    return _not_yet(chosen, waits, more, now)
 
 
-def _not_yet(chosen: Choice | Refusal, waits: Refusal | None, changes: datetime | None, now: datetime) -> Decision:
-    """Nothing is due, or only what waits. waits: for what. changes: when something else may become due."""
-    said = chosen if isinstance(chosen, Refusal) else waits
+def _more(subject: Subject, now: datetime) -> Pending:
+    """What is due beside the version."""
+    cluster, running, known = subject.cluster, subject.running, subject.catalogue
+    return pending(cluster, running, subject.present, known, subject.site, now, subject.ruling)
+
+
+def _without_releases(more: Pending) -> Pending:
+    """The same without what Releases say, one of which cannot be read."""
+    due = tuple(d for d in more.due if d.change not in BY_RELEASES)
+    return replace(more, due=due, waiting=tuple(w for w in more.waiting if w.change not in BY_RELEASES))
+
+
+def _not_yet(chosen: Choice | Refusal, waits: Refusal | None, more: Pending, now: datetime) -> Decision:
+    """Nothing is due, or only what waits. waits: for what the version does. more: what else waits for a Rollout."""
+    other = _waiting(chosen, more.waiting)
+    said = other or (chosen if isinstance(chosen, Refusal) else waits)
     assert said is not None  # noqa: S101 - what is chosen and does not wait is due
-    until = min((t for t in (said.until, changes) if t is not None and t > now), default=None)
-    return Decision(None, chosen if isinstance(chosen, Choice) else None, said.reason, said.message, until)
+    until = min((t for t in (said.until, more.until) if t is not None and t > now), default=None)
+    choice = chosen if isinstance(chosen, Choice) else None
+    if other is not None and other.due is not None:
+        together = tuple(w.due for w in more.waiting if w.due is not None and w.message == other.message)
+        choice = with_due(as_choice(other.due), together, None)
+    return Decision(None, choice, said.reason, said.message, until, about=other.change if other else None)
+
+
+def _waiting(chosen: Choice | Refusal, waiting: Iterable[Waiting]) -> Waiting | None:
+    """What else than the version waits for a Rollout, and says more than why there is no version."""
+    if isinstance(chosen, Choice):
+        return None
+    coming = (w for w in waiting if w.due is not None)
+    return next(coming, None) or next((w for w in waiting if chosen.reason in _CURRENT), None)
 
 
 def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
@@ -204,7 +229,11 @@ def _image_for(subject: Subject, part: Choice | Due, now: datetime) -> str | Non
     """The image of a new version; None for what brings none."""
     if not isinstance(part, Choice):
         return None
-    return subject.catalogue.image_of(part.version, subject.cluster, subject.site, now)
+    turn, known, site = subject.ruling.kubernetes, subject.catalogue, subject.site
+    brought = turn.image if turn is not None and turn.version == part.version else None
+    if brought is not None and known.takes_image(brought, part.version, site, now):
+        return brought
+    return known.image_of(part.version, subject.cluster, site, now)
 
 
 def _never(choice: Choice, now: datetime, changes: datetime | None) -> Decision:

@@ -24,7 +24,7 @@ from kaas.kube.ports import Announcer, Source, Times
 from kaas.kube.times import whole
 from kaas.updates import layers, siteless, told
 from kaas.updates.conduct import Conductor
-from kaas.updates.facts import Decision, Turn
+from kaas.updates.facts import NOBODY, Decision, Ruling
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import Subject, notice_of, plan
@@ -39,13 +39,13 @@ Key = tuple[str, str]
 LONGEST: Final = 3600.0  # seconds until a Cluster is looked at again without an event: clocks are set now and then
 
 
-FindTurn = Callable[[Cluster, datetime], Turn | None]
-"""What a Rollout says of a Cluster; None when none has a say."""
+FindRuling = Callable[[Cluster, datetime], Ruling]
+"""What Rollouts say of a Cluster."""
 
 
-def _nobody(_cluster: Cluster, _now: datetime) -> Turn | None:
+def _nobody(_cluster: Cluster, _now: datetime) -> Ruling:
     """There are no Rollouts."""
-    return None
+    return NOBODY
 
 
 class Writer(Protocol):
@@ -59,7 +59,7 @@ class Writer(Protocol):
 class Office:
     """The management cluster, and whoever is asked. parsed: models, shared with others of the same event loop.
 
-    turn: what Rollouts say.
+    ruling: what Rollouts say.
     """
 
     store: Source
@@ -69,7 +69,7 @@ class Office:
     metrics: UpdateMetrics
     parsed: Parsed = field(default_factory=Parsed)
     examiner: Examiner = field(kw_only=True)
-    turn: FindTurn = field(default=_nobody, kw_only=True)
+    ruling: FindRuling = field(default=_nobody, kw_only=True)
 
 
 class UpdateReconciler:
@@ -79,7 +79,7 @@ class UpdateReconciler:
         self._store, self._writer, self._clock = office.store, office.writer, office.clock
         self._events, self._metrics, self._parsed = office.events, office.metrics, office.parsed
         self._unread = UnreadObjects(office.metrics.unreadable, office.events)
-        self._turn, self._conductor = office.turn, Conductor(office.store, office.examiner)
+        self._ruling, self._conductor = office.ruling, Conductor(office.store, office.examiner)
         self._line = Line(office.store, office.metrics)
         self._said: dict[Key, tuple[str, Object]] = {}
 
@@ -128,9 +128,9 @@ class UpdateReconciler:
         namespace = self._store.get(resources.NAMESPACE, None, key[0])
         calendar, problem = layers.calendar(cluster, namespace, site)
         cluster = _remembering(cluster, before)
-        turn = self._turn(cluster, now)
+        ruling = self._ruling(cluster, now)
         releases, unread = await self._releases()
-        subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, turn, unread)
+        subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, ruling, unread)
         planned = self._line.admit(key, subject, told.without_maintenance(plan(subject, now), problem), now)
         conduct = await self._conductor.conduct(subject, planned, now)
         decision = conduct.decision

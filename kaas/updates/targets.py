@@ -14,15 +14,12 @@ from kaas.api.site import Site
 from kaas.api.update_status import AHEAD
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of
-from kaas.updates.facts import Change, Choice, Turn
+from kaas.updates.facts import ROLLOUT_DONE, Change, Choice, Turn
 from kaas.updates.limits import Limit, limit_of
 from kaas.updates.releases import Released, by_version
 
 EXPIRED_ALONE: Final = "ExpiredWithoutNext"
 """Reason when what runs has expired and there is nothing that it could be brought to."""
-
-ROLLOUT_DONE: Final = "RolloutDone"
-"""Reason when what runs is no older than what a Rollout brings."""
 
 
 @dataclass(frozen=True, slots=True)

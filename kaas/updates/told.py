@@ -64,7 +64,7 @@ def status(
 ) -> Object:
     """The status to write. before: the status as it is."""
     target, held = followed(subject, decision), conduct.ledger.hold
-    going_to = _going_to(decision)
+    going_to, turn = _going_to(decision), subject.ruling.about(decision)
     found = {
         "target": str(target) if target else None,
         "version": str(going_to) if going_to else None,
@@ -77,7 +77,7 @@ def status(
         "began": stamp(now if is_begun(decision) else subject.standing.began),
         "announced": _announced(said),
         "hold": held.to_json() if held else None,
-        "rollout": subject.turn.rollout if subject.turn else None,
+        "rollout": turn.rollout if turn else None,
         **_conducted(conduct, before["update"], target),
     }
     is_known = subject.running is not None and decision.reason not in UNKNOWN

@@ -66,7 +66,7 @@ def _with(rollout: Rollout, found: Round) -> Rollout:
 def _turns(rollout: Rollout, clusters: Sequence[Cluster], now: datetime) -> int:
     """Number of Clusters whose turn it is."""
     turns = Turns([rollout])
-    return sum(1 for c in clusters if (turn := turns.of(c, now)) is not None and turn.allowed)
+    return sum(1 for c in clusters if (turn := turns.of(c, now).kubernetes) is not None and turn.allowed)
 
 
 def _rollout() -> Rollout:

@@ -25,7 +25,7 @@ from kaas.kube.client import KubeClient
 from kaas.kube.objects import Object, Ref
 from kaas.kube.times import stamp
 from kaas.runtime.controller import ControllerSettings, run_controller
-from kaas.updates.rollouts.turns import turn_of
+from kaas.updates.rollouts.turns import ruling_of
 from tests.contract.manifests import GOOD
 
 PATIENCE = 90.0
@@ -85,7 +85,7 @@ class Place:
         rollout, found = await self.rollout(), []
         for raw in await self.client.list(resources.CLUSTER, self.name):
             cluster = Cluster.model_validate(raw)
-            turn = turn_of([rollout], cluster, datetime.now(UTC))
+            turn = ruling_of([rollout], cluster, datetime.now(UTC)).kubernetes
             if turn and turn.allowed and cluster.status and cluster.status.version == OLD:
                 found.append(cluster.metadata.name)
         return sorted(found)

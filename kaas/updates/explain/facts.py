@@ -52,6 +52,7 @@ class Explanation:
     reason: the obstacle as one CamelCase word. decided: what the planner says at this moment, which may be another one
     of several obstacles. running: None while no control plane runs. version: what it is to be brought to; None when
     there is nothing. answer: one line. because: from the version down to the obstacle. coming: in order of time.
+    rollout: the one whose turn it waits for; None for none.
     """
 
     state: State
@@ -63,3 +64,4 @@ class Explanation:
     because: tuple[Because, ...] = ()
     coming: tuple[Coming, ...] = ()
     ways: tuple[Way, ...] = ()
+    rollout: str | None = None

@@ -11,7 +11,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
 from kaas.api.update_status import PreflightFinding, UpdateSummary
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
-from kaas.updates.facts import Choice, Decision
+from kaas.updates.facts import Choice, Decision, Turn
 from kaas.updates.planner import Subject, moment, next_opening
 from kaas.updates.standing import NOTHING
 from kaas.updates.windows import Calendar
@@ -50,6 +50,11 @@ class View:
         """Whether the status tells of the same update that is to come."""
         choice, said = self.decision.choice, self.update
         return choice is not None and (said.version, said.change) == (str(choice.version), str(choice.change))
+
+    @property
+    def turn(self) -> Turn | None:
+        """What a Rollout says of what is to come; None when none has a say."""
+        return self.subject.ruling.about(self.decision)
 
     def explanation(
         self,

@@ -22,12 +22,12 @@ from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
 from kaas.updates.explain.view import View
-from kaas.updates.facts import Change
+from kaas.updates.facts import ROLLOUT_PENDING, Change
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.steps import pool_of
 from kaas.updates.limits import SITE_LIMIT, limit_of
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import ROLLOUT_PENDING, STOPPED
+from kaas.updates.planner import STOPPED
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE, ROLLOUT_UNREADABLE
 
@@ -101,7 +101,7 @@ def _limit(view: View) -> Iterator[Way]:
 
 
 def _unfit(view: View) -> Iterator[Way]:
-    turn = view.subject.turn
+    turn = view.turn
     if turn is not None:
         words = f"do what the message says, or have the Cluster left out of Rollout {turn.rollout} for a reason"
         yield Way(words, f"kaas rollout skip {turn.rollout} {_key(view)} --reason '<reason>'")
@@ -174,7 +174,7 @@ def _read(view: View) -> Iterator[Way]:
 
 
 def _rollout(view: View) -> Iterator[Way]:
-    turn = view.subject.turn
+    turn = view.turn
     if turn is not None and turn.reason == ROLLOUT_UNREADABLE:
         yield Way(
             f"correct Rollout {turn.rollout}, or delete it", f"kubectl edit rollouts.kaas.internal {turn.rollout}"
@@ -189,7 +189,7 @@ def _rollout(view: View) -> Iterator[Way]:
 
 
 def _rollout_done(view: View) -> Iterator[Way]:
-    turn = view.subject.turn
+    turn = view.turn
     if turn is not None:
         yield Way(f"see what Rollout {turn.rollout} still has to do", f"kaas rollout status {turn.rollout}")
 

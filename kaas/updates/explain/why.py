@@ -19,12 +19,12 @@ from kaas.updates.explain.runs import of_run
 from kaas.updates.explain.untaken import better, previews
 from kaas.updates.explain.view import SILENT, View, opening, unmet, unready
 from kaas.updates.explain.ways import ways
-from kaas.updates.facts import Choice
+from kaas.updates.facts import ROLLOUT_PENDING, Choice
 from kaas.updates.forecast import forecast
 from kaas.updates.kinds import what
 from kaas.updates.limits import SITE_LIMIT
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import ROLLOUT_PENDING, Subject, moment, plan
+from kaas.updates.planner import Subject, moment, plan
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE
 
@@ -157,10 +157,11 @@ def _decided(view: View) -> Explanation:
 
 def _not_its_turn(view: View) -> Explanation:
     """A Rollout that is only not so far goes on by itself; one that is held, or has left the Cluster out, does not."""
-    turn, decision = view.subject.turn, view.decision
+    turn, decision = view.turn, view.decision
     state = State.WAITS if turn is None or turn.reason == ROLLOUT_PENDING else State.BLOCKED
     chain = _chain(view, decision.choice) if decision.choice else _beyond(view)
-    return view.explanation(state, decision.reason, decision.message, chain, _turns(view))
+    found = view.explanation(state, decision.reason, decision.message, chain, _turns(view))
+    return replace(found, rollout=turn.rollout if turn else None)
 
 
 def _at_once(view: View) -> Explanation:
@@ -193,7 +194,7 @@ def _chain(view: View, choice: Choice) -> Iterator[Because]:
 
 def _beyond(view: View) -> Iterator[Because]:
     """What the Cluster would be brought to if a Rollout, its owner, its Site or a date did not keep it from it."""
-    turn = view.subject.turn
+    turn = view.subject.ruling.kubernetes
     if turn is not None:
         said = f"Rollout {turn.rollout} brings {turn.version} in its stage {turn.stage}"
         yield Because("Rollout", said if turn.version else f"Rollout {turn.rollout} brings no version yet")
@@ -220,7 +221,7 @@ def _begins(view: View) -> Iterator[Coming]:
 
 def _turns(view: View) -> Iterator[Coming]:
     """When a Rollout may say that it is the Cluster's turn."""
-    turn = view.subject.turn
+    turn = view.turn
     if turn is not None:
         yield Coming(turn.until, f"Rollout {turn.rollout} looks whether its turn has come")
 

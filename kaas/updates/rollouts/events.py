@@ -16,7 +16,7 @@ _TOLD = {State.FAILED: ("MemberFailed", True), State.SKIPPED: ("MemberSkipped", 
 def transitions(before: RolloutStatus, after: RolloutStatus) -> Iterator[Told]:
     """What has changed, for people."""
     if after.run and after.run != before.run:
-        yield Told("RolloutStarted", f"run {after.run}: {after.version} goes through the fleet")
+        yield Told("RolloutStarted", f"run {after.run}: {after.brings} goes through the fleet")
         before = RolloutStatus()
     known = {stage.name: stage for stage in before.stages}
     for stage in after.stages:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from kaas.api.cluster import Cluster, ClusterStatus
-from kaas.api.update_status import THROUGH, Maintenance, Stopped
+from kaas.api.update_status import THROUGH, Maintenance, Stopped, UpdateSummary
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.run import FINISHED
@@ -18,13 +18,42 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What one Cluster is brought to; None for what is not brought to it."""
+
+    version: KubernetesVersion | None = None
+    image: str | None = None
+    class_revision: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is."""
+        return not (self.version is None and self.image is None and self.class_revision is None)
+
+    @property
+    def words(self) -> str:
+        """It, for people."""
+        image = f"node image {self.image}" if self.image else ""
+        return joined(self.version, image, f"ClusterClass {self.class_revision}" if self.class_revision else "")
+
+
+NO_TARGET: Final = Target()
+
+
+def joined(*parts: object) -> str:
+    """Parts for people, without those that are nothing."""
+    return ", ".join(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A Cluster.
 
     zones: those that its spec names. asked: its spec.version. running: oldest version of its control plane. oldest: of
     control plane and pools. as_asked: its machines are as its spec says, and no step of its update is to come.
-    ready: None when that is not known. target: what it is brought to now. waits: what its status says of its update,
-    unless it only quotes the Rollout.
+    ready: None when that is not known. target: what it is brought to now. image, class_revision: what its machines are
+    made of; newest_revision: what it could be moved to, since newest_since. coming: what the update that is under way
+    brings beside the version; nothing while none is. waits: what its status says of its update, unless it only quotes
+    the Rollout.
     """
 
     key: Key
@@ -45,6 +74,11 @@ class Member:
     window: Maintenance | None
     obstacle: Obstacle | None
     waits: str
+    image: str | None = None
+    class_revision: str | None = None
+    newest_revision: str | None = None
+    newest_since: datetime | None = None
+    coming: Target = NO_TARGET
 
     @classmethod
     def of(cls, cluster: Cluster) -> Self:
@@ -52,7 +86,7 @@ class Member:
         meta, spec, status = cluster.metadata, cluster.spec, cluster.status or ClusterStatus()
         said = status.update or NOTHING
         ready = next((c for c in status.conditions if c.type == "Ready"), None)
-        running = KubernetesVersion.known(status.version)
+        running, newest = KubernetesVersion.known(status.version), status.newest_class_revision
         pools = (KubernetesVersion.known(p.version) for p in status.node_pools)
         return cls(
             key=(meta.namespace or "", meta.name),
@@ -72,6 +106,11 @@ class Member:
             stopped=said.stopped,
             window=said.next_maintenance,
             obstacle=obstacle_of(cluster),
+            image=status.image,
+            class_revision=status.class_revision,
+            newest_revision=newest.name if newest else None,
+            newest_since=newest.since if newest else None,
+            coming=Target(None, said.image, said.class_revision) if _is_updated(said) else NO_TARGET,
             waits="" if (said.reason or "").startswith("Rollout") else said.message or "",
         )
 
@@ -80,22 +119,43 @@ class Member:
         """Namespace and name, for people."""
         return "/".join(self.key)
 
-    def has(self, version: KubernetesVersion) -> bool:
-        """Whether all of it runs a version or a newer one, and nothing is to come."""
-        return self.oldest is not None and self.oldest >= version and self.as_asked
+    def has(self, target: Target) -> bool:
+        """Whether all of it is made of what it is to be brought to, or runs a newer version, and nothing is to come."""
+        runs = target.version is None or (self.oldest is not None and self.oldest >= target.version)
+        return runs and self.is_made_of(target) and self.as_asked
 
-    def is_through(self, version: KubernetesVersion) -> bool:
-        """The same, and whether it is Ready."""
-        return self.has(version) and self.ready is True
+    def is_made_of(self, target: Target) -> bool:
+        """Whether image and class revision are those of a target, as far as it has any."""
+        wanted = ((target.image, self.image), (target.class_revision, self.class_revision))
+        return all(want in (None, has) for want, has in wanted)
 
-    def is_under_way(self, version: KubernetesVersion) -> bool:
-        """Whether it is being brought to a version."""
-        return self.target == version and not self.is_through(version)
+    def is_through(self, target: Target) -> bool:
+        """Whether it has all of it, and is Ready."""
+        return self.has(target) and self.ready is True
+
+    def is_under_way(self, target: Target) -> bool:
+        """Whether it is being brought to a target, or to a part of it."""
+        if self.is_through(target):
+            return False
+        is_coming = target.image is not None and target.image == self.coming.image
+        is_moving = target.class_revision is not None and target.class_revision == self.coming.class_revision
+        return is_coming or is_moving or self.is_going_to(target.version)
+
+    def is_going_to(self, version: KubernetesVersion | None) -> bool:
+        """Whether it is being brought to a version, and is not all there, or not Ready."""
+        if version is None or self.target != version:
+            return False
+        return not self.is_through(Target(version))
 
 
 def _zones(cluster: Cluster) -> tuple[str, ...]:
     pools = (zone for pool in cluster.spec.node_pools for zone in pool.zones)
     return tuple(sorted({*cluster.spec.control_plane.zones, *pools}))
+
+
+def _is_updated(said: UpdateSummary) -> bool:
+    """Whether an update is under way."""
+    return said.target is not None and any(s.name == FINISHED and s.state not in THROUGH for s in said.steps)
 
 
 def _as_asked(status: ClusterStatus) -> bool:

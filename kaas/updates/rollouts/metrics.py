@@ -17,7 +17,7 @@ class RolloutMetrics:
         self._info = Gauge(
             "kaas_rollout_info",
             "1 for what a Rollout does now, and why",
-            ["rollout", "version", "state", "reason", "stage"],
+            ["rollout", "version", "brings", "state", "reason", "stage"],
             registry=registry,
         )
         self._members = Gauge(
@@ -27,7 +27,7 @@ class RolloutMetrics:
         self._failures = Counter("kaas_rollout_failures", "Members that failed", ["rollout"], registry=registry)
         self.unreadable = Gauge(
             "kaas_rollout_unreadable",
-            "1 for a Rollout that is there and cannot be read: no version is brought to Clusters that it may be about",
+            "1 for a Rollout that is there and cannot be read: nothing is brought to Clusters that it may be about",
             ["kind", "name"],
             registry=registry,
         )
@@ -35,7 +35,8 @@ class RolloutMetrics:
 
     def decided(self, name: str, before: RolloutStatus, after: RolloutStatus) -> None:
         """What was decided of a Rollout."""
-        what = (after.version or "", str(after.state or ""), after.reason or "", after.stage or "")
+        brings = after.brings or ""
+        what = (after.version or "", brings, str(after.state or ""), after.reason or "", after.stage or "")
         if (known := self._known.get(name)) != what:
             if known is not None:
                 self._info.remove(name, *known)

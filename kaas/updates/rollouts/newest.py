@@ -8,9 +8,12 @@ from datetime import datetime
 from kaas.api.release import Release
 from kaas.api.release_state import ReleaseState, dates_of
 from kaas.api.rollout import RolloutSpec
+from kaas.api.rollout_carried import Kind
 from kaas.api.updates import Channel
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.updates.releases import by_version
+from kaas.updates.rollouts.goal import carried
+from kaas.updates.rollouts.known_images import KnownImages
 from kaas.updates.unread import UnreadRelease
 
 
@@ -33,15 +36,37 @@ def next_date(releases: Sequence[Release], now: datetime) -> datetime | None:
 
 
 def doubt_of(spec: RolloutSpec, found: KubernetesVersion | None, unread: Iterable[UnreadRelease]) -> str:
-    """Why the newest version of a channel is not known, for a Release cannot be read; empty when it is."""
-    if spec.channel is None:
+    """Why the newest of a channel is not known, for a Release cannot be read; empty when it is.
+
+    found: the newest version of those that can be. Any of them may have the newest image of its version.
+    """
+    kinds = carried(spec)
+    if spec.channel is None or not kinds & {Kind.KUBERNETES, Kind.NODE_IMAGES}:
         return ""
-    minor = minor_of(spec.minor) if spec.minor else None
+    minor, newest_alone = minor_of(spec.minor) if spec.minor else None, Kind.NODE_IMAGES not in kinds
     for each in unread:
         version = each.version
-        if version is None or (minor in (None, version.minor) and (found is None or version >= found)):
-            return f"no run is begun while it is not known which version is the newest: {each.message}"
+        is_old = newest_alone and found is not None and version is not None and version < found
+        if version is None or (minor in (None, version.minor) and not is_old):
+            return f"no run is begun while it is not known what is the newest: {each.message}"
     return ""
+
+
+def unfit_by_hand(spec: RolloutSpec, releases: Sequence[Release], images: KnownImages, now: datetime) -> str:
+    """Why what a Rollout names can be brought to no Cluster, with the way out; empty when it can."""
+    return unfit_release(spec, releases, now) or _unfit_image(spec, images, now)
+
+
+def _unfit_image(spec: RolloutSpec, images: KnownImages, now: datetime) -> str:
+    image, version = spec.image, KubernetesVersion.known(spec.version)
+    if image is None or any(images.of_name(image, version, now)):
+        return ""
+    known = [str(v) for v in images.versions_of(image)]
+    if version is not None and known and str(version) not in known:
+        return f"{image} is a node image of {', '.join(known)}, not of {version}: make a Rollout of one of its own"
+    if known:
+        return f"the Release of node image {image} is a preview, or has expired: no Cluster is brought to it"
+    return f"there is no Release with node image {image}, and no Site names it: make one"
 
 
 def unfit_release(spec: RolloutSpec, releases: Sequence[Release], now: datetime) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kaas.api.model import Condition
 from kaas.api.rollout import Rollout
 from kaas.api.rollout_acts import Acts
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import (
     ABORTED,
     ENDED,
@@ -26,14 +27,15 @@ from kaas.api.rollout_status import (
     StageStatus,
     State,
 )
-from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import condition_of
 from kaas.updates.rollouts.events import transitions
-from kaas.updates.rollouts.member import Member
+from kaas.updates.rollouts.goal import Goal, carried
+from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.progress import OUTSIDE, SKEW, is_busy, next_look
 from kaas.updates.rollouts.scene import Ask, Known, Scene, Told
 from kaas.updates.rollouts.selection import stage_of
 from kaas.updates.rollouts.stages import Course, failed_too_often, gone_through, looked_at, stood_still
+from kaas.updates.rollouts.wanted import is_news, next_revision, nobody_takes, wanted
 
 NO_RELEASE: Final = "NoRelease"
 _NOTHING: Final = Known()
@@ -56,51 +58,67 @@ class Round:
 def decide(rollout: Rollout, members: Sequence[Member], now: datetime, known: Known = _NOTHING) -> Round:
     """What a Rollout says now. members: all Clusters that there are. now: to the second, as it is written down."""
     said = rollout.status or RolloutStatus()
-    before = _with_run(rollout, said, known, now)
+    stages = {m.key: stage.name for m in members if (stage := stage_of(rollout.spec.stages, m)) is not None}
+    mine = [m for m in members if m.key in stages]
+    later = next_revision(rollout.spec, mine, now)
+    before, why = _with_run(rollout, said, mine, known, now)
     acts = Acts.of(rollout.metadata.annotations)
-    if before.version is None or before.started is None:
-        return _composed(rollout, said, _nothing_to_do(rollout, known), acts, now)
+    if before.run is None or before.started is None:
+        return _composed(rollout, said, _nothing_to_do(rollout, why), acts, now, until=later)
     if before.state is State.STOPPED and before.finished is not None:
-        return _composed(rollout, said, before, acts, now)
-    scene = _scene(rollout, before, members, acts, known, now)
-    stages = looked_at(_aligned(rollout, before.stages), scene)
-    halt = _halted(before.halt, stages, scene, rollout.metadata.generation or 0)
+        return _composed(rollout, said, before, acts, now, until=later)
+    scene = _scene(rollout, before, members, stages, acts, known, now)
+    aligned = looked_at(_aligned(rollout, before.stages), scene)
+    halt = _halted(before.halt, aligned, scene, rollout.metadata.generation or 0)
     held = _held(rollout, scene, halt)
-    course = Course(stood_still(stages, held)) if held else gone_through(stages, scene)
+    course = Course(stood_still(aligned, held)) if held else gone_through(aligned, scene)
     if course.halt is not None:
         halt = course.halt.model_copy(update={"generation": rollout.metadata.generation or 0})
         held = halt.reason
     status = _status(_Outcome(before, course, scene, halt, held))
-    until = min((*course.times, *course.again, *_looks(course, scene)), default=None)
-    return _composed(rollout, said, status, acts, now, tuple(course.asks), until)
+    ahead = (*course.times, *course.again, *_looks(course, scene), *((later,) if later else ()))
+    return _composed(rollout, said, status, acts, now, tuple(course.asks), min(ahead, default=None))
 
 
 # --- the run ------------------------------------------------------------------------------------------------------
 
 
-def _with_run(rollout: Rollout, before: RolloutStatus, known: Known, now: datetime) -> RolloutStatus:
-    """The status with the run that is under way: the next one begins when there is something newer."""
+def _with_run(
+    rollout: Rollout, before: RolloutStatus, members: Sequence[Member], known: Known, now: datetime
+) -> tuple[RolloutStatus, str]:
+    """The status with the run that is under way, and why none begins; the next one does when there is something newer.
+
+    members: Clusters that the Rollout selects.
+    """
     spec = rollout.spec
-    named = KubernetesVersion.parse(spec.version) if spec.version and not known.unfit else None
-    wanted = named if spec.version else known.newest
-    running = KubernetesVersion.known(before.version)
-    if wanted is None or (before.run and before.finished is None) or (running and wanted <= running):
-        return before
-    return RolloutStatus(
+    if before.run and (before.finished is None or spec.channel is None):
+        return before, ""
+    goal = wanted(spec, members, known, now)
+    why = known.unfit or nobody_takes(goal, members)
+    if why or not goal or (before.run and not is_news(goal, Goal.of(spec, before), members, known, now)):
+        return before, why
+    begun = RolloutStatus(
         conditions=before.conditions,
         state=State.RUNNING,
-        version=str(wanted),
+        brings=goal.words[:1024],
+        version=str(goal.version) if goal.version else None,
+        images=goal.images,
+        class_revisions=goal.revisions,
         run=(before.run or 0) + 1,
         started=now,
         history=(*_past(before), *before.history)[:MAX_RUNS],
     )
+    return begun, ""
 
 
 def _past(before: RolloutStatus) -> Iterator[Run]:
-    if before.run and before.version and before.started and before.finished:
+    if before.run and before.started and before.finished:
         yield Run(
             run=before.run,
+            brings=before.brings or before.version,
             version=before.version,
+            images=tuple(sorted({i.image for i in before.images})),
+            class_revisions=before.class_revisions,
             state=before.state or State.COMPLETED,
             started=before.started,
             finished=before.finished,
@@ -108,27 +126,32 @@ def _past(before: RolloutStatus) -> Iterator[Run]:
         )
 
 
-def _nothing_to_do(rollout: Rollout, known: Known) -> RolloutStatus:
+def _nothing_to_do(rollout: Rollout, why: str) -> RolloutStatus:
     minor = f" of {rollout.spec.minor}" if rollout.spec.minor else ""
     none = f"no Release{minor} is in the channel {rollout.spec.channel}: give one a date in its spec.channels"
-    words = known.unfit or none
+    if carried(rollout.spec) == {Kind.CLASS_REVISION}:
+        none = f"no class revision is in the channel {rollout.spec.channel}, or no Cluster is selected"
     return RolloutStatus(
         conditions=rollout.status.conditions if rollout.status else (),
         state=State.NOT_STARTED,
         reason=NO_RELEASE,
-        message=words,
+        message=(why or none)[:1024],
     )
 
 
 def _scene(
-    rollout: Rollout, before: RolloutStatus, members: Sequence[Member], acts: Acts, known: Known, now: datetime
+    rollout: Rollout,
+    before: RolloutStatus,
+    members: Sequence[Member],
+    stages: Mapping[Key, str],
+    acts: Acts,
+    known: Known,
+    now: datetime,
 ) -> Scene:
-    version, started = KubernetesVersion.known(before.version), before.started
-    assert version is not None and started is not None  # noqa: S101, PT018 - see the caller
-    stages = {m.key: stage.name for m in members if (stage := stage_of(rollout.spec.stages, m)) is not None}
-    wanted = stages.keys() | {r.key for s in before.stages for r in s.members}
-    mine = {m.key: m for m in members if m.key in wanted}
-    return Scene(rollout.spec, version, started, mine, stages, acts, known, now)
+    assert before.started is not None  # noqa: S101 - see the caller
+    concerned = stages.keys() | {r.key for s in before.stages for r in s.members}
+    mine = {m.key: m for m in members if m.key in concerned}
+    return Scene(rollout.spec, Goal.of(rollout.spec, before), before.started, mine, stages, acts, known, now)
 
 
 def _aligned(rollout: Rollout, before: Sequence[StageStatus]) -> list[StageStatus]:
@@ -190,7 +213,10 @@ def _status(outcome: _Outcome) -> RolloutStatus:
         state=state,
         reason=reason,
         message=message[:1024],
+        brings=before.brings or before.version,
         version=before.version,
+        images=before.images,
+        class_revisions=before.class_revisions,
         run=before.run,
         started=before.started,
         finished=before.finished or scene.now if is_over else None,
@@ -223,7 +249,11 @@ def _summary(outcome: _Outcome) -> tuple[State, str, str]:
 def _why_held(outcome: _Outcome) -> str:
     if outcome.held == ABORTED and outcome.scene.acts.abort is not None:
         channel = outcome.scene.spec.channel
-        way = f"it begins again with the next version in {channel}" if channel else "delete the Rollout to let"
+        way = (
+            f"it begins again with the next {_next(outcome.scene.goal)} in {channel}"
+            if channel
+            else "delete the Rollout to let"
+        )
         end = "" if channel else " its Clusters be updated without it"
         return f"aborted by {outcome.scene.acts.abort.words}; {way}{end}"
     if outcome.halt is not None:
@@ -231,10 +261,16 @@ def _why_held(outcome: _Outcome) -> str:
     return "spec.paused holds it: set it to false, or use `kaas rollout resume`"
 
 
+def _next(goal: Goal) -> str:
+    return "version" if goal.kinds == {Kind.KUBERNETES} else "update"
+
+
 def _result(outcome: _Outcome) -> str:
     counts = _counts(outcome.course, outcome.scene)
     more = [f"{n} {what}" for n, what in ((counts.failed, "failed"), (counts.skipped, "left out")) if n]
-    return ", ".join((f"{counts.completed} of {counts.total} Clusters run {outcome.scene.version}", *more))
+    goal = outcome.scene.goal
+    verb = "run" if goal.words == str(goal.version) else "have"
+    return ", ".join((f"{counts.completed} of {counts.total} Clusters {verb} {goal.words}", *more))
 
 
 def _counts(course: Course, scene: Scene) -> Counts:

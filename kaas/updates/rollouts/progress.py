@@ -10,10 +10,10 @@ from kaas.api.rollout_acts import Act, member_key
 from kaas.api.rollout_status import ENDED, MAX_ZONES, RolloutMember, State
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.planner import BETWEEN, LEAST_LEFT, moment
-from kaas.updates.rollouts.fitness import unfit
-from kaas.updates.rollouts.member import Member
+from kaas.updates.rollouts.member import Member, Target
 from kaas.updates.rollouts.order import Window, window_of
 from kaas.updates.rollouts.scene import Scene
+from kaas.updates.rollouts.taking import entries, not_brought, reason_of, refusals
 
 SKEW: Final = timedelta(minutes=5)
 """How much the clocks of people may be behind."""
@@ -42,10 +42,15 @@ def enlisted(member: Member, scene: Scene) -> RolloutMember:
         asked=member.asked,
         state=State.NOT_STARTED,
     )
-    if member.has(scene.version) and member.running == scene.version:
-        return become(record, State.COMPLETED, "RunsAlready", f"ran {scene.version} already", finished=scene.now)
-    why = None if member.is_under_way(scene.version) else unfit(member, scene.version)
-    return _left_out(record, why.reason, why.message, scene) if why else record
+    refused = refusals(member, scene)
+    record = record.model_copy(update={"left_out": entries(refused)})
+    target = scene.target(record, member)
+    if target and not member.has(target):
+        return record
+    if refused:
+        return _left_out(record, *reason_of(refused), scene)
+    words = f"ran {target.version} already" if target == Target(target.version) else f"had {target.words} already"
+    return become(record, State.COMPLETED, "RunsAlready", words, finished=scene.now)
 
 
 def become(record: RolloutMember, state: State, reason: str | None, message: str | None, **more: Any) -> RolloutMember:
@@ -96,7 +101,7 @@ def _as_people_say(record: RolloutMember, scene: Scene) -> RolloutMember:
         words = f"tried again by {again.words}"
         fresh: dict[str, Any] = dict.fromkeys(("released", "started", "finished", "unwell", "tried"))
         member = scene.members.get(record.key)
-        anew = {"asked": member.asked, "version": _text(member.running)} if member else {}
+        anew = {"asked": member.asked, "version": _text(member.running), "left_out": ()} if member else {}
         return become(record, State.NOT_STARTED, "Retried", words, retried=again.at, **fresh, **anew)
     return record
 
@@ -116,11 +121,13 @@ def _counts(again: Act, record: RolloutMember) -> bool:
 
 
 def _through(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember | None:
-    if not member.is_through(scene.version):
+    target = scene.target(record, member)
+    if not target or not member.is_through(target):
         return None
-    if member.running is not None and member.running > scene.version:
-        return _left_out(record, CHANGED, f"runs {member.running}, newer than {scene.version}", scene)
-    words = None if record.started else f"runs {scene.version} although its turn had not come"
+    if target.version is not None and member.running is not None and member.running > target.version:
+        return _left_out(record, CHANGED, f"runs {member.running}, newer than {target.version}", scene)
+    verb = "runs" if target == Target(target.version) else "has"
+    words = not_brought(record) if record.started else f"{verb} {target.words} although its turn had not come"
     reason = None if record.started else CHANGED
     ended = {"finished": scene.now, "released": None, "unwell": None}
     return become(record, State.COMPLETED, reason, words, **ended)
@@ -131,8 +138,9 @@ def _stays_failed(record: RolloutMember, _: Member, __: Scene) -> RolloutMember 
 
 
 def _under_way(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember | None:
-    has_stopped = record.started is not None and member.stopped is not None
-    if not member.is_under_way(scene.version) and not has_stopped:
+    target = scene.target(record, member)
+    has_begun = record.started is not None and (member.stopped is not None or (bool(target) and member.has(target)))
+    if not member.is_under_way(target) and not has_begun:
         return None
     record = record if record.started else record.model_copy(update={"started": member.began or scene.now})
     unwell = None if member.ready is not False else record.unwell or scene.now
@@ -152,25 +160,30 @@ def _still_stopped(record: RolloutMember, member: Member, scene: Scene) -> bool:
 
 
 def _changed(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember | None:
-    """A person has changed it since its stage started."""
+    """A person has changed its version since its stage started."""
+    if not scene.brings_version(record):
+        return None
     if member.asked != record.asked:
         words = f"its spec.version was {record.asked} when the stage started, and is {member.asked}"
         return _left_out(record, CHANGED, words, scene)
     runs = _text(member.running)
-    if record.version and runs and runs not in (record.version, str(scene.version)):
+    if record.version and runs and runs not in (record.version, str(scene.goal.version)):
         words = f"ran {record.version} when the stage started, and runs {runs}"
         return _left_out(record, CHANGED, words, scene)
     return None
 
 
-def _unfit(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember | None:
-    why = unfit(member, scene.version) if member.running else None
-    return _left_out(record, why.reason, why.message, scene) if why else None
-
-
-def _taken(record: RolloutMember, _: Member, scene: Scene) -> RolloutMember | None:
-    other = scene.known.taken.get(record.key)
-    return _left_out(record, "InOtherRollout", f"Rollout {other}, which is older, decides", scene) if other else None
+def _refused(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember | None:
+    """What it does not take, by now, is left out; and itself when nothing else is to come."""
+    known = {entry.kind for entry in record.left_out}
+    refused = refusals(member, scene) if member.running else {}
+    new = {kind: why for kind, why in refused.items() if kind not in known}
+    if new:
+        record = record.model_copy(update={"left_out": (*record.left_out, *entries(new))})
+        target = scene.target(record, member)
+        if not target or member.has(target):
+            return _left_out(record, *reason_of(refused), scene)
+    return _waiting(record, member, scene)
 
 
 def _waiting(record: RolloutMember, member: Member, scene: Scene) -> RolloutMember:
@@ -206,7 +219,7 @@ def _opens(member: Member, window: Window) -> str:
     return f"its next maintenance window opens {moment(member.window.start)}"
 
 
-_RULES: Final[Sequence[Rule]] = (_through, _stays_failed, _under_way, _changed, _unfit, _taken, _waiting)
+_RULES: Final[Sequence[Rule]] = (_through, _stays_failed, _under_way, _changed, _refused)
 
 
 def next_look(record: RolloutMember, member: Member, scene: Scene) -> datetime | None:

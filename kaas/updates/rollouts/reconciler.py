@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -19,15 +19,18 @@ from kaas.api.constants import ROLLOUT_MANAGER
 from kaas.api.parsed import Parsed, Unreadable
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import RolloutStatus
+from kaas.api.site import Site
 from kaas.kube import resources
 from kaas.kube.objects import Object, is_deleting
 from kaas.kube.ports import Announcer, EventType, Source, Times
 from kaas.kube.times import whole
-from kaas.updates.rollouts.member import Member
+from kaas.updates.rollouts.known_images import KnownImages
+from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.metering import Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
-from kaas.updates.rollouts.newest import doubt_of, newest, next_date, unfit_release
+from kaas.updates.rollouts.newest import doubt_of, newest, next_date, unfit_by_hand
 from kaas.updates.rollouts.planner import Round, decide
 from kaas.updates.rollouts.scene import Known
 from kaas.updates.rollouts.turns import Turns, age, unread_rollouts
@@ -119,19 +122,23 @@ class RolloutReconciler:
     ) -> Round:
         """Decide, and again with what gates have asked; in a thread, so that others go on meanwhile."""
         members, spec = self._fleet(), rollout.spec
-        version, unfit = newest(spec, releases, now), unfit_release(spec, releases, now)
-        if doubt := doubt_of(spec, version, unread):
-            version, unfit = None, unfit or doubt
+        version, images = newest(spec, releases, now), self._images(releases)
+        unfit = unfit_by_hand(spec, releases, images, now) or doubt_of(spec, version, unread)
         taken = self._taken(rollout, members, now)
         for _ in range(MOST_GATES):
             measured = self._office.meter.fresh(now)
-            known = Known(version, unfit, measured, taken)
+            known = Known(version, unfit, measured, taken, images)
             found = await asyncio.to_thread(decide, rollout, members, now, known)
             unknown = [ask for ask in found.asks if ask not in measured]
             if not unknown:
                 break
             await self._office.meter.ask(unknown, now)
         return found
+
+    def _images(self, releases: Sequence[Release]) -> KnownImages:
+        """Node images that there are; of a Site that cannot be read its own reconcilers tell."""
+        sites, _ = self._office.parsed.all_sound(Site, self._office.store.list(resources.SITE))
+        return KnownImages(releases, sites)
 
     def _fleet(self) -> list[Member]:
         """All Clusters, each made out anew when it has changed."""
@@ -149,8 +156,8 @@ class RolloutReconciler:
         self._members = found
         return [member for _, member in found.values()]
 
-    def _taken(self, rollout: Rollout, members: Iterable[Member], now: datetime) -> dict[tuple[str, str], str]:
-        """Clusters that an older Rollout decides about."""
+    def _taken(self, rollout: Rollout, members: Iterable[Member], now: datetime) -> Mapping[Key, Mapping[Kind, str]]:
+        """What of Clusters an older Rollout decides about."""
         rollouts, others = self._office.parsed.all_sound(Rollout, self._office.store.list(resources.ROLLOUT))
         mine = age(rollout.metadata)
         older = [self._remembering(r) for r in rollouts if age(r.metadata) < mine]
@@ -158,7 +165,7 @@ class RolloutReconciler:
         if not older and not unread:
             return {}
         turns = Turns(older, unread)
-        return {m.key: name for m in members if (name := turns.owner(m, now)) is not None}
+        return {m.key: owners for m in members if (owners := turns.owners(m, now))}
 
     def _remembering(self, rollout: Rollout) -> Rollout:
         """The Rollout with what was said last."""

@@ -8,8 +8,12 @@ from datetime import datetime, timedelta
 
 from kaas.api.rollout import RolloutSpec
 from kaas.api.rollout_acts import Acts
+from kaas.api.rollout_carried import Kind
+from kaas.api.rollout_status import RolloutMember
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.rollouts.member import Key, Member
+from kaas.updates.rollouts.goal import Goal, target_of
+from kaas.updates.rollouts.known_images import NO_IMAGES, KnownImages
+from kaas.updates.rollouts.member import Key, Member, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,24 @@ class Answer:
 class Known:
     """What there is beside the Rollout and its Clusters.
 
-    newest: newest version of its channel; None when there is none. unfit: why the version that it names cannot be
-    brought to anyone; empty when it can. measured: answers to questions of gates. taken: Clusters that another Rollout
-    decides about, by its name.
+    newest: newest version of its channel; None when there is none. unfit: why what it names cannot be brought to
+    anyone, or nobody knows what its channel brings; empty when neither is so. measured: answers to questions of gates.
+    taken: what of Clusters another Rollout decides about, by its name. images: node images that there are.
     """
 
     newest: KubernetesVersion | None = None
     unfit: str = ""
     measured: Mapping[Ask, Answer] = field(default_factory=dict)
-    taken: Mapping[Key, str] = field(default_factory=dict)
+    taken: Mapping[Key, Mapping[Kind, str]] = field(default_factory=dict)
+    images: KnownImages = NO_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One round. version, started: of the run. stages: of each Cluster that one selects, its name."""
+    """One round. goal, started: of the run. stages: of each Cluster that one selects, its name."""
 
     spec: RolloutSpec
-    version: KubernetesVersion
+    goal: Goal
     started: datetime
     members: Mapping[Key, Member]
     stages: Mapping[Key, str]
@@ -60,6 +65,14 @@ class Scene:
     def patience(self) -> timedelta:
         """How long a member may be not Ready."""
         return timedelta(seconds=self.spec.not_ready_seconds)
+
+    def target(self, record: RolloutMember, member: Member) -> Target:
+        """What a member is brought to."""
+        return target_of(self.goal, member, [kind.kind for kind in record.left_out])
+
+    def brings_version(self, record: RolloutMember) -> bool:
+        """Whether a version is among that."""
+        return self.goal.version is not None and all(k.kind is not Kind.KUBERNETES for k in record.left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,9 @@ def _is_stalled(record: RolloutMember, scene: Scene) -> bool:
     if record.state is not State.PENDING or record.released is None:
         return False
     member = scene.members.get(record.key)
-    return member is None or (scene.now >= record.released + STALL and member.target != scene.version)
+    if member is None:
+        return True
+    return scene.now >= record.released + STALL and not member.is_under_way(scene.target(record, member))
 
 
 def take_busy(records: Iterable[RolloutMember], several: Iterable[Limit]) -> None:

@@ -1,12 +1,13 @@
 """Whose turn it is: what the Rollouts' statuses say of one Cluster. Pure.
 
-The planner of updates asks this before it begins one. A Cluster that a Rollout selects is updated in its turn alone, as
-long as the Rollout is there; one by version that is through has no say any more. Of several Rollouts the oldest has it.
+The planner of updates asks this before it begins one. What a Rollout carries, a Cluster that it selects is given in its
+turn alone, as long as the Rollout is there; one by hand that is through has no say any more. Of several Rollouts that
+carry the same kind of update the oldest has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
@@ -17,25 +18,25 @@ from kaas.api.cluster import Cluster
 from kaas.api.model import Metadata
 from kaas.api.parsed import Unreadable
 from kaas.api.rollout import Rollout, RolloutSpec, Stage
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import RolloutMember, StageStatus, State
-from kaas.api.versions import KubernetesVersion
-from kaas.updates.facts import Turn
-from kaas.updates.planner import ROLLOUT_PENDING
-from kaas.updates.rollouts.fitness import declined, unfit
+from kaas.updates.facts import NOBODY, ROLLOUT_PENDING, Ruling, Turn
+from kaas.updates.rollouts.fitness import FREE, declined, unfit
+from kaas.updates.rollouts.goal import ALL_KINDS, Goal, carried, carried_by, target_of
 from kaas.updates.rollouts.member import Key, Member
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.selection import stage_of
 from kaas.updates.unread import ROLLOUT_UNREADABLE
 
 _YES: Final = "RolloutReleased"
-_FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly", "TooFarBehind", "InOtherRollout"})
-"""Reasons of members that are left out for which the Rollout has no say in them."""
+Said = tuple[Turn, frozenset[Kind]]
+"""A turn, and the kinds of updates that it is about."""
 
 
-def turn_of(
+def ruling_of(
     rollouts: Iterable[Rollout], cluster: Cluster, now: datetime, unread: Iterable[UnreadRollout] = ()
-) -> Turn | None:
-    """What Rollouts say of a Cluster; None when none has a say. For many Clusters, make `Turns` once."""
+) -> Ruling:
+    """What Rollouts say of a Cluster. For many Clusters, make `Turns` once."""
     return Turns(rollouts, unread).of(cluster, now)
 
 
@@ -43,29 +44,37 @@ def turn_of(
 class UnreadRollout:
     """A Rollout that is there and cannot be read.
 
-    stages: None when not even they can be: then it may be about any Cluster. message: what is wrong, with the way out.
+    stages: None when not even they can be: then it may be about any Cluster. kinds: of updates that it may be about.
+    message: what is wrong, with the way out.
     """
 
     metadata: Metadata
     stages: Sequence[Stage] | None
+    kinds: frozenset[Kind]
     message: str
 
     @classmethod
     def of(cls, unreadable: Unreadable) -> Self:
         """What can be read of it nevertheless."""
+        raw = unreadable.obj.get("spec")
         try:
-            stages: Sequence[Stage] | None = RolloutSpec.model_validate(unreadable.obj.get("spec")).stages
+            spec = RolloutSpec.model_validate(raw)
         except ValidationError:
-            stages = None
-        return cls(Metadata.model_validate(unreadable.obj["metadata"]), stages, str(unreadable))
+            stages: Sequence[Stage] | None = None
+            kinds = carried_by(raw)
+        else:
+            stages, kinds = spec.stages, carried(spec)
+        return cls(Metadata.model_validate(unreadable.obj["metadata"]), stages, kinds, str(unreadable))
 
-    def turn(self, member: Member, _now: datetime) -> Turn | None:
+    def says(self, member: Member, _now: datetime, but: Collection[Kind] = ()) -> Said | None:
         """Nobody knows whose turn it is: not this Cluster's, unless it is about others, or its owner takes nothing."""
         stage = stage_of(self.stages, member) if self.stages is not None else None
-        if (stage is None and self.stages is not None) or declined(member) is not None:
+        if stage is None and self.stages is not None:
             return None
+        kinds = frozenset(k for k in self.kinds.difference(but) if declined(member, k) is None)
         name = stage.name if stage is not None else ""
-        return Turn(self.metadata.name, name, None, False, ROLLOUT_UNREADABLE, self.message)
+        turn = Turn(self.metadata.name, name, None, False, ROLLOUT_UNREADABLE, self.message)
+        return (turn, kinds) if kinds else None
 
 
 def unread_rollouts(found: Iterable[Unreadable]) -> list[UnreadRollout]:
@@ -92,18 +101,29 @@ class Turns:
         found: list[_Standing | UnreadRollout] = [*map(_Standing, by_age(rollouts)), *alive]
         self._standings = sorted(found, key=lambda s: age(s.metadata))
 
-    def of(self, cluster: Cluster, now: datetime) -> Turn | None:
-        """What Rollouts say of a Cluster; None when none has a say."""
-        return self.of_member(Member.of(cluster), now)
+    def of(self, cluster: Cluster, now: datetime) -> Ruling:
+        """What Rollouts say of a Cluster."""
+        return self.of_member(Member.of(cluster), now) if self._standings else NOBODY
 
-    def of_member(self, member: Member, now: datetime) -> Turn | None:
+    def of_member(self, member: Member, now: datetime) -> Ruling:
         """The same of what a Rollout sees of a Cluster."""
-        return next((t for s in self._standings if (t := s.turn(member, now)) is not None), None)
+        found = self.by_kind(member, now)
+        return Ruling(*(found.get(kind) for kind in Kind)) if found else NOBODY
 
-    def owner(self, member: Member, now: datetime) -> str | None:
-        """Name of the Rollout that decides about a Cluster; None when none does."""
-        found = self.of_member(member, now)
-        return found.rollout if found else None
+    def by_kind(self, member: Member, now: datetime) -> Mapping[Kind, Turn]:
+        """The same, by the kinds that some Rollout decides about."""
+        found: dict[Kind, Turn] = {}
+        for standing in self._standings:
+            if (said := standing.says(member, now, found.keys())) is not None:
+                turn, kinds = said
+                found |= dict.fromkeys(kinds, turn)
+            if found.keys() == ALL_KINDS:
+                break
+        return found
+
+    def owners(self, member: Member, now: datetime) -> Mapping[Kind, str]:
+        """Names of the Rollouts that decide about a Cluster, by kind."""
+        return {kind: turn.rollout for kind, turn in self.by_kind(member, now).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,69 +140,65 @@ class _Standing:
 
     def __init__(self, rollout: Rollout) -> None:
         self._rollout, self._status, self.metadata = rollout, rollout.status, rollout.metadata
-        self._version = KubernetesVersion.known(
-            rollout.spec.version or (rollout.status.version if rollout.status else None)
-        )
+        self._goal = Goal.of(rollout.spec, rollout.status)
         self._stages = {s.name: s for s in rollout.status.stages} if rollout.status else {}
         self._places: Mapping[Key, _Place] = {p.record.key: p for s in self._stages.values() for p in _places(s)}
 
-    def turn(self, member: Member, now: datetime) -> Turn | None:
-        """What it says of a Cluster; None when it has no say."""
-        if self._rollout.spec.version and self._state is State.COMPLETED:
+    def says(self, member: Member, now: datetime, but: Collection[Kind] = ()) -> Said | None:
+        """What it says of a Cluster; None when it has no say. but: kinds that older ones decide about."""
+        if self._goal.by_hand and self._state is State.COMPLETED:
             return None
         place = self._places.get(member.key)
         if place is not None and place.record.uid == member.uid:
-            return self._of_member(place, now)
+            kinds = self._goal.kinds.difference(but, _free_of(place.record, self._goal.kinds))
+            return self._said(self._of_member(place), kinds, member, now)
         stage = stage_of(self._rollout.spec.stages, member)
-        if stage is None or self._has_no_say(member):
+        if stage is None:
             return None
-        return self._of_later(stage.name, now) if self._version else self._of_none(stage.name, member)
+        kinds = frozenset(k for k in self._goal.kinds.difference(but) if not self._has_no_say(member, k, now))
+        begun = self._goal or self._goal.by_hand
+        return self._said(self._of_later(stage.name) if begun else self._of_none(stage.name), kinds, member, now)
 
     @property
     def _state(self) -> State | None:
         return self._status.state if self._status else None
 
-    def _has_no_say(self, member: Member) -> bool:
-        why = unfit(member, self._version) if self._version else declined(member)
+    def _has_no_say(self, member: Member, kind: Kind, now: datetime) -> bool:
+        why = unfit(member, self._goal, kind, None, now)
         return why is not None and why.free
 
-    def _of_member(self, place: _Place, now: datetime) -> Turn | None:
+    def _of_member(self, place: _Place) -> _Words:
         record, stage = place.record, place.stage.name
         if record.state is State.SKIPPED:
-            if record.reason in _FREE:
-                return None
-            return self._turn(stage, False, "RolloutSkipped", f"it is left out: {record.message}", now)
-        if is_busy(record) or record.state in (State.COMPLETED, State.FAILED):
-            return self._turn(stage, True, _YES, record.message or "its turn has come", now)
+            return _Words(stage, False, "RolloutSkipped", f"it is left out: {record.message}")
+        had_its_turn = record.state is State.FAILED and record.released is not None
+        if is_busy(record) or record.state is State.COMPLETED or had_its_turn:
+            return _Words(stage, True, _YES, record.message or "its turn has come")
         if (held := self._held()) is not None:
-            return self._turn(stage, False, *held, now)
+            return _Words(stage, False, *held)
         behind = f"{place.number} of its stage go before it where their windows allow; " if place.number else ""
-        return self._turn(
-            stage, False, ROLLOUT_PENDING, f"{behind}{record.message or place.stage.message or 'it waits'}", now
-        )
+        words = f"{behind}{record.message or place.stage.message or 'it waits'}"
+        return _Words(stage, False, ROLLOUT_PENDING, words)
 
-    def _of_none(self, stage: str, member: Member) -> Turn | None:
-        """There is no version yet that goes through the fleet."""
+    def _of_none(self, stage: str) -> _Words:
+        """There is nothing yet that goes through the fleet."""
         words = (self._status.message if self._status else None) or "it has not been looked at yet"
-        said = f"Rollout {self._rollout.metadata.name}, stage {stage}: {words}"
-        if member.running is None:
-            return None
-        return Turn(self._rollout.metadata.name, stage, None, False, ROLLOUT_PENDING, said[:1024])
+        return _Words(stage, False, ROLLOUT_PENDING, words)
 
-    def _of_later(self, stage: str, now: datetime) -> Turn | None:
+    def _of_later(self, stage: str) -> _Words:
         """A Cluster that is no member: its stage has not started, or had before it came."""
         if self._state is State.COMPLETED:
-            return self._turn(stage, True, _YES, "it came after its stage had started, and the run is through", now)
+            return _Words(stage, True, _YES, "it came after its stage had started, and the run is through")
         if (held := self._held()) is not None:
-            return self._turn(stage, False, *held, now)
+            return _Words(stage, False, *held)
         started = self._stages.get(stage)
         if started is not None and started.started is not None:
             words = "it came after its stage had started: its turn is when the run is through"
-            return self._turn(stage, False, ROLLOUT_PENDING, words, now)
+            return _Words(stage, False, ROLLOUT_PENDING, words)
         current = self._status.stage if self._status else None
         said = self._status.message if self._status else None
         words = (f"its stage has not started: {said}" if current else said) or "it begins soon"
-        return self._turn(stage, False, ROLLOUT_PENDING, words, now)
+        return _Words(stage, False, ROLLOUT_PENDING, words)
 
     def _held(self) -> tuple[str, str] | None:
         """Reason and words when nothing of it may begin."""
@@ -190,15 +206,43 @@ class _Standing:
             return None
         return f"Rollout{self._status.reason or 'Stopped'}", f"it is stopped: {self._status.message}"
 
-    def _turn(self, stage: str, allowed: bool, reason: str, words: str, now: datetime) -> Turn | None:
-        name = self._rollout.metadata.name
-        if self._version is None:
+    def _said(self, words: _Words, kinds: frozenset[Kind], member: Member, now: datetime) -> Said | None:
+        """The turn of a Cluster, about these kinds."""
+        if not kinds or (not self._goal and member.running is None):
             return None
-        later = self._status.next_time if self._status else None
-        until = later if later and later > now and not allowed else None
-        return Turn(
-            name, stage, self._version, allowed, reason, f"Rollout {name}, stage {stage}: {words}"[:1024], until
+        name, target = self._rollout.metadata.name, target_of(self._goal, member, self._goal.kinds - kinds)
+        later = self._status.next_time if self._status and self._goal else None
+        until = later if later and later > now and not words.allowed else None
+        message = f"Rollout {name}, stage {words.stage}: {words.message}"[:1024]
+        turn = Turn(
+            name,
+            words.stage,
+            target.version,
+            words.allowed,
+            words.reason,
+            message,
+            until,
+            target.image,
+            target.class_revision,
         )
+        return turn, kinds
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said of a Cluster, whatever it is brought to."""
+
+    stage: str
+    allowed: bool
+    reason: str
+    message: str
+
+
+def _free_of(record: RolloutMember, kinds: frozenset[Kind]) -> frozenset[Kind]:
+    """Kinds of which the Rollout has no say in a member."""
+    if not record.left_out:  # an older kaas wrote it
+        return kinds if record.state is State.SKIPPED and record.reason in FREE else frozenset()
+    return frozenset(entry.kind for entry in record.left_out if entry.reason in FREE)
 
 
 def _places(stage: StageStatus) -> Iterator[_Place]:

@@ -13,12 +13,13 @@ from kaas.updates.run import FINISHED
 Key = tuple[str, str]
 
 _META: Final = ("uid", "labels", "deletionTimestamp")
-_UPDATE: Final = ("target", "began", "stopped", "nextMaintenance", "waiting", "reason")
+_UPDATE: Final = ("target", "image", "classRevision", "began", "stopped", "nextMaintenance", "waiting", "reason")
+_MADE_OF: Final = ("image", "classRevision", "newestClassRevision")
 _PAUSED: Final = (PAUSED_ANNOTATION, ANNOTATION_UPDATES_PAUSED)
 
 
 def concern_of_cluster(cluster: Object) -> Any:
-    """Of a Cluster: who it is, where, what it asks for, what it runs, whether it is well, how its update is."""
+    """Of a Cluster: who it is, where, what it asks for, runs and is made of, whether it is well, and its update."""
     meta, spec, status = metadata(cluster), cluster["spec"], cluster.get("status") or {}
     annotations, update = meta.get("annotations") or {}, status.get("update") or {}
     ready = condition(cluster, "Ready") or {}
@@ -31,6 +32,7 @@ def concern_of_cluster(cluster: Object) -> Any:
         [annotations.get(name) for name in _PAUSED],
         (spec["version"], spec["site"], spec.get("updates"), zones),
         (status.get("version"), status.get("controlPlane"), pools, repairs, ready.get("status")),
+        [status.get(name) for name in _MADE_OF],
         [update.get(name) for name in _UPDATE],
         finished,
     )
@@ -64,7 +66,7 @@ class Wakes:
 def _general(rollout: Object) -> Any:
     """What it says of Clusters that are no members."""
     status = rollout.get("status") or {}
-    said = [status.get(name) for name in ("version", "run", "stage", "state", "reason")]
+    said = [status.get(name) for name in ("version", "images", "classRevisions", "run", "stage", "state", "reason")]
     started = [s["name"] for s in status.get("stages") or () if s.get("started")]
     return rollout["spec"], metadata(rollout).get("deletionTimestamp"), said, started
 
@@ -73,7 +75,13 @@ def _members(rollout: Object) -> Mapping[Key, Any]:
     """What it says of its members, words aside."""
     stages = (rollout.get("status") or {}).get("stages") or ()
     return {
-        (m["namespace"], m["name"]): (m["uid"], m["state"], m.get("reason"), m.get("released") is not None)
+        (m["namespace"], m["name"]): (
+            m["uid"],
+            m["state"],
+            m.get("reason"),
+            m.get("released") is not None,
+            m.get("leftOut"),
+        )
         for stage in stages
         for m in stage.get("members") or ()
     }

@@ -222,7 +222,7 @@ def test_who_acts_against_the_plan_says_why(command: str) -> None:
 
 def test_a_table_of_all(waiting: Rollout) -> None:
     lines = text(rollout_show.table([waiting, Rollout.model_validate(raw_rollout())])).splitlines()
-    assert lines[0] == "NAME VERSION STATE STAGE PROGRESS FAILED NEXT WHY"
+    assert lines[0] == "NAME BRINGS STATE STAGE PROGRESS FAILED NEXT WHY"
     assert lines[1].startswith("fleet v1.36.3 Pending canary 1 of 3 0 ")
     assert "waits for a person" in lines[1]
     assert lines[2] == f"fleet v1.36.3 NotStarted {rollout_show.NOT_LOOKED_AT}"

@@ -35,14 +35,14 @@ def test_rollouts_are_read_anew_only_when_they_are_others(monkeypatch: pytest.Mo
     index = Index()
     found = CurrentTurns(index, Parsed())
     team = cluster()
-    assert found.of(team, NOW) is None
+    assert not found.of(team, NOW)
     index.put(rollout("v1.36.3", "1"))
     for _ in range(3):
-        turn = found.of(team, NOW)
+        turn = found.of(team, NOW).kubernetes
         assert turn is not None
         assert (str(turn.version), turn.allowed) == ("v1.36.3", False)
     index.put(rollout("v1.36.4", "2"))
-    turn = found.of(team, NOW)
+    turn = found.of(team, NOW).kubernetes
     assert turn is not None
     assert str(turn.version) == "v1.36.4"
     assert read == ["v1.36.3", "v1.36.4"]

@@ -12,7 +12,7 @@ from kaas.kube import resources
 from kaas.updates import layers
 from kaas.updates.explain.facts import Explanation
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Ruling, Turn
 from kaas.updates.planner import Subject
 from kaas.updates.standing import running_of
 from tests.unit.updates.office import KEY, World, release
@@ -22,17 +22,17 @@ OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
 NOT_READY = {**READY, "status": "False", "reason": "NotAvailable"}
 
 
-def subject(world: World, turn: Turn | None = None) -> tuple[Subject, str]:
-    """The Cluster as it stands, and what is wrong with its maintenance."""
+def subject(world: World, turn: Turn | None = None, **others: Turn) -> tuple[Subject, str]:
+    """The Cluster as it stands, and what is wrong with its maintenance. turn: for versions; others: of other kinds."""
     cluster = Cluster.model_validate(world.cluster)
     site = Site.model_validate(world.index.get(resources.SITE, None, "north"))
     releases = [Release.model_validate(r) for r in world.index.list(resources.RELEASE)]
     calendar, problem = layers.calendar(cluster, world.index.get(resources.NAMESPACE, None, KEY[0]), site)
-    return Subject.of(cluster, running_of(cluster), releases, site, calendar, turn), problem
+    return Subject.of(cluster, running_of(cluster), releases, site, calendar, Ruling(turn, **others)), problem
 
 
-def why(world: World, turn: Turn | None = None) -> Explanation:
-    about, problem = subject(world, turn)
+def why(world: World, turn: Turn | None = None, **others: Turn) -> Explanation:
+    about, problem = subject(world, turn, **others)
     return explain(about, world.clock.time, problem)
 
 

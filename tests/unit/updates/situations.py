@@ -10,7 +10,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.api.release import Release
 from kaas.updates import layers
-from kaas.updates.facts import Turn
+from kaas.updates.facts import Ruling, Turn
 from kaas.updates.planner import Subject
 from kaas.updates.standing import running_of
 from tests.unit.updates.subjects import NOW, READY, Object, raw_cluster, release, site, version
@@ -30,7 +30,7 @@ class Situation:
         if self._rarely():
             where = site(updates={"maxVersion": "1.35"})
         calendar, self.problem = layers.calendar(cluster, None, where)
-        self.subject = Subject.of(cluster, running_of(cluster), self._releases(), where, calendar, self._turn())
+        self.subject = Subject.of(cluster, running_of(cluster), self._releases(), where, calendar, self._ruling())
 
     def _rarely(self, chance: float = 0.2) -> bool:
         return self._random.random() < chance
@@ -132,8 +132,13 @@ class Situation:
             found["hold"] = {"since": self._time(-2, 0), "message": "the window closed", "until": self._time(1, 99)}
         return found
 
+    def _ruling(self) -> Ruling:
+        return Ruling(*(self._turn() for _ in range(3)))
+
     def _turn(self) -> Turn | None:
         if not self._rarely():
             return None
         allowed, words = self._random.random() < 0.5, "stage canary is not through yet"
-        return Turn("fleet", "broad", version("v1.36.3"), allowed, "RolloutPending", words)
+        image, revision = self._random.choice((None, "ubuntu-v1.36.1")), self._random.choice((None, "new"))
+        brought = version("v1.36.3")
+        return Turn("fleet", "broad", brought, allowed, "RolloutPending", words, None, image, revision)

@@ -11,7 +11,7 @@ import pytest
 
 from kaas.api.release import Release
 from kaas.updates.expiry import Announced
-from kaas.updates.facts import Aims, Change, Run, Turn
+from kaas.updates.facts import Aims, Change, Ruling, Run, Turn
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject
 from kaas.updates.standing import Obstacle, Present, Standing
@@ -159,7 +159,7 @@ def told(story: Story) -> Subject:
     maintenance = {"windows": [TUESDAYS], "exclusions": list(story.exclusions)}
     of = cluster(story.asked, updates=story.updates, maintenance=maintenance)
     found = subject(of, *story.releases, where=site(**story.site), standing=story.standing)
-    return replace(found, present=story.present, turn=story.turn)
+    return replace(found, present=story.present, ruling=Ruling(kubernetes=story.turn))
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -10,7 +10,7 @@ import pytest
 
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.updates.expiry import Announced
-from kaas.updates.facts import Aims, Change, Run, Turn
+from kaas.updates.facts import Aims, Change, Ruling, Run, Turn
 from kaas.updates.limits import Limit
 from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, Subject, plan
 from kaas.updates.standing import Standing
@@ -265,7 +265,7 @@ def turn(to: str = "v1.36.3", *, allowed: bool = True, until: datetime | None = 
 
 
 def in_rollout(turned: Turn, of: Any = None, *releases: Any, running: str = "v1.36.1") -> Subject:
-    return replace(subject(of, *(releases or (OLD, NEW, NEXT)), running=running), turn=turned)
+    return replace(subject(of, *(releases or (OLD, NEW, NEXT)), running=running), ruling=Ruling(kubernetes=turned))
 
 
 def test_a_turn_that_has_not_come_is_waited_for() -> None:
@@ -317,7 +317,7 @@ def test_what_has_expired_waits_for_no_turn() -> None:
 
 
 def test_what_is_under_way_waits_for_no_turn() -> None:
-    assert plan(replace(under_way(), turn=turn(allowed=False)), OPEN).reason == "Updating"
+    assert plan(replace(under_way(), ruling=Ruling(kubernetes=turn(allowed=False))), OPEN).reason == "Updating"
 
 
 # --- what flavors support ------------------------------------------------------------------------------------------
@@ -345,4 +345,4 @@ def test_never_past_what_a_flavor_supports(flavor: str, most: str, limits: tuple
     found = plan(of, OPEN)
     assert found.reason == reason
     assert reason != "SiteLimit" or f"flavor {flavor} of " in found.message
-    assert plan(replace(of, turn=turn("v1.37.0")), OPEN).reason == reason
+    assert plan(replace(of, ruling=Ruling(kubernetes=turn("v1.37.0"))), OPEN).reason == reason

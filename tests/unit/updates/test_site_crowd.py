@@ -14,7 +14,7 @@ from kaas.kube.objects import Object
 from kaas.runtime.index import Index
 from kaas.updates.explain.facts import State
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import Aims, Change, Choice, Decision, Turn
+from kaas.updates.facts import Aims, Change, Choice, Decision, Ruling, Turn
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import AGAIN, SITE_BUSY
@@ -90,10 +90,10 @@ def test_what_cannot_be_put_off_is_not() -> None:
 
 
 def test_whose_turn_a_rollout_says_that_it_is_waits_for_no_other() -> None:
-    assert admitted(replaced(turn=turn(allowed=True))).target is not None
+    assert admitted(replaced(ruling=Ruling(kubernetes=turn(allowed=True)))).target is not None
     image = Choice(version("v1.36.1"), Change.IMAGE, OPEN, forced=False, message="newer")
     decision = Decision(image.version, image, "Updating", "now", None)
-    assert admitted(replaced(turn=turn(allowed=True)), decision).reason == SITE_BUSY
+    assert admitted(replaced(ruling=Ruling(kubernetes=turn(allowed=True))), decision).reason == SITE_BUSY
 
 
 def test_a_new_controller_reads_who_is_under_way() -> None:

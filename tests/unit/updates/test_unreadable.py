@@ -165,14 +165,14 @@ async def test_a_rollout_that_cannot_be_read_holds_whom_it_may_be_about(
 ) -> None:
     world.put(raw)
     turns = CurrentTurns(world.index, Parsed())
-    turn = turns.of(Cluster.model_validate(world.cluster), OPEN)
+    turn = turns.of(Cluster.model_validate(world.cluster), OPEN).kubernetes
     assert (turn and (turn.reason, turn.allowed)) == (reason and (reason, False))
 
 
 async def test_an_older_one_that_can_be_read_decides(world: World) -> None:
     world.put(rollout(**PAST_READING))
     world.put(rollout("good", "2027-01-01T00:00:00Z", version="v1.36.3"))
-    turn = CurrentTurns(world.index, Parsed()).of(Cluster.model_validate(world.cluster), OPEN)
+    turn = CurrentTurns(world.index, Parsed()).of(Cluster.model_validate(world.cluster), OPEN).kubernetes
     assert turn is not None
     assert turn.rollout == "good"
 
@@ -181,7 +181,7 @@ def test_who_takes_no_version_is_not_held() -> None:
     cluster = Cluster.model_validate(raw_cluster("v1.36.1"))
     world = World()
     world.put(rollout(**PAST_READING))
-    assert CurrentTurns(world.index, Parsed()).of(cluster, OPEN) is None
+    assert not CurrentTurns(world.index, Parsed()).of(cluster, OPEN)
 
 
 def test_explain_names_it_and_what_can_be_done() -> None:

@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kaas.api.constants import API_VERSION
+from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.rollout_acts import Act, with_act
 from kaas.api.rollout_status import RolloutMember, RolloutStatus, StageStatus, State
+from kaas.api.site import Site
 from kaas.api.update_status import Maintenance, Stopped
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Turn
 from kaas.updates.planner import LEAST_LEFT
-from kaas.updates.rollouts.member import Member
+from kaas.updates.rollouts.known_images import KnownImages
+from kaas.updates.rollouts.member import NO_TARGET, Member, Target
+from kaas.updates.rollouts.newest import newest, unfit_by_hand
 from kaas.updates.rollouts.planner import Round, decide
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.scene import Answer, Ask, Known
@@ -55,7 +59,12 @@ class FakeCluster:
     ready: bool | None = True
     obstacle: Obstacle | None = None
     target: KubernetesVersion | None = None
+    coming: Target = NO_TARGET
     begun: datetime | None = None
+    image: str | None = f"ubuntu-{OLD}"
+    class_revision: str = "kaas-dev-1"
+    newest_revision: str = "kaas-dev-1"
+    newest_since: datetime = NOW - 100 * DAY
     stopped: Stopped | None = None
     waits: str = ""
     window: Maintenance | None = None
@@ -66,6 +75,11 @@ class FakeCluster:
     @property
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
+
+    @property
+    def done(self) -> object:
+        """What changes when it does something."""
+        return self.running, self.image, self.class_revision, self.begun, self.stopped
 
     def window_at(self, now: datetime) -> Maintenance:
         """The window that is open with enough left, else the next."""
@@ -79,7 +93,9 @@ class FakeCluster:
 
     @property
     def is_under_way(self) -> bool:
-        return self.target is not None and self.target != self.running
+        wanted = self.coming
+        made_of = wanted.image in (None, self.image) and wanted.class_revision in (None, self.class_revision)
+        return not (made_of and wanted.version in (None, self.running))
 
     def member(self, now: datetime) -> Member:
         return Member(
@@ -101,6 +117,11 @@ class FakeCluster:
             window=self.window or self.window_at(now),
             obstacle=self.obstacle,
             waits=self.waits,
+            image=self.image,
+            class_revision=self.class_revision,
+            newest_revision=self.newest_revision,
+            newest_since=self.newest_since,
+            coming=self.coming if self.is_under_way else NO_TARGET,
         )
 
     def live(self, turn: Turn | None, now: datetime) -> str:
@@ -109,12 +130,20 @@ class FakeCluster:
             return self._go_on(now)
         if turn is None or not turn.allowed or self.running is None:
             return ""
-        if turn.version is None or turn.version <= self.running:
-            return ""
         if self.obstacle is not None or self.asleep or self.stopped is not None or not self.is_open(now):
             return ""
-        self.target, self.begun = turn.version, now
-        return f"begins {turn.version}"
+        brings = self.lacks(turn)
+        if not brings:
+            return ""
+        self.target, self.begun, self.coming = brings.version or self.running, now, brings
+        return f"begins {brings.words}"
+
+    def lacks(self, turn: Turn) -> Target:
+        """What of that which a Rollout brings it does not have; all of it is one replacement of its machines."""
+        version = turn.version if turn.version and self.running and turn.version > self.running else None
+        image = turn.image if turn.image != self.image else None
+        is_newest = turn.class_revision == self.newest_revision != self.class_revision
+        return Target(version, image, turn.class_revision if is_newest else None)
 
     def _go_on(self, now: datetime) -> str:
         assert self.begun is not None
@@ -124,8 +153,11 @@ class FakeCluster:
             words = "pool gpu: a machine never joined"
             self.stopped = Stopped(since=now, step="Pool/gpu", reason="NoProgress", message=words)
             return f"stops: {words}"
-        self.running = self.target
-        return f"runs {self.running}"
+        done, self.coming = self.coming, NO_TARGET
+        self.running = done.version or self.running
+        self.image = done.image or (f"ubuntu-{done.version}" if done.version else self.image)
+        self.class_revision = done.class_revision or self.class_revision
+        return f"runs {done.words}" if done.version else f"has {done.words}"
 
 
 def stage(name: str, **more: Any) -> Object:
@@ -134,7 +166,8 @@ def stage(name: str, **more: Any) -> Object:
 
 
 def rollout(*stages: Object, name: str = "fleet", created: str = "2027-01-01T00:00:00Z", **spec: Any) -> Rollout:
-    said = {"stages": list(stages), **({} if "channel" in spec else {"version": str(NEW)}), **spec}
+    named = {} if spec.keys() & {"channel", "image", "classRevision"} else {"version": str(NEW)}
+    said = {"stages": list(stages), **named, **spec}
     meta = {"name": name, "uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
     return Rollout.model_validate({"apiVersion": API_VERSION, "kind": "Rollout", "metadata": meta, "spec": said})
 
@@ -145,7 +178,7 @@ def clusters(stage_name: str, number: int, **more: Any) -> list[FakeCluster]:
 
 @dataclass
 class Fleet:
-    """Clusters and a Rollout. answers: what metrics say."""
+    """Clusters and a Rollout. answers: what metrics say. releases, sites: what there is of images."""
 
     rollout: Rollout
     clusters: list[FakeCluster]
@@ -153,6 +186,8 @@ class Fleet:
     newest: KubernetesVersion | None = None
     unfit: str = ""
     answers: dict[Ask, Answer] = field(default_factory=dict)
+    releases: list[Release] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     last: Round | None = None
@@ -183,29 +218,30 @@ class Fleet:
         return [r for r in self.members if is_busy(r)]
 
     def turn(self, name: str) -> Turn | None:
-        return Turns([self.rollout]).of_member(self.cluster(name).member(self.now), self.now)
+        return Turns([self.rollout]).of_member(self.cluster(name).member(self.now), self.now).first
 
     # --- doing -----------------------------------------------------------------------------------------------------
 
     def look(self) -> Round:
         """One round of the Rollout, with its status written."""
-        found = decide(
-            self.rollout,
-            [c.member(self.now) for c in self.clusters],
-            self.now,
-            Known(self.newest, self.unfit, self.answers),
-        )
+        found = decide(self.rollout, [c.member(self.now) for c in self.clusters], self.now, self.known())
         self._tell(f"{e.reason}: {e.message}" for e in found.events)
         self.events += [e.reason for e in found.events]
         self.rollout = self.rollout.model_copy(update={"status": found.status})
         self.last = found
         return found
 
+    def known(self) -> Known:
+        """What there is beside Rollout and Clusters; what is the newest and unfit is found out, unless it is set."""
+        images, spec = KnownImages(self.releases, self.sites), self.rollout.spec
+        unfit = unfit_by_hand(spec, self.releases, images, self.now) if self.releases else self.unfit
+        return Known(self.newest or newest(spec, self.releases, self.now), unfit, self.answers, images=images)
+
     def live(self, some: Iterable[FakeCluster] | None = None) -> None:
         """Clusters do what they may."""
         turns = Turns([self.rollout])
         for cluster in self.clusters if some is None else some:
-            said = cluster.live(turns.of_member(cluster.member(self.now), self.now), self.now)
+            said = cluster.live(turns.of_member(cluster.member(self.now), self.now).first, self.now)
             if said:
                 self._tell([f"  {cluster.name} {said}"])
 
@@ -218,10 +254,10 @@ class Fleet:
     def settle(self) -> None:
         """All do what they do now until nothing changes."""
         for _ in range(100):
-            before = self.status, [(c.running, c.begun, c.stopped) for c in self.clusters]
+            before = self.status, [c.done for c in self.clusters]
             self.look()
             self.live()
-            if before == (self.status, [(c.running, c.begun, c.stopped) for c in self.clusters]):
+            if before == (self.status, [c.done for c in self.clusters]):
                 return
         raise AssertionError("it never comes to rest")
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from kaas.api.crd import schema
-from kaas.api.rollout import Rollout
+from kaas.api.rollout import BY_HAND, Rollout
 from kaas.kube.times import stamp
-from kaas.updates.rollouts.newest import newest
 from kaas.updates.rollouts.scene import Answer
 from tests.unit.schema_walk import leaves
 from tests.unit.updates.rollouts.fleet import NEW, NOW, FakeCluster, Fleet, Object, rollout
@@ -34,6 +33,8 @@ def gates(hours: int) -> list[Object]:
 
 SPEC: Object = {
     "version": str(NEW),
+    "image": f"ubuntu-{NEW}",
+    "classRevision": "kaas-dev-2",
     "paused": False,
     "maxConcurrency": 3,
     "perSite": 3,
@@ -60,7 +61,8 @@ SPEC: Object = {
         {"name": "prod", "maxConcurrency": "100%"},
     ],
 }
-BY_CHANNEL = {k: v for k, v in SPEC.items() if k != "version"} | {"channel": "Regular", "minor": "1.36"}
+BY_CHANNEL = {k: v for k, v in SPEC.items() if k not in BY_HAND}
+BY_CHANNEL |= {"channel": "Regular", "minor": "1.36", "updates": ["Kubernetes"]}
 
 GATES: Object = {
     "[].name": "evening",
@@ -73,6 +75,8 @@ GATES: Object = {
 }
 OTHERWISE: Object = {
     "version": "v1.36.2",
+    "image": f"ubuntu-{NEW}-2",
+    "classRevision": "kaas-dev-3",
     "paused": True,
     "maxConcurrency": 1,
     "perSite": 1,
@@ -97,7 +101,7 @@ OTHERWISE: Object = {
 
 
 FIELDS = [field.removeprefix("spec.") for field in leaves(schema(Rollout)["properties"]["spec"], "spec")]
-OF_CHANNEL = {"channel": "Stable", "minor": "1.37"}
+OF_CHANNEL = {"channel": "Stable", "minor": "1.37", "updates[]": "ClassRevision"}
 KINDS = {f"stages[].{when}Gates[].type" for when in ("before", "after")}
 """Another type of gate has other fields: it is a change of several."""
 
@@ -123,8 +127,9 @@ def changed(field: str) -> Object:
 def some_clusters() -> list[FakeCluster]:
     canary, prod = {"stage": "canary"}, {"stage": "prod"}
     at = [("north", "a"), ("north", "a"), ("north", "b"), ("south", "a")]
-    first = [FakeCluster(f"canary-{n}", canary, zones=("a",)) for n in range(2)]
-    return first + [FakeCluster(f"prod-{n}", prod, site=site, zones=(zone,)) for n, (site, zone) in enumerate(at)]
+    some = [FakeCluster(f"canary-{n}", canary, zones=("a",)) for n in range(2)]
+    some += [FakeCluster(f"prod-{n}", prod, site=site, zones=(zone,)) for n, (site, zone) in enumerate(at)]
+    return [replace(c, newest_revision="kaas-dev-2", newest_since=NOW) for c in some]
 
 
 RELEASES = [release("v1.36.2"), *(release(v, stable="2099-01-01") for v in ("v1.36.3", "v1.37.1"))]
@@ -139,13 +144,13 @@ def gone(spec: Object) -> list[str]:
     for fate in FATES:
         one, *others = some_clusters()
         made = _made(spec)
-        fleet = Fleet(made, [replace(one, **fate), *others], newest=newest(made.spec, RELEASES, NOW))
+        fleet = Fleet(made, [replace(one, **fate), *others], releases=RELEASES)
         for _ in range(HOURS):
             fleet.go(HOUR)
             asks = fleet.last.asks if fleet.last else ()
             found += [repr(ask) for ask in asks]
             fleet.answers = {ask: Answer(0.5) for ask in asks}
-        found += [*fleet.log, str(fleet.status.message), *(f"{c.name}: {c.running}" for c in fleet.clusters)]
+        found += [*fleet.log, str(fleet.status.message), *(f"{c.name}: {c.running} {c.image}" for c in fleet.clusters)]
     return found
 
 

@@ -17,14 +17,25 @@ from kaas.api.rollout import (
 )
 from kaas.api.rollout_status import ENDED, RolloutMember, RolloutStatus, State
 from kaas.api.shares import rounded_down, rounded_up
+from kaas.api.updates import Updates
+from kaas.updates.rollouts.goal import Goal, target_of
+from kaas.updates.rollouts.member import NO_TARGET
 from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.standing import Obstacle
-from tests.unit.updates.rollouts.fleet import OLD, FakeCluster, Fleet, rollout, spread, stage
+from tests.unit.updates.rollouts.carrying import CLASS, NEWER, RELEASES
+from tests.unit.updates.rollouts.fleet import NEW, OLD, FakeCluster, Fleet, rollout, spread, stage
 
 STAGES = ("canary", "early", "late")
 SOAKS = {"canary": 3600, "early": 0, "late": 7200}
 PARALLEL: dict[str, int | str] = {"canary": 1, "early": "40%", "late": 3}
 OVER_ALL, PER_SITE, PER_ZONE = 2, 2, 2
+CARRIED: tuple[dict[str, str], ...] = (
+    {"version": str(NEW)},
+    {"image": NEWER},
+    {"classRevision": CLASS},
+    {"image": NEWER, "classRevision": CLASS},
+    {"version": str(NEW), "image": f"ubuntu-{NEW}", "classRevision": CLASS},
+)
 APPROVAL = {"name": "seen", "type": "Approval"}
 HEALTHY = {"name": "well", "type": "Healthy", "sustainedSeconds": 1800}
 
@@ -42,6 +53,10 @@ def make(index: int, hours: int, takes: int, *, fails: bool) -> FakeCluster:
         open_for=hours,
         takes=timedelta(minutes=takes),
         fails=fails,
+        asked="v1.36.1" if index % 7 == 3 else "1.36",
+        updates=Updates.model_validate({"nodeImages": {"channel": "None"} if index % 5 == 4 else {}}),
+        image=NEWER if index % 4 == 2 else f"ubuntu-{OLD}",
+        newest_revision="kaas-other-1" if index % 6 == 5 else CLASS,
     )
 
 
@@ -52,6 +67,7 @@ class FleetMachine(RuleBasedStateMachine):
         super().__init__()
         self.lists: dict[str, list[tuple[str, str]]] = {}
         self.begun: dict[str, datetime] = {}
+        self.made = 0
         self.was_halted = False
         self.acted = False
 
@@ -60,16 +76,17 @@ class FleetMachine(RuleBasedStateMachine):
         takes=st.sampled_from((20, 90, 400)),
         bad=st.sets(st.integers(0, 13), max_size=3),
         most=st.sampled_from((0, 1, "50%")),
+        carries=st.sampled_from(CARRIED),
     )
-    def begin(self, hours: list[int], takes: int, bad: set[int], most: int | str) -> None:
+    def begin(self, hours: list[int], takes: int, bad: set[int], most: int | str, carries: dict[str, str]) -> None:
         stages = [
             stage(name, maxConcurrency=PARALLEL[name], soakSeconds=SOAKS[name], maxFailures=most) for name in STAGES
         ]
         stages[1]["beforeGates"], stages[1]["afterGates"] = [APPROVAL], [HEALTHY]
         self.most = most
-        spec = rollout(*stages, maxConcurrency=OVER_ALL, perSite=PER_SITE, perZone=PER_ZONE, notReadySeconds=3600)
+        spec = rollout(*stages, maxConcurrency=OVER_ALL, perSite=PER_SITE, perZone=PER_ZONE, **carries)
         some = [make(i, h, takes, fails=i in bad) for i, h in enumerate(hours)]
-        self.fleet = Fleet(spec, some)
+        self.fleet = Fleet(spec, some, releases=RELEASES)
         self.fleet.settle()
 
     def pick(self, number: int) -> FakeCluster:
@@ -128,8 +145,10 @@ class FleetMachine(RuleBasedStateMachine):
     def made_anew(self, number: int) -> None:
         """Another Cluster of the same name."""
         cluster = self.pick(number)
-        cluster.uid += "-anew"
+        self.made += 1
+        cluster.uid = f"uid-{cluster.name}-{self.made}"
         cluster.running, cluster.target, cluster.begun, cluster.stopped = OLD, None, None, None
+        cluster.coming, cluster.image, cluster.class_revision = NO_TARGET, f"ubuntu-{OLD}", "kaas-dev-1"
         self.fleet.look()
 
     @rule(number=st.integers(100, 999))
@@ -163,6 +182,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.failures_stop_it()
         self.turns_are_for_open_windows()
         self.all_say_why()
+        self.who_is_through_has_all_that_it_takes()
         self.is_written_and_read_alike()
         for cluster in self.fleet.clusters:
             if cluster.begun is not None and self.begun.get(cluster.name) != cluster.begun:
@@ -243,6 +263,18 @@ class FleetMachine(RuleBasedStateMachine):
             elif record.state is State.NOT_STARTED:
                 assert record.reason
 
+    def who_is_through_has_all_that_it_takes(self) -> None:
+        """At the moment at which it is said: later its owner does with it what they like."""
+        clusters = {c.key: c for c in self.fleet.clusters}
+        goal = Goal.of(self.fleet.rollout.spec, self.fleet.status)
+        for record in self.fleet.members:
+            it = clusters.get(record.key)
+            if record.state is State.COMPLETED and record.finished == self.fleet.now and it and it.uid == record.uid:
+                member = it.member(self.fleet.now)
+                target = target_of(goal, member, [entry.kind for entry in record.left_out])
+                assert target
+                assert member.has(target), f"{record} has not {target.words}"
+
     def is_written_and_read_alike(self) -> None:
         assert RolloutStatus.model_validate(self.fleet.status.to_json()) == self.fleet.status
 
@@ -255,6 +287,7 @@ class FleetMachine(RuleBasedStateMachine):
             cluster.fails, cluster.stopped = False, None
         self.acted = True
         self.fleet.change(paused=False)
+        self.fleet.look()
         for _ in range(600):
             if self.is_over:
                 break

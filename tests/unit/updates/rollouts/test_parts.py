@@ -16,13 +16,13 @@ from kaas.api.shares import is_percent, rounded_down, rounded_up
 from kaas.api.site import Site, SiteMetrics
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.rollouts.member import Member
+from kaas.updates.rollouts.member import Member, Target
 from kaas.updates.rollouts.metering import FRESH, Meter
 from kaas.updates.rollouts.metrics import RolloutMetrics
 from kaas.updates.rollouts.newest import newest, next_date, unfit_release
 from kaas.updates.rollouts.scene import Answer, Ask
 from kaas.updates.rollouts.selection import selects
-from kaas.updates.rollouts.turns import Turns, by_age, turn_of
+from kaas.updates.rollouts.turns import Turns, by_age, ruling_of
 from kaas.updates.rollouts.watched import Wakes, concern_of_cluster, concern_of_rollout
 from kaas.updates.verify.promql import QueryFailed
 from tests.unit.updates.rollouts.fleet import NEW, NOW, FakeCluster, Fleet, clusters, rollout, stage
@@ -136,7 +136,7 @@ READY = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "l
     ],
 )
 def test_a_member_is_through_when_all_of_it_runs_the_version_and_is_well(status: dict[str, Any], through: bool) -> None:
-    assert shown(**{"version": "v1.36.3", **status}).is_through(NEW) is through
+    assert shown(**{"version": "v1.36.3", **status}).is_through(Target(NEW)) is through
 
 
 def test_words_that_quote_a_rollout_are_not_quoted_back() -> None:
@@ -155,8 +155,8 @@ def test_zones_are_those_of_control_plane_and_pools() -> None:
 
 def test_a_cluster_that_no_rollout_selects_is_as_ever() -> None:
     found = Cluster.model_validate(raw_cluster())
-    assert turn_of([], found, NOW) is None
-    assert turn_of([rollout(stage("prod"))], found, NOW) is None
+    assert not ruling_of([], found, NOW)
+    assert not ruling_of([rollout(stage("prod"))], found, NOW)
 
 
 def test_before_a_rollout_was_looked_at_its_clusters_wait() -> None:
@@ -171,9 +171,9 @@ def test_of_several_rollouts_the_oldest_has_the_say() -> None:
     old = rollout(stage("prod"), name="b-old", created="2027-01-02T00:00:00Z", version="v1.36.2")
     member = clusters("prod", 1)[0].member(NOW)
     assert [r.metadata.name for r in by_age([young, old])] == ["b-old", "a-young"]
-    assert Turns([young, old]).owner(member, NOW) == "b-old"
+    assert Turns([young, old]).owners(member, NOW) == {"Kubernetes": "b-old"}
     through = old.model_copy(update={"status": RolloutStatus(state=State.COMPLETED, version="v1.36.2")})
-    assert Turns([young, through]).owner(member, NOW) == "a-young"
+    assert Turns([young, through]).owners(member, NOW) == {"Kubernetes": "a-young"}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_of_several_rollouts_the_oldest_has_the_say() -> None:
         (State.PENDING, "OutsideMaintenance", (False, "RolloutPending")),
         (State.RUNNING, "Updating", (True, "RolloutReleased")),
         (State.COMPLETED, None, (True, "RolloutReleased")),
-        (State.FAILED, "NoProgress", (True, "RolloutReleased")),
+        (State.FAILED, "NoProgress", (False, "RolloutPending")),  # at something that its turn had not come for
         (State.SKIPPED, "SkippedByPerson", (False, "RolloutSkipped")),
         (State.SKIPPED, "ChangedByHand", (False, "RolloutSkipped")),
         (State.SKIPPED, "Pinned", None),
@@ -198,13 +198,23 @@ def test_what_is_said_of_a_member(state: State, reason: str | None, expected: tu
     )
     part = StageStatus(name="prod", state=State.RUNNING, started=NOW, members=(record,))
     status = RolloutStatus(state=State.RUNNING, version=str(NEW), run=1, stages=(part,), stage="prod")
-    turn = Turns([rollout(stage("prod")).model_copy(update={"status": status})]).of_member(one.member(NOW), NOW)
+    made = rollout(stage("prod")).model_copy(update={"status": status})
+    turn = Turns([made]).of_member(one.member(NOW), NOW).kubernetes
     assert (turn and (turn.allowed, turn.reason)) == expected
+
+
+def test_who_failed_in_its_turn_may_go_on() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, fails=True))
+    fleet.settle()
+    fleet.until_state(State.STOPPED)
+    turn = fleet.turn("prod-0")
+    assert turn is not None
+    assert (fleet.states(), turn.allowed) == ({"prod-0": "Failed"}, True)
 
 
 def test_a_cluster_for_which_a_version_is_none_is_not_held_by_it() -> None:
     one = FakeCluster("one", {"stage": "prod"}, updates=Updates.model_validate({"channel": "None"}))
-    assert Turns([rollout(stage("prod"))]).of_member(one.member(NOW), NOW) is None
+    assert not Turns([rollout(stage("prod"))]).of_member(one.member(NOW), NOW)
 
 
 # --- whom it wakes ------------------------------------------------------------------------------------------------
@@ -279,12 +289,14 @@ async def test_what_metrics_say(said: float | QueryFailed | None, metrics: bool 
 def test_figures_go_with_their_rollout() -> None:
     registry = CollectorRegistry()
     metrics = RolloutMetrics(registry)
-    running = RolloutStatus(state=State.RUNNING, reason="Updating", version="v1.36.3", stage="prod", run=1)
+    running = RolloutStatus(state=State.RUNNING, reason="Updating", brings="v1.36.3", stage="prod", run=1)
+    running = running.model_copy(update={"version": "v1.36.3"})
     ended = running.model_copy(update={"state": State.COMPLETED, "stage": None, "finished": NOW})
     ended = ended.model_copy(update={"counts": Counts(total=3, completed=2, failed=1)})
     metrics.decided("fleet", RolloutStatus(), running)
     metrics.decided("fleet", running, ended)
-    labels = {"rollout": "fleet", "version": "v1.36.3", "state": "Completed", "reason": "Updating", "stage": ""}
+    labels = {"rollout": "fleet", "version": "v1.36.3", "brings": "v1.36.3", "reason": "Updating", "stage": ""}
+    labels |= {"state": "Completed"}
     assert registry.get_sample_value("kaas_rollout_info", labels) == 1
     assert registry.get_sample_value("kaas_rollout_members", {"rollout": "fleet", "state": "completed"}) == 2
     assert registry.get_sample_value("kaas_rollout_failures_total", {"rollout": "fleet"}) == 1

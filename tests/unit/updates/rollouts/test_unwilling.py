@@ -12,7 +12,7 @@ from kaas.api.rollout import Rollout
 from kaas.api.site import Site
 from kaas.cli.explain_view import Asked, explained
 from kaas.updates.explain.facts import State
-from kaas.updates.rollouts.turns import turn_of
+from kaas.updates.rollouts.turns import ruling_of
 from tests.unit.updates.subjects import NOW, raw_cluster, release, site
 
 WISHES = {
@@ -64,7 +64,7 @@ def test_the_reason_is_what_the_owner_wants(
 @pytest.mark.parametrize("reason", WISHES)
 def test_a_rollout_without_a_version_has_no_say(reason: str) -> None:
     about = asked(reason, SPECS["has no version yet"], looked_at=True, known=True)
-    assert turn_of(about.rollouts, about.cluster, NOW) is None
+    assert not ruling_of(about.rollouts, about.cluster, NOW)
 
 
 def test_who_takes_updates_is_told_that_a_rollout_brings_none_yet() -> None:

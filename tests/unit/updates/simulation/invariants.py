@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from kaas.api.rollout import Rollout
-from kaas.api.rollout_status import State
 from kaas.updates.facts import Change
 from kaas.updates.run import FINISHED
 from tests.unit.updates.simulation.machines import Begun, Group, Machine
 from tests.unit.updates.simulation.member import Key, Member
+from tests.unit.updates.simulation.out_of_turn import brought_by, out_of_turn
 from tests.unit.updates.simulation.world import World
 
 REACTION: Final = timedelta(minutes=3)
@@ -23,10 +22,6 @@ BY_EVENT: Final = frozenset(
     {"RolloutPending", "NotReady", "Paused", "RepairInFlight", "Stopped", "Updating", "Expired"}
 )
 """Reasons that end with an event, and need no time to look again."""
-
-
-FREE: Final = frozenset({"Pinned", "ChannelNone", "KubernetesNone", "PatchOnly", "TooFarBehind", "InOtherRollout"})
-"""Reasons of members that are left out for which a Rollout has no say in them."""
 
 
 @dataclass
@@ -95,14 +90,15 @@ class Invariants:
         return machine_is_old and not begun.group
 
     def _turn(self, member: Member, begun: Begun) -> Iterator[str]:
-        """A member of a Rollout begins with its version in its turn, when the stages before are through."""
-        versions = begun.old.version, begun.new.version
-        if begun.group or begun.number > 1 or versions[0] == versions[1]:
+        """A member of a Rollout begins with what that carries in its turn, when the stages before are through."""
+        if begun.group or begun.number > 1:
             return
-        if member.is_forced or member.is_by_hand(*versions):
+        if member.is_forced or member.is_by_hand(begun.old.version, begun.new.version):
             return
         for name in self.world.waves.raw:
-            yield from _out_of_turn(self.world.waves.model(name), member, str(begun.new.version))
+            rollout = self.world.waves.model(name)
+            for kind, brought in brought_by(begun).items():
+                yield from out_of_turn(rollout, member.key, kind, brought)
 
     # -- how --------------------------------------------------------------------------------------------------------
 
@@ -168,20 +164,6 @@ class Invariants:
         since = self.unwell.setdefault(member.key, self.world.clock.time)
         if since + REACTION < self.world.clock.time:
             yield f"nothing is under way, and yet {left}"
-
-
-def _out_of_turn(rollout: Rollout, member: Member, version: str) -> Iterator[str]:
-    status = rollout.status
-    if status is None or status.version != version:
-        return
-    for number, stage in enumerate(status.stages):
-        record = next((m for m in stage.members if (m.namespace, m.name) == member.key), None)
-        if record is None or record.reason in FREE:
-            continue
-        if record.released is None:
-            yield f"begun although Rollout {rollout.metadata.name} has not let it go: {record.state} {record.reason}"
-        if any(s.state is not State.COMPLETED for s in status.stages[:number]):
-            yield f"begun in stage {stage.name} although one before it is not through"
 
 
 def _is_idle(member: Member) -> bool:

@@ -96,7 +96,7 @@ class World:
         self.doctor = Doctor(self.members, self.clock, self.settles)
         self.waves.start(self, self)
         turn = self.waves.turns.of
-        office = Office(self.index, self, self.clock, self, metrics, self.parsed, examiner=self.doctor, turn=turn)
+        office = Office(self.index, self, self.clock, self, metrics, self.parsed, examiner=self.doctor, ruling=turn)
         self.reconciler = UpdateReconciler(office)
 
     def _maybe_die(self, write: str) -> None:

@@ -16,6 +16,13 @@ from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, raw_site
 
 RULES = ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;BYDAY=SA,SU", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=DAILY")
 ROLLOUTS = 0.3
+CARRIED: tuple[Object, ...] = (
+    {},
+    {"updates": ["Kubernetes", "NodeImages", "ClassRevision"]},
+    {"updates": ["NodeImages", "ClassRevision"]},
+    {"updates": ["Kubernetes", "ClassRevision"]},
+)
+"""What a Rollout of all Clusters decides about."""
 MINORS = (34, 35, 36, 37)
 
 
@@ -38,7 +45,8 @@ def a_fleet(random: Random, clusters: int) -> World:
     if random.random() < ROLLOUTS:
         stages = [{"name": "first", "selector": {"matchLabels": {"stage": "first"}}, "soakSeconds": 3600}]
         channel = random.choice(("Rapid", "Regular", "Stable"))
-        world.roll_out("fleet", {"channel": channel, "stages": [*stages, {"name": "rest", "maxFailures": 1}]})
+        spec = {"channel": channel, "stages": [*stages, {"name": "rest", "maxFailures": 1}]}
+        world.roll_out("fleet", spec | random.choice(CARRIED))
     return world
 
 

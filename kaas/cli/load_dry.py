@@ -14,10 +14,10 @@ from kaas.cli.load_request import Request
 from kaas.cli.load_view import size
 from kaas.cli.output import console
 from kaas.cli.settings import Settings
-from kaas.loader import paths
+from kaas.loader import container, paths
 from kaas.loader.report import Exit
 from kaas.loader.source import Entry, Source
-from kaas.loader.space import MARGIN
+from kaas.loader.space import Need, Space, freed
 
 OWN: Final = (paths.JOURNAL, "lost+found")
 """Directories that are not of the source, at the top: the loader's and the file system's."""
@@ -29,13 +29,14 @@ SHOWN: Final = 20
 class Preview:
     """What a load would find. there: files of the right size that are there; names: some of those to be loaded.
 
-    deleted: files that would be; None when none is to be. free: bytes of the file system. wrong: keys that are no path
-    below the destination.
+    needed: bytes of room for them, less than they have when they replace others. deleted: files that would be; None
+    when none is to be. free: bytes of the file system. wrong: keys that are no path below the destination.
     """
 
     source: str
     files: int = 0
     bytes: int = 0
+    needed: int = 0
     there: int = 0
     there_bytes: int = 0
     left_out: int = 0
@@ -47,9 +48,9 @@ class Preview:
     @property
     def fits(self) -> bool:
         """Whether there is space for what would be loaded, by the load's own measure."""
-        return not self.bytes or self.bytes * MARGIN <= self.free
+        return Space(self.free, None).fits(self.needed, 0)
 
-    def take(self, entry: Entry, request: Request) -> None:
+    def take(self, entry: Entry, request: Request, need: Need) -> None:
         """Count an object of the listing."""
         if not (request.options.takes(entry.name) and request.options.shard.owns(entry.name)):
             self.left_out += 1
@@ -61,29 +62,32 @@ class Preview:
             return
         if entry.name.endswith("/"):
             return
-        if _is_there(path, entry.size):
+        found = _look(path)
+        if found is not None and found.st_size == entry.size:
             self.there, self.there_bytes = self.there + 1, self.there_bytes + entry.size
             return
         self.files, self.bytes = self.files + 1, self.bytes + entry.size
+        need.add(entry.size, freed(found))
+        self.needed = need.bytes
         if len(self.names) < SHOWN:
             self.names.append(entry.name)
 
 
-def _is_there(path: Path, length: int) -> bool:
+def _look(path: Path) -> os.stat_result | None:
     try:
-        found = os.lstat(path)
+        return os.lstat(path)
     except OSError:
-        return False
-    return found.st_size == length
+        return None
 
 
 async def preview(settings: Settings, source: Source, request: Request, *, lines: bool) -> int:
     """Show it; the exit code: 64 when it could not be loaded as it is."""
     found = Preview(source.label, free=shutil.disk_usage(_existing(request.destination)).free)
     kept: set[str] = set()
+    need = Need((request.options.limits or container.limits()).streams)
     async for page in source.pages():
         for entry in page:
-            found.take(entry, request)
+            found.take(entry, request, need)
             kept.add(entry.name)
     if request.options.delete:
         found.deleted = sum(1 for name in _files(request.destination) if _unwanted(name, kept, request))

@@ -118,6 +118,15 @@ class Ledger:
             [e.name for e in entries],
         )
 
+    def absent(self, listing: int) -> Iterator[tuple[str, int]]:
+        """Names and sizes of what a listing has had so far and is not there."""
+        return iter(self._db.execute("SELECT name, size FROM entry WHERE mtime IS NULL AND seen = ?", (listing,)))
+
+    def is_absent(self, name: str) -> bool:
+        """Whether an object of the listing is not there."""
+        found = self._db.execute("SELECT 1 FROM entry WHERE mtime IS NULL AND name = ?", (name,))
+        return found.fetchone() is not None
+
     def _sum(self, query: str, names: Sequence[str]) -> tuple[int, int]:
         size, count = 0, 0
         for start in range(0, len(names), 500):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kaas.loader import paths
@@ -11,7 +12,7 @@ from kaas.loader.ledger import Known, Ledger
 from kaas.loader.options import Options
 from kaas.loader.report import Reason
 from kaas.loader.source import Entry
-from kaas.loader.space import Space
+from kaas.loader.space import Need, Space, freed
 from kaas.loader.tree import Tree
 
 _PAGES: Final = 50
@@ -20,19 +21,29 @@ BATCH: Final = 1000
 """Entries that are looked at together."""
 
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Where a listing has to fit. free: now, with what parts hold; at_once: files that are in flight at most."""
+
+    tree: Tree
+    free: Space
+    at_once: int
+
+
 class Listing:
-    """Takes one listing. space: free now, with what parts hold already. Used by the ledger's thread.
+    """Takes one listing. Used by the ledger's thread.
 
     bytes and files: of what is taken so far and not there yet.
     """
 
-    def __init__(self, ledger: Ledger, options: Options, space: Space) -> None:
+    def __init__(self, ledger: Ledger, options: Options, volume: Volume) -> None:
         self._ledger = ledger
         self._options = options
-        self._space = space
+        self._volume = volume
         self._number = int(ledger.recall("listing") or 0) + 1
         self._pages = 0
         self._upper = ""
+        self._need: Need | None = None
         self.bytes = 0
         self.files = 0
 
@@ -50,7 +61,19 @@ class Listing:
         self._pages += 1
         if self._pages % _PAGES == 0:
             self._ledger.commit()
-        self._space.check(self.bytes, self.files)
+        if self._need or not self._volume.free.fits(self.bytes, self.files):
+            self._look(entries)
+
+    def _look(self, page: Sequence[Entry]) -> None:
+        """See whether it fits with what is replaced: only when that matters, for it is a look at each file."""
+        if self._need is None:
+            self._need = Need(self._volume.at_once)
+            found = self._ledger.absent(self._number)
+        else:
+            found = ((e.name, e.size) for e in page if self._ledger.is_absent(e.name))
+        for name, length in found:
+            self._need.add(length, freed(self._volume.tree.look(name)))
+        self._volume.free.check(self._need.bytes, self._need.files)
 
     def _wanted(self, entry: Entry, directories: set[str]) -> bool:
         """Whether an object becomes a file of this loader; its directories are noted whoever loads it."""

@@ -17,7 +17,7 @@ from kaas.loader.comparing import Comparison
 from kaas.loader.deletion import delete
 from kaas.loader.faults import Fault, of_source, of_system
 from kaas.loader.journal import Journal, Owned, remove_journals_of_others
-from kaas.loader.listing import BATCH, Listing, unchanged
+from kaas.loader.listing import BATCH, Listing, Volume, unchanged
 from kaas.loader.meter import Meter
 from kaas.loader.options import Options, Verify
 from kaas.loader.report import Phase, Progress, Reason, Result
@@ -201,8 +201,7 @@ class Load:
     async def _list(self, site: Site) -> None:
         meter = self._meter
         meter.listed_anew()
-        space = await site.note(_space, site)
-        listing = Listing(site.journal.ledger, self._options, space)
+        listing = Listing(site.journal.ledger, self._options, await site.note(_volume, site))
         async for page in self._source.pages():
             meter.moved = self._now()
             await site.note(listing.take, page)
@@ -263,11 +262,11 @@ class _Missing:
         return []
 
 
-def _space(site: Site) -> Space:
-    """Free space, and what parts hold of it already. What nobody believes yet may all have to make way."""
+def _volume(site: Site) -> Volume:
+    """The destination's room. What parts hold of it is free for them; what nobody believes yet may all have to go."""
     if site.options.replaces:
-        return Space.once_empty(site.tree.root)
+        return Volume(site.tree, Space.once_empty(site.tree.root), site.limits.streams)
     free = Space.of(site.tree.root)
     with os.scandir(site.journal.parts) as parts:
         held = sum(part.stat(follow_symlinks=False).st_blocks * 512 for part in parts)
-    return Space(free.free + held, free.inodes)
+    return Volume(site.tree, Space(free.free + held, free.inodes), site.limits.streams)

@@ -21,7 +21,8 @@ from kaas.loader.options import Verify
 from kaas.loader.owner import Owner
 from kaas.loader.report import LARGEST, Phase, Progress, Reason, Result
 from kaas.loader.shards import Shard
-from kaas.loader.source import Denied
+from kaas.loader.source import Denied, Entry
+from kaas.loader.space import Need
 from tests.unit.cli.running import kaas
 
 
@@ -46,6 +47,16 @@ def test_everything_said() -> None:
     assert request.options.delete
     assert request.options.verify is Verify.SIZE
     assert request.options.owner == Owner(1, 2, 0o640)
+
+
+def test_what_others_have_filled_is_replaced_by_one_loader() -> None:
+    said = {"delete": True, "delete_excluded": True, "distrust": "mark"}
+    assert read(asked(**said), {}).options.replaces
+    for less in said:
+        assert not read(asked(**{k: v for k, v in said.items() if k != less}), {}).options.replaces
+    with pytest.raises(Fault, match="several loaders cannot replace a directory: use one") as fault:
+        read(asked(**said, shard="0/2"), {})
+    assert fault.value.reason is Reason.INVALID_SPEC
 
 
 def test_a_job_is_told_which_shard_it_is() -> None:
@@ -194,6 +205,16 @@ def test_a_summary() -> None:
 
 
 def test_a_dry_run_measures_space_as_the_load_does() -> None:
-    assert not Preview("mem://", bytes=100, free=104).fits
-    assert Preview("mem://", bytes=100, free=105).fits
+    assert not Preview("mem://", bytes=100, needed=100, free=104).fits
+    assert Preview("mem://", bytes=100, needed=100, free=105).fits
     assert Preview("mem://", bytes=0, free=0).fits
+
+
+def test_a_dry_run_counts_what_is_replaced_as_the_load_does(tmp_path: Path) -> None:
+    found, request, need = Preview("mem://"), read(asked(destination=tmp_path)), Need(1)
+    for name, old, new in (("a", 8192, 9000), ("b", 4096, 8192), ("c", 0, 100)):
+        if old:
+            (tmp_path / name).write_bytes(bytes(range(256)) * (old // 256))
+        found.take(Entry(name, name, new, "v"), request, need)
+    assert (found.files, found.bytes) == (3, 9000 + 8192 + 100)
+    assert found.needed == (9000 - 8192) + (8192 - 4096) + 100 + 8192

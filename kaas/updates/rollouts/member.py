@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
 from kaas.api.cluster import Cluster, ClusterStatus
+from kaas.api.model import Condition
 from kaas.api.update_status import THROUGH, Maintenance, Stopped, UpdateSummary
 from kaas.api.updates import Updates
 from kaas.api.versions import KubernetesVersion
@@ -15,6 +16,12 @@ from kaas.updates.run import FINISHED
 from kaas.updates.standing import NOTHING, Obstacle, obstacle_of
 
 Key = tuple[str, str]
+_WORKS: Final = ("Accepted", "InfrastructureReady", "ControlPlaneReady", "WorkersReady")
+"""Conditions of a Cluster that hold while it is updated."""
+NOT_READY: Final = "MachinesNotReady"
+"""Reason of the condition UpToDate when no machine is on its way, and yet too few work."""
+WELL: Final = frozenset({"Ready", "UpToDate", *_WORKS})
+"""All conditions of a Cluster that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,11 @@ class Member:
 
     zones: those that its spec names. asked: its spec.version. running: oldest version of its control plane. oldest: of
     control plane and pools. as_asked: its machines are as its spec says, and no step of its update is to come.
-    ready: None when that is not known. target: what it is brought to now. image, class_revision: what its machines are
-    made of; newest_revision: what it could be moved to, since newest_since. coming: what the update that is under way
-    brings beside the version; nothing while none is. waits: what its status says of its update, unless it only quotes
-    the Rollout.
+    ready: None when that is not known. moves: whether it works, and is not Ready only since its machines are being brought
+    to what they should be. target: what it is brought to now. image, class_revision: what its machines are made of;
+    newest_revision: what it could be moved to, since newest_since. coming: what the update that is under way brings
+    beside the version; nothing while none is. waits: what its status says of its update, unless it only quotes the
+    Rollout.
     """
 
     key: Key
@@ -67,6 +75,7 @@ class Member:
     oldest: KubernetesVersion | None
     as_asked: bool
     ready: bool | None
+    moves: bool
     unready: str
     target: KubernetesVersion | None
     began: datetime | None
@@ -100,6 +109,7 @@ class Member:
             oldest=min((v for v in (running, *pools) if v), default=None),
             as_asked=_as_asked(status),
             ready={"True": True, "False": False}.get(ready.status) if ready else None,
+            moves=_moves(status.conditions),
             unready=ready.message if ready else "",
             target=KubernetesVersion.known(said.target),
             began=said.began,
@@ -151,6 +161,13 @@ class Member:
 def _zones(cluster: Cluster) -> tuple[str, ...]:
     pools = (zone for pool in cluster.spec.node_pools for zone in pool.zones)
     return tuple(sorted({*cluster.spec.control_plane.zones, *pools}))
+
+
+def _moves(conditions: Iterable[Condition]) -> bool:
+    """Whether it works, and its machines are on their way: a pool waits for the next window, or takes long."""
+    found = {c.type: c for c in conditions}
+    at, wrong = found.get("UpToDate"), [n for n in _WORKS if n in found and found[n].status == "False"]
+    return at is not None and at.status != "True" and at.reason != NOT_READY and not wrong
 
 
 def _is_updated(said: UpdateSummary) -> bool:

@@ -143,7 +143,7 @@ def _under_way(record: RolloutMember, member: Member, scene: Scene) -> RolloutMe
     if not member.is_under_way(target) and not has_begun:
         return None
     record = record if record.started else record.model_copy(update={"started": member.began or scene.now})
-    unwell = None if member.ready is not False else record.unwell or scene.now
+    unwell = None if member.ready is not False or member.moves else record.unwell or scene.now
     if member.stopped is not None and (record.retried is None or _still_stopped(record, member, scene)):
         words = f"its update has stopped: {member.stopped.message}"
         return become(record, State.FAILED, member.stopped.reason, words, finished=scene.now, unwell=None)

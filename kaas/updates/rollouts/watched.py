@@ -8,6 +8,7 @@ from typing import Any, Final
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.kube.objects import Object, condition, metadata, metadata_without
 from kaas.kube.resources import PAUSED_ANNOTATION
+from kaas.updates.rollouts.member import NOT_READY, WELL
 from kaas.updates.run import FINISHED
 
 Key = tuple[str, str]
@@ -22,7 +23,8 @@ def concern_of_cluster(cluster: Object) -> Any:
     """Of a Cluster: who it is, where, what it asks for, runs and is made of, whether it is well, and its update."""
     meta, spec, status = metadata(cluster), cluster["spec"], cluster.get("status") or {}
     annotations, update = meta.get("annotations") or {}, status.get("update") or {}
-    ready = condition(cluster, "Ready") or {}
+    well = sorted((c["type"], c["status"]) for c in status.get("conditions") or () if c["type"] in WELL)
+    lacking = (condition(cluster, "UpToDate") or {}).get("reason") == NOT_READY
     pools = [(p["name"], p.get("version"), p["replicas"], p["upToDate"]) for p in status.get("nodePools") or ()]
     repairs = [p["name"] for p in (status.get("repair") or {}).get("pools") or () if p["inFlight"]]
     finished = next((s["state"] for s in update.get("steps") or () if s["name"] == FINISHED), None)
@@ -31,7 +33,7 @@ def concern_of_cluster(cluster: Object) -> Any:
         [meta.get(name) for name in _META],
         [annotations.get(name) for name in _PAUSED],
         (spec["version"], spec["site"], spec.get("updates"), zones),
-        (status.get("version"), status.get("controlPlane"), pools, repairs, ready.get("status")),
+        (status.get("version"), status.get("controlPlane"), pools, repairs, well, lacking),
         [status.get(name) for name in _MADE_OF],
         [update.get(name) for name in _UPDATE],
         finished,

@@ -57,6 +57,7 @@ class FakeCluster:
     fails: bool = False
     asleep: bool = False
     ready: bool | None = True
+    moves: bool = False
     obstacle: Obstacle | None = None
     target: KubernetesVersion | None = None
     coming: Target = NO_TARGET
@@ -110,6 +111,7 @@ class FakeCluster:
             oldest=self.running,
             as_asked=not self.is_under_way,
             ready=self.ready,
+            moves=self.moves,
             unready="" if self.ready else "a node is away",
             target=self.target,
             began=self.begun,

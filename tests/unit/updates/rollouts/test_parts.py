@@ -139,6 +139,28 @@ def test_a_member_is_through_when_all_of_it_runs_the_version_and_is_well(status:
     assert shown(**{"version": "v1.36.3", **status}).is_through(Target(NEW)) is through
 
 
+def at(kind: str, status: str, reason: str = "Because") -> dict[str, Any]:
+    return {**READY, "type": kind, "status": status, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "moves"),
+    [
+        ([], False),
+        ([at("UpToDate", "True")], False),
+        ([at("UpToDate", "False", "RollingOut")], True),
+        ([at("UpToDate", "Unknown", "Settling"), at("WorkersReady", "Unknown")], True),
+        ([at("UpToDate", "False", "MachinesNotReady")], False),
+        ([at("UpToDate", "False", "RollingOut"), at("WorkersReady", "False")], False),
+        ([at("UpToDate", "False", "RollingOut"), at("Theirs", "False"), at("Ready", "False")], True),
+    ],
+)
+def test_a_cluster_that_works_while_its_machines_are_replaced_is_not_unwell(
+    conditions: list[dict[str, Any]], moves: bool
+) -> None:
+    assert shown(conditions=conditions).moves is moves
+
+
 def test_words_that_quote_a_rollout_are_not_quoted_back() -> None:
     assert shown(update=UPDATE).waits == ""
     assert shown(update={**UPDATE, "reason": "PreflightBlocked"}).waits == "Rollout fleet says"

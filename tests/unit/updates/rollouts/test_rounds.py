@@ -331,6 +331,21 @@ def test_a_member_that_is_not_ready_for_long_has_failed() -> None:
     assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.FAILED, "NotReady")
 
 
+def test_a_member_that_takes_long_or_waits_for_its_window_has_not_failed() -> None:
+    """Its machines are not as its spec says all the while, so it is not Ready; but it works."""
+    fleet = Fleet(rollout(stage("prod"), notReadySeconds=1800), clusters("prod", 1, takes=40 * HOUR))
+    fleet.settle()
+    one = fleet.cluster("prod-0")
+    one.ready, one.moves = False, True
+    fleet.go(HOUR, times=30)
+    assert fleet.states()["prod-0"] == "Running"
+    one.moves = False
+    fleet.go(HOUR)
+    assert fleet.member("prod-0").unwell == fleet.now
+    fleet.go(HOUR)
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.FAILED, "NotReady")
+
+
 # --- changed by hand ----------------------------------------------------------------------------------------------
 
 

@@ -42,11 +42,12 @@ def status_of(
         "message": message,
         "lastTransitionTime": since,
     }
+    conditions = [condition] if ill else [condition, {**condition, "type": "UpToDate"}]
     pools = list(machines.pools.values())
     found: Object = {
         "phase": "Ready" if ready else ("Degraded" if ill else "Updating"),
         "observedGeneration": 1,
-        "conditions": [condition],
+        "conditions": conditions,
         "version": str(plane.oldest(now)),
         "classRevision": machines.topology.revision,
         "newestClassRevision": {"name": newest.name, "since": stamp(newest.since)},

@@ -146,6 +146,36 @@ def a_rollout_of_six_in_three_stages() -> Plot:
     return plot
 
 
+def a_rollout_of_an_image_and_a_class() -> Plot:
+    """Both are one replacement, of who is pinned too. One stops in its pool, which has its old image back meanwhile."""
+    image = "ubuntu-v1.36.1-b"
+    plot = Plot(v("v1.36.1"), v("v1.36.1", "2027-01-04", image=image))
+    plot.world.revise("class-2")
+    rapid = {"updates": {"channel": "Rapid"}, "maintenance": {"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY"}]}}
+    asked = {"canary-1": "1.36", "rest-1": "v1.36.1", "rest-2": "1.36"}
+    members = {
+        n: plot.cluster(n, labels={"stage": n[:-2]}, asked=a, pools={"cpu": 2}, **rapid) for n, a in asked.items()
+    }
+    stages = [{"name": s, "selector": {"matchLabels": {"stage": s}}} for s in ("canary", "rest")]
+    stages[0] |= {"soakSeconds": 86400}
+    plot.world.roll_out("cve-2027-1", {"image": image, "classRevision": "class-2", "stages": stages})
+    bad = members["rest-2"]
+    plot.at("2027-01-05 22:47", lambda: plot.bad_image(bad, "cpu"))
+    plot.at("2027-01-07 09:00", lambda: plot.good_image(bad, "cpu"))
+    plot.at("2027-01-07 09:01", lambda: plot.retry(bad, "the registry answers again"))
+    told = json.dumps({"tenants/rest-2": {"by": "ann", "at": "2027-01-07T09:05:00Z"}})
+    plot.at("2027-01-07 09:05", lambda: plot.world.tell_rollout("cve-2027-1", ANNOTATION_ROLLOUT_RETRY, told))
+    plot.until("2027-01-12 12:00")
+    status = plot.world.waves.model("cve-2027-1").status
+    assert status is not None
+    assert status.state == "Completed"
+    made_of = {
+        (m.made_of.image, m.made_of.revision) for c in members.values() for g in c.machines.groups() for m in g.machines
+    }
+    assert made_of == {(image, "class-2")}
+    return plot
+
+
 STORIES: dict[str, Callable[[], Plot]] = {
     s.__name__: s
     for s in (
@@ -160,6 +190,7 @@ STORIES: dict[str, Callable[[], Plot]] = {
         an_exclusion_over_new_year,
         an_image_and_a_class_go_with_a_patch,
         a_rollout_of_six_in_three_stages,
+        a_rollout_of_an_image_and_a_class,
     )
 }
 

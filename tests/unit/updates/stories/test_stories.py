@@ -156,8 +156,8 @@ def a_rollout_of_an_image_and_a_class() -> Plot:
     members = {
         n: plot.cluster(n, labels={"stage": n[:-2]}, asked=a, pools={"cpu": 2}, **rapid) for n, a in asked.items()
     }
-    stages = [{"name": s, "selector": {"matchLabels": {"stage": s}}} for s in ("canary", "rest")]
-    stages[0] |= {"soakSeconds": 86400}
+    soaks = {"canary": 86400, "rest": 0}
+    stages = [{"name": n, "selector": {"matchLabels": {"stage": n}}, "soakSeconds": s} for n, s in soaks.items()]
     plot.world.roll_out("cve-2027-1", {"image": image, "classRevision": "class-2", "stages": stages})
     bad = members["rest-2"]
     plot.at("2027-01-05 22:47", lambda: plot.bad_image(bad, "cpu"))

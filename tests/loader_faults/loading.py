@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from kaas.loader.address import parse
 from kaas.loader.options import Limits, Options, Patience
@@ -32,9 +35,9 @@ async def load_from(url: str, to: Path, address: str = "s3://bucket/", **options
         await source.close()
 
 
-def in_a_process(url: str, to: str) -> None:
+def in_a_process(url: str, to: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Load, and end as the outcome says: the body of a process that may be killed."""
-    result = asyncio.run(load_from(url, Path(to)))
+    result = asyncio.run(load_from(url, Path(to), **options))
     os._exit(0 if result.reason == "Loaded" else 1)
 
 

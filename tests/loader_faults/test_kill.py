@@ -32,7 +32,7 @@ async def test_killed_at_fifty_points_it_is_right_and_nothing_was_fetched_twice(
             process = processes.Process(target=in_a_process, args=(store.url, str(tmp_path)))
             process.start()
             assert process.pid is not None
-            kills += await _until_dead(store, process.pid, process.sentinel, point)
+            kills += await until_dead(store, process.pid, process.sentinel, point)
             process.join()
             if process.exitcode == 0:
                 break
@@ -48,7 +48,7 @@ async def test_killed_at_fifty_points_it_is_right_and_nothing_was_fetched_twice(
     assert once >= len(SMALL) - kills * STREAMS
 
 
-async def _until_dead(store: Store, pid: int, sentinel: int, point: int) -> int:
+async def until_dead(store: Store, pid: int, sentinel: int, point: int) -> int:
     """Kill a process when the store has served so many bytes in all; whether it was killed."""
     dead = asyncio.Event()
     killed: list[int] = []

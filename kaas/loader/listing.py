@@ -61,7 +61,7 @@ class Listing:
         self._pages += 1
         if self._pages % _PAGES == 0:
             self._ledger.commit()
-        if self._need or not self._volume.free.fits(self.bytes, self.files):
+        if self._need is not None or not self._volume.free.fits(self.bytes, self.files):
             self._look(entries)
 
     def _look(self, page: Sequence[Entry]) -> None:

@@ -153,18 +153,19 @@ def unfit(wanted: Spec | None, obj: Object) -> tuple[Fault, ...]:
         found.append(Fault(terms.SHARDS, f"several Pods need a claim with access mode {RWX}: remove it, or use one"))
     replaced = annotation(obj, terms.FRESH) is not None and _is_foreign(obj)
     if wanted and replaced and not may_be_foreign(wanted):
-        found.append(Fault(terms.PATH if wanted.path else terms.SHARDS, _REPLACED))
+        wrong = terms.PATH if wanted.path else terms.SHARDS if wanted.shards > 1 else terms.WAIT
+        found.append(Fault(wrong, _REPLACED))
     return tuple(found)
 
 
 def may_be_foreign(wanted: Spec) -> bool:
-    """Whether a load like this can make another namespace's volume the claim's own: one loader sees to all of it."""
-    return not wanted.path and wanted.shards == 1
+    """Whether a claim may be born of another namespace's snapshot: one loader sees to all of it before Pods do."""
+    return wanted.wait and wanted.shards == 1 and not wanted.path
 
 
 _REPLACED: Final = (
-    "its volume is born of another namespace's snapshot, all of which one loader compares: remove it, or make "
-    f"the claim anew with {terms.CACHE}: none"
+    "its volume is born of another namespace's snapshot, all of which one loader compares before Pods start: remove it "
+    f"until then, or make the claim anew with {terms.CACHE}: none"
 )
 
 

@@ -12,7 +12,7 @@ from kaas.kube.errors import Conflict
 from kaas.kube.objects import Object, annotation, is_deleting, metadata, uid
 from kaas.volumes import terms
 from kaas.volumes.annotations import request_of
-from kaas.volumes.cache.key import CacheKey, key_of, may_be_shared
+from kaas.volumes.cache.key import CacheKey, key_of
 from kaas.volumes.cache.snapshots import (
     PUBLIC_LABEL,
     ROOT,
@@ -23,6 +23,7 @@ from kaas.volumes.cache.snapshots import (
     snapshot_copy,
     usable,
 )
+from kaas.volumes.claim import may_be_foreign
 from kaas.volumes.webhook.reviews import Birth
 
 NONE: Final = "NoSnapshot"
@@ -73,7 +74,7 @@ class SnapshotCradle:
         own = _best((s for s in found if not is_copy(s)), room)
         if isinstance(own, Usable):
             return Birth(own.name, key.text, namespace)
-        if not (key.public and self._share and may_be_shared(request.spec)):
+        if not (key.public and self._share and may_be_foreign(request.spec)):
             return Birth(reason=own)
         copies = [s for s in found if is_copy(s)]
         copy = _best(copies, room)

@@ -9,7 +9,6 @@ from typing import Final
 
 from kaas.kube.objects import Object
 from kaas.volumes.annotations import Spec, Verify
-from kaas.volumes.claim import may_be_foreign
 
 _LENGTH: Final = 32
 """Hexadecimal digits: half of a SHA-256, and short enough for a label (63) and a name."""
@@ -46,11 +45,6 @@ def key_of(spec: Spec, namespace: str, claim: Object) -> CacheKey:
         "tenant": "" if public else namespace,
     }
     return CacheKey(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_LENGTH], public)
-
-
-def may_be_shared(spec: Spec) -> bool:
-    """Whether a claim may be born of another namespace's snapshot: Pods wait until all of that is compared."""
-    return spec.wait and may_be_foreign(spec)
 
 
 def may_be_kept(spec: Spec) -> bool:

@@ -18,10 +18,10 @@ from kaas.volumes.claim import Claim, Phase, claim_of
 _BROKEN: Final = "Unreadable"
 
 
-def facts(store: Source, now: datetime, namespaces: Sequence[str]) -> Facts:
-    """All that counts."""
+def facts(store: Source, now: datetime, namespaces: Sequence[str], *, share: bool) -> Facts:
+    """All that counts. share: whether namespaces are given each other's."""
     contents = store.list(snapshots.CONTENT)
-    public = snapshots.public(contents)
+    public = snapshots.public(contents) if share else frozenset()
     claims = [claim_of(c) for c in store.list(resources.PERSISTENT_VOLUME_CLAIM) if _concerns(c)]
     return Facts(
         now=now,

@@ -84,7 +84,7 @@ class CacheReconciler:
 
     async def reconcile(self, key: tuple[str, ...]) -> float | None:
         """Bring the cache within its limits; seconds to the next look, None while it is empty."""
-        facts = observe.facts(self.store, self.clock.now(), self.namespaces)
+        facts = observe.facts(self.store, self.clock.now(), self.namespaces, share=self.limits.share)
         self.metrics.measure(facts)
         steps = plan(facts, self.limits)
         for step in steps:

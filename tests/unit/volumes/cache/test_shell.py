@@ -132,6 +132,9 @@ async def test_a_snapshot_supersedes_those_of_others_only_when_its_content_is_pu
     world = World(ours, theirs, content(ours))
     await world.reconciler.reconcile(KEY)
     assert world.asked == []
+    world = World(ours, theirs, content(ours), content(theirs), limits=Limits(share=False))
+    await world.reconciler.reconcile(KEY)
+    assert world.asked == []
     world = World(ours, theirs, content(ours), content(theirs))
     await world.reconciler.reconcile(KEY)
     assert world.asked[0] == ("cache-retired", "ours", "2026-01-01T00:00:00Z Superseded")

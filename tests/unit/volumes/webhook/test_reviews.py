@@ -195,7 +195,7 @@ async def test_where_a_claim_came_from_is_not_copied_with_its_manifest() -> None
     assert (await answered(CLAIMS, review(copied, "UPDATE", oldObject=copied))) == {"allowed": True}
 
 
-@pytest.mark.parametrize("more", [{terms.PATH: "/sub"}, {terms.SHARDS: "2"}])
+@pytest.mark.parametrize("more", [{terms.PATH: "/sub"}, {terms.SHARDS: "2"}, {terms.WAIT: "false"}])
 async def test_what_is_to_be_compared_as_a_whole_is_not_loaded_in_part(more: dict[str, str]) -> None:
     origin = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}
     born = {**CACHED, terms.FRESH: "true", terms.CAME_FROM: "others"}

@@ -57,8 +57,8 @@ class Member:
 
     zones: those that its spec names. asked: its spec.version. running: oldest version of its control plane. oldest: of
     control plane and pools. as_asked: its machines are as its spec says, and no step of its update is to come.
-    ready: None when that is not known. moves: whether it works, and is not Ready only since its machines are on their way
-    to what they should be. target: what it is brought to now. image, class_revision: what its machines are made of;
+    ready: None when that is not known. moves: whether it works, and is not Ready only since its machines are on their
+    way to what they should be. target: what it is brought to now. image, class_revision: what its machines are made of;
     newest_revision: what it could be moved to, since newest_since. coming: what the update that is under way brings
     beside the version; nothing while none is. waits: what its status says of its update, unless it only quotes the
     Rollout.

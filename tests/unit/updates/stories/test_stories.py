@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -151,7 +152,10 @@ def a_rollout_of_an_image_and_a_class() -> Plot:
     image = "ubuntu-v1.36.1-b"
     plot = Plot(v("v1.36.1"), v("v1.36.1", "2027-01-04", image=image))
     plot.world.revise("class-2")
-    rapid = {"updates": {"channel": "Rapid"}, "maintenance": {"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY"}]}}
+    rapid: dict[str, Any] = {
+        "updates": {"channel": "Rapid"},
+        "maintenance": {"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY"}]},
+    }
     asked = {"canary-1": "1.36", "rest-1": "v1.36.1", "rest-2": "1.36"}
     members = {
         n: plot.cluster(n, labels={"stage": n[:-2]}, asked=a, pools={"cpu": 2}, **rapid) for n, a in asked.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from kaas.kube.times import at
 from kaas.updates.facts import Change
 from kaas.updates.run import FINISHED
 from tests.unit.updates.simulation.machines import Begun, Group, Machine
@@ -95,10 +96,12 @@ class Invariants:
             return
         if member.is_forced or member.is_by_hand(begun.old.version, begun.new.version):
             return
+        said = member.update.get("began")
+        began = at(said) if said else None
         for name in self.world.waves.raw:
             rollout = self.world.waves.model(name)
             for kind, brought in brought_by(begun).items():
-                yield from out_of_turn(rollout, member.key, kind, brought)
+                yield from out_of_turn(rollout, member.key, kind, brought, began)
 
     # -- how --------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from kaas.api.rollout import Rollout
@@ -30,10 +31,10 @@ def brought_by(begun: Begun) -> Mapping[Kind, str]:
     return found
 
 
-def out_of_turn(rollout: Rollout, key: Key, kind: Kind, brought: str) -> Iterator[str]:
-    """Why a Cluster must not have begun with something."""
+def out_of_turn(rollout: Rollout, key: Key, kind: Kind, brought: str, began: datetime | None) -> Iterator[str]:
+    """Why a Cluster must not have begun with something. began: its update; one before the run is none of it."""
     status, name = rollout.status, rollout.metadata.name
-    if status is None or kind not in _carried(rollout):
+    if status is None or kind not in _carried(rollout) or _is_earlier(began, status.started):
         return
     found = [(n, m) for n, s in enumerate(status.stages) for m in s.members if (m.namespace, m.name) == key]
     if brought not in _brings(status)[kind]:
@@ -47,6 +48,10 @@ def out_of_turn(rollout: Rollout, key: Key, kind: Kind, brought: str) -> Iterato
             yield f"begun with {brought} although Rollout {name} has not let it go: {record.state} {record.reason}"
         if any(s.state is not State.COMPLETED for s in status.stages[:number]):
             yield f"begun with {brought} in stage {status.stages[number].name} although one before it is not through"
+
+
+def _is_earlier(began: datetime | None, started: datetime | None) -> bool:
+    return began is not None and started is not None and began <= started
 
 
 def _carried(rollout: Rollout) -> frozenset[Kind]:

@@ -98,6 +98,7 @@ class Whole:
                 right, expected = await self._second(entry, data)
                 mtime = await site.write(small.store, *place, None) if right else None
             if mtime is not None:
+                site.moved()
                 site.journal.made([(entry, mtime)])
                 site.meter.finished(self._judge.method(expected))
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 import time
@@ -22,6 +23,7 @@ from tests.bench.figures import Figure, Limit
 
 NUMBER = 0
 KEY = (fleet.NAMESPACE, fleet.name_of(NUMBER))
+_VERSIONS = itertools.count(10**6)  # as an API server has them: numbers that grow
 
 
 class Wire:
@@ -58,7 +60,7 @@ class Wire:
         assert resource is not None
         live = self._index.get(resource, *KEY)
         assert live is not None
-        meta = {**live["metadata"], **obj["metadata"], "resourceVersion": f"w{self.writes}"}
+        meta = {**live["metadata"], **obj["metadata"], "resourceVersion": str(next(_VERSIONS))}
         return {**live, **parts, "metadata": meta}
 
 
@@ -101,7 +103,7 @@ def change(index: Index, number: int) -> None:
     first, *others = raw["spec"]["nodePools"]
     pools = [{**first, "labels": {"bench": f"s{number}"}}, *others]
     generation = raw["metadata"]["generation"] + 1
-    meta = {**raw["metadata"], "generation": generation, "resourceVersion": f"u{number}"}
+    meta = {**raw["metadata"], "generation": generation, "resourceVersion": str(next(_VERSIONS))}
     index.put({**raw, "metadata": meta, "spec": {**raw["spec"], "nodePools": pools}})
 
 

@@ -25,16 +25,17 @@ from tests.unit.loader.bucket import MIB, QUICK, SMALL, Bucket, tree
 )
 def test_slow_work_is_no_silence(where: Any, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece takes twenty seconds by the load's clock, and the load is looked at meanwhile."""
-    seconds, looked = [0.0], threading.Semaphore(0)
+    seconds, looked, one = [0.0], threading.Semaphore(0), threading.Lock()
     slow, look = getattr(where, what), engine.Load.look
 
     def slowly(*arguments: Any, **named: Any) -> Any:
         if threading.current_thread() is not threading.main_thread() and not named:
-            seconds[0] += 20
-            while looked.acquire(blocking=False):
-                pass
-            assert looked.acquire(timeout=60)
-            assert looked.acquire(timeout=60)
+            with one:
+                seconds[0] += 20
+                while looked.acquire(blocking=False):
+                    pass
+                assert looked.acquire(timeout=60)
+                assert looked.acquire(timeout=60)
         return slow(*arguments, **named)
 
     def counted(self: engine.Load, *, stopped: bool) -> None:

@@ -21,9 +21,9 @@ from kaas.kube.times import stamp
 from kaas.updates import layers, told
 from kaas.updates.explain.view import View
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import Change, Event
+from kaas.updates.facts import ROLLOUT_PENDING, Change, Event
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import UPDATING, Subject, plan
+from kaas.updates.planner import UPDATING, Subject, kept, plan
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
 from kaas.updates.unread import unread_releases
@@ -101,8 +101,8 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     namespace = fleet.namespaces.get(cluster.metadata.namespace or "")
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
-    turn, unread = turns.of(cluster, now), unread_releases(fleet.unread)
-    subject = Subject.of(cluster, running, fleet.releases, site, calendar, turn, unread)
+    ruling, unread = turns.of(cluster, now), unread_releases(fleet.unread)
+    subject = Subject.of(cluster, running, fleet.releases, site, calendar, ruling, unread)
     decision = told.without_maintenance(plan(subject, now), problem)
     events = () if problem else forecast(subject, now, days)
     if not events:
@@ -110,7 +110,11 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
         return [_nothing(cluster, str(running or cluster.spec.version), words, decision.reason)]
     blocking = View(subject, decision, now).blocking
     first = next((e for e in events if e.kind == UPDATE), None)
-    return [_blocked(_of_event(cluster, e), blocking if e is first else ()) for e in events]
+    shown = [_blocked(_of_event(cluster, e), blocking if e is first else ()) for e in events]
+    return shown + [
+        _nothing(cluster, str(running), f"{what} waits: {why}", ROLLOUT_PENDING)
+        for why, what in kept(subject, now).items()
+    ]
 
 
 def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:

@@ -173,7 +173,7 @@ def _by_rollout(turn: Turn, brought: Due | None, own: Due | None) -> Iterator[Du
     elif brought is not None:
         yield Waiting(brought.change, ROLLOUT_PENDING, turn.message, turn.until, brought)
     elif own is not None and turn.allowed:
-        words = f"Rollout {turn.rollout} decides about it, and does not bring {_name(own)} yet ({own.message})"
+        words = f"Rollout {turn.rollout} decides about it, and does not bring {name_of(own)} yet ({own.message})"
         yield Waiting(own.change, ROLLOUT_DONE, words, turn.until)
     elif own is not None:
         yield Waiting(own.change, ROLLOUT_PENDING, turn.message, turn.until)
@@ -217,7 +217,8 @@ def what(choice: Choice) -> str:
     return _words(found.class_revision if choice.change is Change.CLASS_REVISION else None, found.image)
 
 
-def _name(due: Due) -> str:
+def name_of(due: Due) -> str:
+    """What is due, in a few words; of node images and class revisions."""
     return _words(due.class_revision, due.image)
 
 

@@ -19,7 +19,7 @@ from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
 from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling
-from kaas.updates.kinds import Due, Pending, Waiting, pending, what
+from kaas.updates.kinds import Due, Pending, Waiting, name_of, pending, what
 from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, as_choice, largest, lead_of, merged, with_due
 from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
@@ -111,6 +111,21 @@ def plan(subject: Subject, now: datetime) -> Decision:
     if again is None or (found.until is not None and found.until <= again):
         return found
     return replace(found, until=again)
+
+
+def kept(subject: Subject, now: datetime) -> dict[str, str]:
+    """What waits for the turn of Rollouts, whatever else comes meanwhile: what it is, by why it waits."""
+    turn, found = subject.ruling.kubernetes, dict[str, str]()
+    if turn is not None and not turn.allowed:
+        chosen = subject.catalogue.choose(
+            subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
+        )
+        if isinstance(chosen, Choice) and not chosen.forced:
+            found[turn.message] = str(chosen.version)
+    for each in _more(subject, now).waiting:
+        if each.due is not None:
+            found[each.message] = ", ".join(filter(None, (found.get(each.message), name_of(each.due))))
+    return found
 
 
 def _found(subject: Subject, now: datetime) -> Decision:

@@ -17,7 +17,7 @@ from kaas.updates.facts import Change, Decision, Ruling, Turn
 from kaas.updates.forecast import forecast
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import Subject, kept, plan
 from kaas.updates.standing import Present
 from kaas.updates.unread import UnreadRelease
 from tests.unit.updates.subjects import NOW, READY, at, cluster, raw_release, release, site, subject, version
@@ -219,6 +219,16 @@ def test_nothing_is_foretold_of_what_waits_for_a_person() -> None:
     assert forecast(ruled(image=late, class_revision=late), NOW) == ()
     (event,) = forecast(ruled(image=turn(SECOND), class_revision=late), NOW)
     assert (event.at, event.what, event.changes) == (OPEN, f"node image {SECOND}", (Change.IMAGE,))
+
+
+def test_what_is_kept_is_told_beside_what_comes() -> None:
+    late = replace(turn(SECOND, "class-2", allowed=False), version=version("v1.36.3"))
+    about = ruled(None, *KNOWN, NEW, kubernetes=late, image=late, class_revision=late)
+    assert kept(about, NOW) == {WORDS: f"v1.36.3, ClusterClass class-2, node image {SECOND}"}
+    assert kept(replace(about, ruling=Ruling(image=turn(SECOND, allowed=False))), NOW) == {
+        WORDS: f"node image {SECOND}"
+    }
+    assert kept(ruled(image=turn(THIRD)), NOW) == {}
 
 
 def test_kinds_are_in_the_order_in_which_they_are_told() -> None:

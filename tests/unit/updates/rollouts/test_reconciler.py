@@ -26,7 +26,15 @@ from tests.unit.updates.rollouts.fleet import NEW, NOW, OLD, rollout, stage
 from tests.unit.updates.subjects import raw_cluster, raw_release, raw_site
 
 WINDOW = {"start": "2027-01-04T10:00:00Z", "end": "2027-01-04T20:00:00Z"}
+MADE_OF = ("image", "classRevision", "newestClassRevision")
+CLASSES = {"classRevision": "class-1", "newestClassRevision": {"name": "class-2", "since": "2026-06-01T00:00:00Z"}}
 METRICS = {"metrics": {"url": "http://metrics.example.com"}}
+
+
+def newer() -> Object:
+    """The old version with another image."""
+    raw = raw_release(str(OLD), "2026-12-20")
+    return {**raw, "metadata": {"name": "newer"}, "spec": {**raw["spec"], "image": "newer"}}
 
 
 @dataclass
@@ -66,7 +74,9 @@ class World:
         self.index.put(found)
 
     def cluster(self, name: str, version: str = str(OLD), **update: Any) -> None:
-        raw = raw_cluster(name=name, status={"version": version, "update": {"nextMaintenance": WINDOW, **update}})
+        made_of = {field: update.pop(field) for field in MADE_OF if field in update}
+        said = {"version": version, "update": {"nextMaintenance": WINDOW, **update}, **made_of}
+        raw = raw_cluster(name=name, status=said)
         raw["metadata"] |= {"uid": f"uid-{name}", "labels": {"stage": "prod"}}
         self.put(raw)
 
@@ -203,6 +213,51 @@ async def test_a_cluster_that_an_older_rollout_has_is_left_to_it() -> None:
     (member,) = world.status["stages"][0]["members"]
     assert (member["state"], member["reason"]) == ("Skipped", "InOtherRollout")
     assert "older" in member["message"]
+
+
+async def test_what_an_older_rollout_does_not_carry_is_left_to_a_younger_one() -> None:
+    world = World()
+    world.cluster("one", image=f"ubuntu-{OLD}", **CLASSES)
+    world.put(raw_release(str(OLD)))
+    world.put(newer())
+    older = rollout(stage("prod"), name="older", created="2026-01-01T00:00:00Z", version=str(NEW))
+    world.put(older.to_json())
+    world.rollout(version=str(NEW), classRevision="class-2")
+    await world.look()
+    (member,) = world.status["stages"][0]["members"]
+    assert (member["state"], member["leftOut"]) == (
+        "Pending",
+        [{"kind": "Kubernetes", "reason": "InOtherRollout"}],
+    )
+
+
+async def test_images_are_those_of_releases_and_of_sites() -> None:
+    world = World()
+    world.cluster("one", image=f"ubuntu-{OLD}", **CLASSES)
+    world.put(raw_release(str(OLD)))
+    world.put(newer())
+    world.rollout(channel="Regular", updates=["NodeImages", "ClassRevision"])
+    assert await world.look() is not None
+    assert world.status["images"] == [{"version": str(OLD), "image": "newer"}]
+    assert world.status["classRevisions"] == ["class-2"]
+    assert world.status["brings"] == "node image newer, ClusterClass class-2"
+    info = {"rollout": "fleet", "version": "", "brings": world.status["brings"], "state": "Running"}
+    info |= {"reason": "Updating", "stage": "prod"}
+    assert world.registry.get_sample_value("kaas_rollout_info", info) == 1
+    world.put({**raw_site(images=[{"version": str(OLD), "name": "theirs"}])})
+    await world.look()
+    (member,) = world.status["stages"][0]["members"]
+    assert member["leftOut"] == [{"kind": "NodeImages", "reason": "NoImage"}]
+
+
+async def test_no_run_for_images_begins_while_a_release_cannot_be_read() -> None:
+    world = World()
+    world.cluster("one", image=f"ubuntu-{OLD}")
+    world.put(newer())
+    world.rollout(channel="Regular", updates=["NodeImages"])
+    world.put(broken("bad", "v1.35.2"))
+    await world.look()
+    assert (world.status["state"], "Release bad cannot be read" in world.status["message"]) == ("NotStarted", True)
 
 
 async def test_when_it_is_gone_its_figures_and_what_was_read_of_it_go_too() -> None:

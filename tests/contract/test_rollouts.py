@@ -31,6 +31,8 @@ from tests.contract.manifests import GOOD
 PATIENCE = 90.0
 OLD, NEW = "v1.36.1", "v1.36.3"
 SINCE = "2026-07-01T12:00:00Z"
+CLASS, BEFORE = "kaas-dev-2", {"image": f"node-{OLD}", "classRevision": "kaas-dev-1"}
+IN_USE = dict.fromkeys(("rapid", "regular", "stable"), SINCE)
 READY = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": SINCE}
 
 
@@ -58,11 +60,12 @@ class Place:
             await self.client.apply({**GOOD["cluster"], "metadata": meta, "spec": spec})
             await self.play(name, OLD)
 
-    async def play(self, name: str, version: str, **update: Any) -> None:
+    async def play(self, name: str, version: str, made_of: Object | None = None, **update: Any) -> None:
         """What the other features say of a Cluster."""
         now = datetime.now(UTC)
         window = {"start": stamp(now - timedelta(hours=1)), "end": stamp(now + timedelta(hours=5))}
         status = {"version": version, "conditions": [READY], "update": {"nextMaintenance": window, **update}}
+        status |= {"newestClassRevision": {"name": CLASS, "since": SINCE}, **(made_of or BEFORE)}
         meta = {"name": name, "namespace": self.name}
         obj = {"apiVersion": API_VERSION, "kind": "Cluster", "metadata": meta, "status": status}
         await self.client.apply_status(obj, manager="played")
@@ -89,6 +92,14 @@ class Place:
             if turn and turn.allowed and cluster.status and cluster.status.version == OLD:
                 found.append(cluster.metadata.name)
         return sorted(found)
+
+    async def may(self, name: str) -> tuple[bool | None, bool | None]:
+        """Whether the turn of a Cluster has come, for an image and for a class revision; None where nobody decides."""
+        raw = await self.client.get(Ref(API_VERSION, "Cluster", self.name, name))
+        ruling = ruling_of([await self.rollout()], Cluster.model_validate(raw), datetime.now(UTC))
+        assert ruling.kubernetes is None
+        image, revision = ruling.image, ruling.class_revision
+        return (image.allowed if image else None, revision.allowed if revision else None)
 
 
 @pytest.fixture(name="place")
@@ -173,6 +184,51 @@ async def test_two_stages_with_an_approval_and_a_restart_between(management: Man
     assert status["progress"] == "3 of 3"
     assert {c["type"] for c in status["conditions"]} == {"Progressing", "Succeeded", "AnnotationsRead", "Theirs"}
     assert await reasons(place) >= {"RolloutStarted", "StageStarted", "GateWaits", "GateOpened", "RolloutCompleted"}
+
+
+async def test_an_image_and_a_class_revision_go_together_and_are_written_down(
+    management: Management, place: Place
+) -> None:
+    image = f"newer-{place.name}"
+    made_of = {"image": image, "classRevision": CLASS}
+    await place.client.apply(
+        {**GOOD["release"], "metadata": {"name": image}, "spec": {"version": OLD, "image": image, "channels": IN_USE}}
+    )
+    both: Object = {"image": image, "classRevision": CLASS}
+    async with controller(management):
+        await place.roll(**both, stages=stages(place.name))
+
+        async def begun() -> bool:
+            return (await place.status()).get("stage") == "canary"
+
+        await until("it begins", begun)
+        status = await place.status()
+        assert (status["brings"], "version" in status) == (f"node image {image}, ClusterClass {CLASS}", False)
+        assert (status["images"], status["classRevisions"]) == ([{"version": OLD, "image": image}], [CLASS])
+        assert {n: await place.may(n) for n in ("one", "two")} == {"one": (True, True), "two": (False, False)}
+
+        running = [{"name": "ControlPlane", "state": "Running"}, {"name": "Finished", "state": "Pending"}]
+        await place.play("one", OLD, BEFORE | {"classRevision": CLASS}, target=OLD, **both, steps=running)
+
+        async def updated() -> bool:
+            return bool((await place.status())["counts"]["running"] == 1)
+
+        await until("its update is seen", updated)
+        await place.play("one", OLD, made_of, target=OLD, **both, steps=[{"name": "Finished", "state": "Done"}])
+        await place.play("two", OLD, made_of)
+
+        async def others() -> bool:
+            return await place.may("three") == (True, True)
+
+        await until("the last one's turn", others)
+        await place.play("three", OLD, made_of)
+
+        async def through() -> bool:
+            return (await place.status()).get("state") == "Completed"
+
+        await until("the end", through)
+    assert (await place.status())["message"] == f"3 of 3 Clusters have node image {image}, ClusterClass {CLASS}"
+    await place.client.delete(Ref(API_VERSION, "Release", None, image))
 
 
 async def reasons(place: Place) -> set[str]:

@@ -27,7 +27,10 @@ from tests.unit.updates.subjects import raw_cluster, raw_release, raw_site
 
 WINDOW = {"start": "2027-01-04T10:00:00Z", "end": "2027-01-04T20:00:00Z"}
 MADE_OF = ("image", "classRevision", "newestClassRevision")
-CLASSES = {"classRevision": "class-1", "newestClassRevision": {"name": "class-2", "since": "2026-06-01T00:00:00Z"}}
+CLASSES: Object = {
+    "classRevision": "class-1",
+    "newestClassRevision": {"name": "class-2", "since": "2026-06-01T00:00:00Z"},
+}
 METRICS = {"metrics": {"url": "http://metrics.example.com"}}
 
 

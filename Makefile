@@ -48,7 +48,7 @@ demo-down: $(STAMP)
 	@$(BIN)/python -m kaas.cli.demo down
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadgroup $(PYTEST)
 
 e2e: setup
 	$(BIN)/python -m pytest -m "e2e or slow" $(PYTEST)

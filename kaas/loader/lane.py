@@ -62,7 +62,8 @@ class Lane:
         try:
             await self._watched(turn, lambda: self._files(work, part, turn))
         except Late:
-            turn.error = Unreachable(f"{work[len(turn.made)][0].key}: did not come in time")
+            for entry, _ in work[len(turn.made) :][:1]:  # none is left when it was the last moment
+                turn.error = Unreachable(f"{entry.key}: did not come in time")
         return turn
 
     def _files(self, work: Sequence[Work], part: str, turn: Turn) -> None:

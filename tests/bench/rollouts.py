@@ -1,4 +1,4 @@
-"""A round of a Rollout over a thousand Clusters, what Clusters are told of their turn, and what is written."""
+"""A round of a Rollout of all kinds of updates over a thousand Clusters, whose turn it is, and what is written."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import TypeVar
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import API_VERSION
+from kaas.api.release import Release
 from kaas.api.rollout import Rollout
+from kaas.api.versions import KubernetesVersion
+from kaas.updates.rollouts.known_images import KnownImages
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.planner import Round, decide
+from kaas.updates.rollouts.scene import Known
 from kaas.updates.rollouts.turns import Turns
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Limit
@@ -22,7 +26,18 @@ NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
 ROUND = Limit(200.0)
 WRITTEN = Limit(1_024.0)
 """KiB: etcd takes requests of 1.5 MiB at most."""
+UPDATES = ["Kubernetes", "NodeImages", "ClassRevision"]
 T = TypeVar("T")
+
+
+def _release(version: str) -> Release:
+    channels = {"regular": "2026-12-01T00:00:00Z"}
+    spec = {"version": version, "image": f"ubuntu-{version}", "channels": channels}
+    meta = {"name": version}
+    return Release.model_validate({"apiVersion": API_VERSION, "kind": "Release", "metadata": meta, "spec": spec})
+
+
+KNOWN = Known(KubernetesVersion(36, 3), images=KnownImages([_release("v1.36.1"), _release("v1.36.3")]))
 
 
 def run(bench: Bench) -> Sequence[Figure]:
@@ -31,12 +46,12 @@ def run(bench: Bench) -> Sequence[Figure]:
     clusters = [_cluster(number) for number in range(CLUSTERS)]
     rollout = _rollout()
     making, members = _timed(rounds, lambda: [Member.of(c) for c in clusters])
-    first, started = _timed(rounds, lambda: decide(rollout, members, NOW))
+    first, started = _timed(rounds, lambda: decide(rollout, members, NOW, KNOWN))
     later = NOW + timedelta(minutes=10)
     moved = [Member.of(_cluster(n, began=n % 10 == 0)) for n in range(CLUSTERS)]
-    under_way = _with(rollout, decide(_with(rollout, started), members, NOW))
-    middle, found = _timed(rounds, lambda: decide(under_way, moved, later))
-    rest, _ = _timed(rounds, lambda: decide(_with(rollout, found), moved, later))
+    under_way = _with(rollout, decide(_with(rollout, started), members, NOW, KNOWN))
+    middle, found = _timed(rounds, lambda: decide(under_way, moved, later, KNOWN))
+    rest, _ = _timed(rounds, lambda: decide(_with(rollout, found), moved, later, KNOWN))
     turns, _ = _timed(rounds, lambda: _turns(_with(rollout, found), clusters, later))
     text, said = _timed(rounds, lambda: json.dumps(found.status.to_json()))
     number = f"{CLUSTERS:,} Clusters"
@@ -80,7 +95,7 @@ def _rollout() -> Rollout:
         "perZone": "50%",
         "maxFailures": "5%",
     }
-    spec = {"version": "v1.36.3", "stages": [canary, prod], "maxConcurrency": 200}
+    spec = {"channel": "Regular", "updates": UPDATES, "stages": [canary, prod], "maxConcurrency": 200}
     meta = {"name": "fleet", "uid": "fleet", "generation": 1}
     return Rollout.model_validate({"apiVersion": API_VERSION, "kind": "Rollout", "metadata": meta, "spec": spec})
 
@@ -95,6 +110,9 @@ def _cluster(number: int, *, began: bool = False) -> Cluster:
     pools = [{"name": f"pool-{n}", "replicas": 8, "ready": 8, "upToDate": 8, "available": 8} for n in range(3)]
     status = {
         "version": "v1.36.1",
+        "image": "ubuntu-v1.36.1",
+        "classRevision": "kaas-openstack-1",
+        "newestClassRevision": {"name": "kaas-openstack-2", "since": "2026-11-01T00:00:00Z"},
         "conditions": [ready | {"lastTransitionTime": "2027-01-01T00:00:00Z"}],
         "nodePools": [{**pool, "version": "v1.36.1"} for pool in pools],
         "update": update,

@@ -85,7 +85,6 @@ def world(openstack: Platform) -> Iterator[World]:
     made.upload(BAD_IMAGE)
     for cluster in made.clusters:
         cluster.apply(MINOR if cluster is made.minor else OLD)
-        until(f"{cluster.name} has its load balancer", cluster.has_infrastructure)
     for cluster in made.clusters:
         until(f"{cluster.name} is Ready", cluster.is_ready)
     machine_faults.break_machine(cloud.state, Fault("join", "joining-a"))

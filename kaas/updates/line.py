@@ -72,10 +72,11 @@ class Line:
 
 def _may_wait(subject: Subject, decision: Decision, choice: Choice, now: datetime) -> bool:
     """Whether it can be put off. A Rollout has limits of its own, and says whose turn it is."""
-    ends, turn = subject.present.certificates_end, subject.ruling.of(choice.change)
+    ends = subject.present.certificates_end
     if decision.reason != UPDATING or choice.forced or (ends is not None and ends - now <= RENEW_AT_LATEST):
         return False
-    return turn is None or not turn.allowed
+    changes = choice.aims.changes if choice.aims else (choice.change,)
+    return not any(turn.allowed for change in changes if (turn := subject.ruling.of(change)) is not None)
 
 
 def _rank(

@@ -41,7 +41,8 @@ Rule = Callable[[Member, KubernetesVersion], Unfit | None]
 def unfit(member: Member, goal: Goal, kind: Kind, images: KnownImages | None, now: datetime) -> Unfit | None:
     """Why a Cluster cannot be brought to what a Rollout carries of a kind; None when it can, or has it.
 
-    images: None where nobody knows them: then only what its owner says counts, and of what version an image is.
+    goal: without its version for a Cluster that is not brought to that, so that its image is one of what runs. images:
+    None where nobody knows them: then only what its owner says counts, and of what version an image is.
     """
     if kind is Kind.KUBERNETES:
         return version_unfit(member, goal.version)
@@ -130,7 +131,7 @@ _RULES: Final[Sequence[Rule]] = (_not_running, _newer, _declined, _patches_only,
 
 def _image_unfit(member: Member, goal: Goal, images: KnownImages | None, now: datetime) -> Unfit | None:
     """The image is that of the version that it is brought to."""
-    running, target = member.running, target_of(goal, member, _without_version(member, goal))
+    running, target = member.running, target_of(goal, member)
     if running is None:
         return _NOT_RUNNING
     version = max(running, target.version) if target.version else running
@@ -163,13 +164,6 @@ def _not_for(member: Member, wanted: _Image, images: KnownImages, now: datetime)
         return None
     words = f"node image {image} of {version} is a preview, has expired, or its Release is gone"
     return Unfit("NoImage", words, free=False)
-
-
-def _without_version(member: Member, goal: Goal) -> tuple[Kind, ...]:
-    """Kubernetes, for a member that takes no version."""
-    if goal.version is None or Kind.KUBERNETES not in goal.kinds:
-        return ()
-    return (Kind.KUBERNETES,) if version_unfit(member, goal.version) is not None else ()
 
 
 def _no_image(goal: Goal, version: KubernetesVersion) -> Unfit:

@@ -6,7 +6,7 @@ It is fixed when the run begins, and stands in the Rollout's status.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -64,6 +64,11 @@ class Goal:
         """Whether there is anything of a kind to bring."""
         parts = (self.version is not None, bool(self.images), bool(self.revisions))
         return kind in self.kinds and dict(zip(Kind, parts, strict=True))[kind]
+
+    @cached_property
+    def without_version(self) -> Goal:
+        """The same for a Cluster that is brought to no version by it: an image is then one of what runs."""
+        return replace(self, kinds=self.kinds - {Kind.KUBERNETES})
 
     @cached_property
     def _images(self) -> dict[tuple[str | None, str], str]:

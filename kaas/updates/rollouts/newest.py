@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from kaas.api.parsed import Unreadable
 from kaas.api.release import Release
 from kaas.api.release_state import ReleaseState, dates_of
 from kaas.api.rollout import RolloutSpec
@@ -35,21 +36,31 @@ def next_date(releases: Sequence[Release], now: datetime) -> datetime | None:
     return min((date for release in releases for date in dates_of(release) if date > now), default=None)
 
 
-def doubt_of(spec: RolloutSpec, found: KubernetesVersion | None, unread: Iterable[UnreadRelease]) -> str:
-    """Why the newest of a channel is not known, for a Release cannot be read; empty when it is.
+def doubt_of(
+    spec: RolloutSpec,
+    found: KubernetesVersion | None,
+    unread: Iterable[UnreadRelease],
+    sites: Iterable[Unreadable] = (),
+) -> str:
+    """Why the newest of a channel is not known, for a Release or Site cannot be read; empty when it is.
 
-    found: the newest version of those that can be. Any of them may have the newest image of its version.
+    found: the newest version of those that can be. Any of them may have the newest image of its version. sites: those
+    that cannot be read.
     """
     kinds = carried(spec)
     if spec.channel is None or not kinds & {Kind.KUBERNETES, Kind.NODE_IMAGES}:
         return ""
-    minor, newest_alone = minor_of(spec.minor) if spec.minor else None, Kind.NODE_IMAGES not in kinds
-    for each in unread:
-        version = each.version
-        is_old = newest_alone and found is not None and version is not None and version < found
-        if version is None or (minor in (None, version.minor) and not is_old):
-            return f"no run is begun while it is not known what is the newest: {each.message}"
-    return ""
+    images = Kind.NODE_IMAGES in kinds
+    doubts = (each.message for each in unread if _may_be_newest(each, spec, None if images else found))
+    message = next(doubts, "") or next((str(site) for site in sites if images), "")
+    return f"no run is begun while it is not known what is the newest: {message}" if message else ""
+
+
+def _may_be_newest(unread: UnreadRelease, spec: RolloutSpec, found: KubernetesVersion | None) -> bool:
+    version, minor = unread.version, minor_of(spec.minor) if spec.minor else None
+    if version is None:
+        return True
+    return minor in (None, version.minor) and (found is None or version >= found)
 
 
 def unfit_by_hand(spec: RolloutSpec, releases: Sequence[Release], images: KnownImages, now: datetime) -> str:

@@ -129,8 +129,8 @@ def _past(before: RolloutStatus) -> Iterator[Run]:
 def _nothing_to_do(rollout: Rollout, why: str) -> RolloutStatus:
     minor = f" of {rollout.spec.minor}" if rollout.spec.minor else ""
     none = f"no Release{minor} is in the channel {rollout.spec.channel}: give one a date in its spec.channels"
-    if carried(rollout.spec) == {Kind.CLASS_REVISION}:
-        none = f"no class revision is in the channel {rollout.spec.channel}, or no Cluster is selected"
+    if Kind.KUBERNETES not in carried(rollout.spec):
+        none = f"nothing is in the channel {rollout.spec.channel} that a Cluster of its stages could be brought to"
     return RolloutStatus(
         conditions=rollout.status.conditions if rollout.status else (),
         state=State.NOT_STARTED,

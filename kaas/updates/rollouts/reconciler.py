@@ -122,8 +122,9 @@ class RolloutReconciler:
     ) -> Round:
         """Decide, and again with what gates have asked; in a thread, so that others go on meanwhile."""
         members, spec = self._fleet(), rollout.spec
-        version, images = newest(spec, releases, now), self._images(releases)
-        unfit = unfit_by_hand(spec, releases, images, now) or doubt_of(spec, version, unread)
+        sites, others = self._office.parsed.all_sound(Site, self._office.store.list(resources.SITE))
+        version, images = newest(spec, releases, now), KnownImages(releases, sites)
+        unfit = unfit_by_hand(spec, releases, images, now) or doubt_of(spec, version, unread, others)
         taken = self._taken(rollout, members, now)
         for _ in range(MOST_GATES):
             measured = self._office.meter.fresh(now)
@@ -134,11 +135,6 @@ class RolloutReconciler:
                 break
             await self._office.meter.ask(unknown, now)
         return found
-
-    def _images(self, releases: Sequence[Release]) -> KnownImages:
-        """Node images that there are; of a Site that cannot be read its own reconcilers tell."""
-        sites, _ = self._office.parsed.all_sound(Site, self._office.store.list(resources.SITE))
-        return KnownImages(releases, sites)
 
     def _fleet(self) -> list[Member]:
         """All Clusters, each made out anew when it has changed."""

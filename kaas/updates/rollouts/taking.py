@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from kaas.api.rollout_carried import Kind, LeftOut
 from kaas.api.rollout_status import RolloutMember
-from kaas.updates.rollouts.fitness import Unfit, unfit, version_unfit
+from kaas.updates.rollouts.fitness import Unfit, unfit
 from kaas.updates.rollouts.goal import Goal, target_of
 from kaas.updates.rollouts.member import Member, Target
 from kaas.updates.rollouts.scene import Scene
@@ -14,21 +14,24 @@ from kaas.updates.rollouts.scene import Scene
 
 def refusals(member: Member, scene: Scene) -> dict[Kind, Unfit]:
     """Why it takes nothing of a kind; without kinds that it has already, or is being brought to."""
-    target, goal = _whole(member, scene.goal), scene.goal
-    asked = (kind for kind in Kind if goal.brings(kind) and not _has_or_gets(member, kind, target))
-    taken = scene.known.taken.get(member.key, {})
-    found = {k: unfit(member, goal, k, scene.known.images, scene.now) or _of_other(taken.get(k)) for k in asked}
-    return {kind: why for kind, why in found.items() if why is not None}
+    goal, found = scene.goal, dict[Kind, Unfit]()
+    for kind in Kind:  # the version first: the image is one of that
+        why = _refusal(member, kind, goal, scene)
+        if why is not None:
+            found[kind] = why
+            goal = goal.without_version if kind is Kind.KUBERNETES else goal
+    return found
+
+
+def _refusal(member: Member, kind: Kind, goal: Goal, scene: Scene) -> Unfit | None:
+    if not goal.brings(kind) or _has_or_gets(member, kind, target_of(goal, member)):
+        return None
+    other = scene.known.taken.get(member.key, {}).get(kind)
+    return unfit(member, goal, kind, scene.known.images, scene.now) or _of_other(other)
 
 
 def _of_other(rollout: str | None) -> Unfit | None:
     return Unfit("InOtherRollout", f"Rollout {rollout}, which is older, decides") if rollout else None
-
-
-def _whole(member: Member, goal: Goal) -> Target:
-    """All that it would be brought to; of a version that it cannot be brought to it has no image."""
-    is_fit = member.is_going_to(goal.version) or version_unfit(member, goal.version) is None
-    return target_of(goal, member, () if is_fit else (Kind.KUBERNETES,))
 
 
 def _has_or_gets(member: Member, kind: Kind, target: Target) -> bool:

@@ -155,7 +155,7 @@ class _Standing:
         stage = stage_of(self._rollout.spec.stages, member)
         if stage is None:
             return None
-        kinds = frozenset(k for k in self._goal.kinds.difference(but) if not self._has_no_say(member, k, now))
+        kinds = self._decided(member, but, now)
         begun = self._goal or self._goal.by_hand
         return self._said(self._of_later(stage.name) if begun else self._of_none(stage.name), kinds, member, now)
 
@@ -163,9 +163,17 @@ class _Standing:
     def _state(self) -> State | None:
         return self._status.state if self._status else None
 
-    def _has_no_say(self, member: Member, kind: Kind, now: datetime) -> bool:
-        why = unfit(member, self._goal, kind, None, now)
-        return why is not None and why.free
+    def _decided(self, member: Member, but: Collection[Kind], now: datetime) -> frozenset[Kind]:
+        """Kinds of which it has a say in a Cluster that is no member."""
+        goal, found = self._goal, set[Kind]()
+        for kind in Kind:  # the version first: the image is one of that
+            is_mine = kind in goal.kinds and kind not in but
+            why = unfit(member, goal, kind, None, now) if is_mine else None
+            if is_mine and (why is None or not why.free):
+                found.add(kind)
+            if kind is Kind.KUBERNETES and (why is not None or not is_mine):
+                goal = goal.without_version
+        return frozenset(found)
 
     def _of_member(self, place: _Place) -> _Words:
         record, stage = place.record, place.stage.name

@@ -106,17 +106,17 @@ def is_news(now_wanted: Goal, last: Goal, members: Sequence[Member], known: Know
 
 
 def _lacks(member: Member, goal: Goal, last: Goal, known: Known, now: datetime) -> bool:
-    without = () if version_unfit(member, goal.version) is None else (Kind.KUBERNETES,)
-    target, before = target_of(goal, member, without), target_of(last, member, without)
-    new = (
-        (Kind.NODE_IMAGES, Target(image=target.image), target.image == before.image),
-        (Kind.CLASS_REVISION, Target(class_revision=target.class_revision), _is_same(target, last)),
-    )
-    return any(
-        part and not same and not member.is_made_of(part) and unfit(member, goal, kind, known.images, now) is None
-        for kind, part, same in new
-    )
+    taken = known.taken.get(member.key, {})
+    if Kind.KUBERNETES in taken or version_unfit(member, goal.version) is not None:
+        goal, last = goal.without_version, last.without_version
+    target, before = target_of(goal, member), target_of(last, member)
+    new = {
+        Kind.NODE_IMAGES: Target(image=target.image if target.image != before.image else None),
+        Kind.CLASS_REVISION: Target(class_revision=_not_in(last.revisions, target.class_revision)),
+    }
+    lacking = (kind for kind, part in new.items() if kind not in taken and not member.is_made_of(part))
+    return any(unfit(member, goal, kind, known.images, now) is None for kind in lacking)
 
 
-def _is_same(target: Target, last: Goal) -> bool:
-    return target.class_revision in last.revisions
+def _not_in(revisions: Sequence[str], name: str | None) -> str | None:
+    return None if name in revisions else name

@@ -182,6 +182,8 @@ def test_others_of_the_site_do_not_put_off_what_a_rollout_has_let_go() -> None:
     busy = {"steps": [{"name": "ControlPlane", "state": "Running", "since": OPEN.isoformat()}]}
     line.seen(("tenants", "other"), about, busy, OPEN)
     assert line.admit(("tenants", "team"), about, plan(about, OPEN), OPEN).target is not None
+    both = replace(about, present=HAS)  # the class revision is due by itself, and leads
+    assert line.admit(("tenants", "team"), both, plan(both, OPEN), OPEN).target is not None
     free = replace(about, ruling=Ruling())
     assert line.admit(("tenants", "team"), free, plan(free, OPEN), OPEN).reason == "SiteBusy"
 

@@ -11,6 +11,7 @@ from kaas.api.constants import API_VERSION
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.api.rollout_acts import Act, with_act
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import RolloutMember, RolloutStatus, StageStatus, State
 from kaas.api.site import Site
 from kaas.api.update_status import Maintenance, Stopped
@@ -19,7 +20,7 @@ from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Turn
 from kaas.updates.planner import LEAST_LEFT
 from kaas.updates.rollouts.known_images import KnownImages
-from kaas.updates.rollouts.member import NO_TARGET, Member, Target
+from kaas.updates.rollouts.member import NO_TARGET, Key, Member, Target
 from kaas.updates.rollouts.newest import newest, unfit_by_hand
 from kaas.updates.rollouts.planner import Round, decide
 from kaas.updates.rollouts.progress import is_busy
@@ -190,6 +191,7 @@ class Fleet:
     answers: dict[Ask, Answer] = field(default_factory=dict)
     releases: list[Release] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    taken: dict[Key, dict[Kind, str]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     last: Round | None = None
@@ -237,7 +239,7 @@ class Fleet:
         """What there is beside Rollout and Clusters; what is the newest and unfit is found out, unless it is set."""
         images, spec = KnownImages(self.releases, self.sites), self.rollout.spec
         unfit = unfit_by_hand(spec, self.releases, images, self.now) if self.releases else self.unfit
-        return Known(self.newest or newest(spec, self.releases, self.now), unfit, self.answers, images=images)
+        return Known(self.newest or newest(spec, self.releases, self.now), unfit, self.answers, self.taken, images)
 
     def live(self, some: Iterable[FakeCluster] | None = None) -> None:
         """Clusters do what they may."""

@@ -9,6 +9,7 @@ import pytest
 
 from kaas.api.rollout import ANNOTATION_ROLLOUT_ABORT, ANNOTATION_ROLLOUT_RETRY
 from kaas.api.rollout_acts import Act, abort_text
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import State
 from kaas.updates.rollouts.turns import Turns
 from tests.unit.updates.rollouts.carrying import CLASS, NEWER, RELEASES, fleet, has, image, left_out, south, wishes
@@ -211,3 +212,14 @@ def test_two_rollouts_share_a_cluster_by_what_they_carry() -> None:
     ruling = turns.of_member(one, NOW)
     assert ruling.class_revision is not None
     assert (ruling.class_revision.version, ruling.class_revision.class_revision) == (None, CLASS)
+
+
+def test_who_has_its_version_from_another_rollout_has_the_image_of_what_runs() -> None:
+    found = fleet(clusters("prod", 1), version=str(NEW), image=f"ubuntu-{NEW}")
+    found.taken = {("team", "prod-0"): {Kind.KUBERNETES: "versions"}}
+    found.settle()
+    assert left_out(found, "prod-0") == {"Kubernetes": "InOtherRollout", "NodeImages": "OtherVersion"}
+    assert not Turns([found.rollout]).of_member(found.cluster("prod-0").member(NOW), NOW)
+    older = rollout(stage("prod"), name="versions", created="2026-01-01T00:00:00Z")
+    fresh = found.rollout.model_copy(update={"status": found.status.model_copy(update={"stages": ()})})
+    assert Turns([older, fresh]).owners(found.cluster("prod-0").member(NOW), NOW) == {"Kubernetes": "versions"}

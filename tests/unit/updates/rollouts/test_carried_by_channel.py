@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import State
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.rollouts.turns import Turns
@@ -137,6 +138,19 @@ def test_a_newer_kaas_within_a_run_is_for_the_next() -> None:
     assert found.status.class_revisions == ("kaas-dev-3",)
     found.go(DAY, times=3)
     assert {c.class_revision for c in found.clusters} == {"kaas-dev-3"}
+
+
+def test_what_another_rollout_decides_about_is_no_news() -> None:
+    found = by_channel(["Kubernetes", "NodeImages"], clusters("prod", 2, running=NEW, image=f"ubuntu-{NEW}"))
+    found.settle()
+    found.until_state(State.COMPLETED)
+    found.releases = [*RELEASES, image(f"ubuntu-{NEW}-2", NEW)]
+    found.taken = {c.key: {Kind.NODE_IMAGES: "images"} for c in found.clusters}
+    found.go(DAY)
+    assert found.status.run == 1
+    found.taken.clear()
+    found.go(DAY)
+    assert found.status.run == 2
 
 
 def test_a_minor_keeps_images_of_others_out() -> None:

@@ -331,6 +331,17 @@ async def test_no_run_of_a_channel_begins_while_its_newest_version_is_not_known(
     assert state == "Running" or "Release bad cannot be read" in world.status["message"]
 
 
+async def test_no_run_for_images_begins_while_a_site_cannot_be_read() -> None:
+    world = World()
+    world.cluster("one", image=f"ubuntu-{OLD}")
+    world.put(newer())
+    world.rollout(channel="Regular", updates=["NodeImages"])
+    site = raw_site()
+    world.put({**site, "metadata": {"name": "south"}, "spec": {**site["spec"], "frobs": 1}})
+    await world.look()
+    assert (world.status["state"], "Site south cannot be read" in world.status["message"]) == ("NotStarted", True)
+
+
 async def test_a_cluster_that_cannot_be_read_stays_as_it_was_seen_last() -> None:
     world = World()
     world.cluster("one")

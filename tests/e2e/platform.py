@@ -25,6 +25,7 @@ from kaas_lab.reporter import Reporter
 from kaas_lab.slots import free_slot
 
 from kaas.kube.client import KubeClient
+from tests.e2e.kept import Kept
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -60,7 +61,7 @@ class Platform:
 
     layout: Layout
     api: ApiServer
-    controllers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    controllers: list[Kept] = field(default_factory=list)
 
     @property
     def examples(self) -> Path:
@@ -121,15 +122,12 @@ class Platform:
         argv = [sys.executable, "-m", "kaas", "--kubeconfig", self.account(), "controller"]
         argv += ["--metrics-port", str(port)]
         log = self.layout.logs / f"{CONTROLLER}.log"
-        process = processes.spawn(self.layout.state, CONTROLLER, argv, log=log)
-        self.controllers.append(process)
-        processes.wait_until(CONTROLLER, self._controller_leads, process, log, PATIENCE)
+        self.controllers.append(Kept(lambda: processes.spawn(self.layout.state, CONTROLLER, argv, log=log), log))
+        until("the controller leads", self._controller_leads)
 
     def stop_controller(self, *, hard: bool = False) -> None:
         """End the controller; `hard` as a kill -9 does."""
-        process = self.controllers.pop()
-        (process.kill if hard else process.terminate)()
-        process.wait(60)
+        self.controllers.pop().end(hard=hard)
 
     def metrics(self) -> dict[str, float]:
         """The controller's metrics: name with labels to value."""
@@ -155,6 +153,7 @@ class Platform:
         )
 
     def _controller_leads(self) -> bool:
+        self.controllers[-1].runs()
         try:
             return self.metrics().get("kaas_leading") == 1.0
         except OSError:
@@ -187,6 +186,8 @@ def platform(state: Path, options: lab.Options) -> Iterator[Platform]:
             found.apply(*yaml.safe_load_all(RBAC.read_text()))
             found.start_controller()
             yield found
+            for controller in found.controllers:
+                controller.runs()
         finally:
             lab.down(state)
 

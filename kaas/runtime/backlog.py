@@ -2,6 +2,7 @@
 
 A key is never given out twice at once. What is added while it is worked on is given out again afterwards, once. The
 earliest of several due times counts, and giving a key out forgets all of them: who works on it says anew when to look.
+Urgent keys are given out before all others, those added while they are worked on too.
 """
 
 from __future__ import annotations
@@ -37,18 +38,21 @@ class Backlog(Generic[K]):
         self._backoff = backoff or Backoff()
         self._chance = chance
         self._ready: dict[K, float] = {}  # since when; the oldest first
+        self._urgent: dict[K, float] = {}  # the same
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []  # entries that `_due` no longer confirms are void
         self._order = 0
         self._working: set[K] = set()
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}  # whether it is urgent
         self._failures: dict[K, int] = {}
 
-    def add(self, key: K, now: float) -> None:
+    def add(self, key: K, now: float, *, urgent: bool = False) -> None:
         """Have the key worked on as soon as possible."""
         if key in self._working:
-            self._again.add(key)
-        else:
+            self._again[key] = urgent or self._again.get(key, False)
+        elif urgent:
+            self._urgent.setdefault(key, self._ready.pop(key, now))
+        elif key not in self._urgent:
             self._ready.setdefault(key, now)
 
     def add_after(self, key: K, seconds: float, now: float) -> None:
@@ -61,12 +65,13 @@ class Backlog(Generic[K]):
         heapq.heappush(self._heap, (due, self._order, key))
 
     def take(self, now: float) -> K | None:
-        """Give out the key that has been ready for longest; None when none is."""
+        """Give out the urgent key that has been ready for longest, else the other one; None when none is."""
         self._wake(now)
-        if not self._ready:
+        line = self._urgent or self._ready
+        if not line:
             return None
-        key = next(iter(self._ready))
-        del self._ready[key]
+        key = next(iter(line))
+        del line[key]
         self._due.pop(key, None)
         self._working.add(key)
         return key
@@ -96,8 +101,7 @@ class Backlog(Generic[K]):
     def _finish(self, key: K, now: float) -> None:
         self._working.discard(key)
         if key in self._again:
-            self._again.discard(key)
-            self.add(key, now)
+            self.add(key, now, urgent=self._again.pop(key))
 
     def failures(self, key: K) -> int:
         """Failures in a row, 0 after a success."""
@@ -112,7 +116,7 @@ class Backlog(Generic[K]):
     @property
     def depth(self) -> int:
         """Keys that are ready and not yet worked on, those added while in work included."""
-        return len(self._ready) + len(self._again)
+        return len(self._urgent) + len(self._ready) + len(self._again)
 
     @property
     def working(self) -> int:
@@ -121,4 +125,5 @@ class Backlog(Generic[K]):
 
     def oldest(self, now: float) -> float:
         """Seconds that the longest waiting ready key has waited; 0 when none is."""
-        return now - next(iter(self._ready.values())) if self._ready else 0.0
+        first = [next(iter(line.values())) for line in (self._urgent, self._ready) if line]
+        return now - min(first) if first else 0.0

@@ -143,7 +143,7 @@ class Controller:
         made.append(feature.reconciler(services))
         self._metrics.watch_queue(feature.name, queue)
         self._queues.append(queue)
-        return [Subscription(watch, queue.add) for watch in feature.watches(services)]
+        return [Subscription(watch, queue.add, queue.hurry) for watch in feature.watches(services)]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order: reconciles, Lease, watches."""

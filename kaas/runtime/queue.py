@@ -31,8 +31,8 @@ class Outcome:
 class Queue(Generic[K]):
     """Calls `reconcile(key)` for added keys; it returns the seconds to the next call, None means on the next event.
 
-    An exception repeats the key after a pause that doubles from 1 second to 5 minutes. `add` and `add_after` belong to
-    the event loop's thread and may be called before `run`. turns: shared with the other queues of the loop.
+    An exception repeats the key after a pause that doubles from 1 second to 5 minutes. `add`, `hurry` and `add_after`
+    belong to the event loop's thread and may be called before `run`. turns: shared with the other queues of the loop.
     """
 
     def __init__(
@@ -58,6 +58,11 @@ class Queue(Generic[K]):
     def add(self, key: K) -> None:
         """Have the key reconciled as soon as a worker is free."""
         self._backlog.add(key, self._clock.monotonic())
+        self._wake.set()
+
+    def hurry(self, key: K) -> None:
+        """The same, before all keys that are not urgent."""
+        self._backlog.add(key, self._clock.monotonic(), urgent=True)
         self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:

@@ -26,6 +26,7 @@ class Watch:
     what it drops means no keys. It is pure, may be called from any thread, and leaves as it is what it has made small.
     concern: the part of an object that the feature reads, where others read more: a change of the rest means no keys.
     puts: the feature itself puts what it writes into the index, and need not be told of that again; others are.
+    urgent: of a state, whether its keys go before those of others, as when somebody waits for just that.
     """
 
     resource: Resource
@@ -34,14 +35,16 @@ class Watch:
     transform: Callable[[Object], Object] | None = None
     concern: Callable[[Object], Any] | None = None
     puts: bool = False
+    urgent: Callable[[Object], bool] = lambda _: False
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """A watch, and who is told its keys."""
+    """A watch, and who is told its keys. hurry: who is told the urgent ones, None for the same."""
 
     watch: Watch
     add: Callable[[Hashable], None]
+    hurry: Callable[[Hashable], None] | None = None
 
 
 @dataclass
@@ -185,8 +188,9 @@ class Feed:
     def _add_keys(self, subscription: Subscription, obj: Object) -> None:
         """A feature that cannot read one object must not stop the events of all others."""
         try:
+            hurry = subscription.hurry if subscription.watch.urgent(obj) else None
             for key in subscription.watch.keys(obj):
-                subscription.add(key)
+                (hurry or subscription.add)(key)
         except Exception:
             log.exception("no keys for %s %s", obj.get("kind"), "/".join(name_of(obj)))
 

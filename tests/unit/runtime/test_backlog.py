@@ -41,6 +41,33 @@ def test_added_while_worked_on_comes_again_once() -> None:
     assert drain(backlog, 4) == []
 
 
+def test_urgent_keys_go_first_and_are_given_out_once() -> None:
+    backlog: Backlog[str] = Backlog()
+    for key in "abc":
+        backlog.add(key, 0)
+    backlog.add("d", 1, urgent=True)
+    backlog.add("c", 2, urgent=True)
+    backlog.add("d", 3)
+    assert (backlog.depth, backlog.oldest(3)) == (4, 3)
+    assert drain(backlog, 3) == ["d", "c", "a", "b"]
+
+
+def test_what_becomes_urgent_while_it_is_worked_on_goes_first_afterwards() -> None:
+    backlog: Backlog[str] = Backlog()
+    backlog.add("a", 0)
+    assert drain(backlog, 0) == ["a"]
+    backlog.add("b", 1)
+    backlog.add("a", 1)
+    backlog.add("a", 2, urgent=True)
+    backlog.add("a", 3)
+    backlog.done("a", 4)
+    assert drain(backlog, 4) == ["a", "b"]
+    backlog.add("a", 5)
+    backlog.done("a", 6)
+    backlog.add("c", 6, urgent=True)
+    assert drain(backlog, 6) == ["c", "a"]
+
+
 def test_the_earliest_due_time_counts() -> None:
     backlog: Backlog[str] = Backlog()
     backlog.add_after("a", 10, 0)
@@ -123,9 +150,9 @@ class Rules(RuleBasedStateMachine):
     def owe(self, key: str, due: float) -> None:
         self.owed[key] = min(due, self.owed.get(key, due))
 
-    @rule(key=KEYS)
-    def add(self, key: str) -> None:
-        self.backlog.add(key, self.now)
+    @rule(key=KEYS, urgent=st.booleans())
+    def add(self, key: str, urgent: bool) -> None:
+        self.backlog.add(key, self.now, urgent=urgent)
         self.owe(key, self.now)
 
     @rule(key=KEYS, seconds=st.integers(0, 50))

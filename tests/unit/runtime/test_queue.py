@@ -79,6 +79,21 @@ async def test_one_at_a_time_per_key_and_again_for_what_came_meanwhile() -> None
     await task
 
 
+async def test_urgent_keys_go_before_those_that_wait_for_a_worker() -> None:
+    queue, work, _, _, task = await started(workers=1)
+    work.gates["a"] = asyncio.Event()
+    for key in "abc":
+        queue.add(key)
+    await settle()
+    queue.hurry("d")
+    queue.hurry("c")
+    work.gates["a"].set()
+    await settle()
+    assert [key for key, _ in work.started] == ["a", "d", "c", "b"]
+    await queue.stop()
+    await task
+
+
 async def test_no_more_than_its_workers() -> None:
     queue, work, _, _, task = await started(workers=2)
     for key in "abcde":

@@ -245,3 +245,13 @@ def test_what_was_made_and_put_is_told_to_others() -> None:
     index.put(made)
     feed.event(MACHINE, None, made)
     assert (writer, reader) == ([], ["one"])
+
+
+def test_urgent_states_are_told_to_who_hurries() -> None:
+    told, hurried = list[Hashable](), list[Hashable]()
+    watch = Watch(MACHINE, cluster_of, urgent=lambda o: "status" in o)
+    feed = Feed(Index(), [Subscription(watch, told.append, hurried.append), Subscription(watch, told.append)])
+    feed.event(MACHINE, None, machine("a", 1, spec={"x": 1}))
+    assert (told, hurried) == (["one", "one"], [])
+    feed.event(MACHINE, None, machine("a", 2, spec={"x": 1}, status={"y": 1}))
+    assert (told, hurried) == (["one"] * 5, ["one"]), "of the state before nothing is urgent"

@@ -155,4 +155,7 @@ def populator(namespaces: tuple[str, ...] = ()) -> Feature:
 
 
 def _watches(found: Sequence[Interest]) -> Sequence[Watch]:
-    return [Watch(i.resource, i.keys, label_selector=i.selector, transform=i.keep, puts=i.alone) for i in found]
+    return [
+        Watch(i.resource, i.keys, label_selector=i.selector, transform=i.keep, puts=i.alone, urgent=i.urgent)
+        for i in found
+    ]

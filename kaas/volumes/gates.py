@@ -10,10 +10,11 @@ from typing import Final, Protocol
 from kaas.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from kaas.kube.objects import Object, Objects, Ref, metadata, name_of, ref_of, uid
 from kaas.kube.ports import Announcer, Source, Times
-from kaas.kube.resources import PERSISTENT_VOLUME_CLAIM, POD, Resource
+from kaas.kube.resources import POD, Resource
 from kaas.kube.times import at
 from kaas.volumes import terms
-from kaas.volumes.claim import Claim, Key, claim_of
+from kaas.volumes.claim import Key
+from kaas.volumes.known import Claims
 from kaas.volumes.metrics import VolumeMetrics
 from kaas.volumes.pods import Hold, claims_of, gated, hold_of, lean, ungating
 
@@ -52,10 +53,16 @@ class Gates:
     """All Pods that wait, as far as they are known."""
 
     def __init__(
-        self, store: PodStore, client: PodWriter, announcer: Announcer, clock: Times, metrics: VolumeMetrics
+        self,
+        store: PodStore,
+        claims: Claims,
+        client: PodWriter,
+        announcer: Announcer,
+        clock: Times,
+        metrics: VolumeMetrics,
     ) -> None:
         self._store, self._client, self._announcer, self._clock = store, client, announcer, clock
-        self._metrics = metrics
+        self._claims, self._metrics = claims, metrics
         self._unlabelled: dict[Key, Object] = {}
         self._told: dict[str, str] = {}
         self._of_claim: dict[Key, set[Key]] | None = None
@@ -129,22 +136,17 @@ class Gates:
         if not gated(pod):
             self._told.pop(uid(pod), None)
             return False
-        hold = hold_of(pod, self.claim)
+        hold = hold_of(pod, self._claims.get)
         if hold is None:
             return await self._free(pod)
         if hold.final or self._is_forgotten(pod, hold):
             await self._tell(pod, hold.message)
         return False
 
-    def claim(self, key: Key) -> Claim | None:
-        """A claim as it was last seen."""
-        found = self._store.get(PERSISTENT_VOLUME_CLAIM, *key)
-        return claim_of(found) if found else None
-
     def _is_forgotten(self, pod: Object, hold: Hold) -> bool:
         """Whether it has waited for long for a claim that nobody makes."""
         since: datetime = at(metadata(pod)["creationTimestamp"])
-        missing = self.claim(hold.claim) is None
+        missing = self._claims.get(hold.claim) is None
         return missing and (self._clock.now() - since).total_seconds() >= UNSEEN
 
     async def _tell(self, pod: Object, why: str) -> None:

@@ -16,6 +16,8 @@ LINES: Final = 3
 """Lines that are read: the last one may be cut, or be a word of the interpreter's."""
 LARGEST: Final = 16384
 PATIENCE: Final = 5.0  # seconds; a kubelet that does not answer holds up nobody
+AT_ONCE: Final = 8
+"""Logs that are read at the same time: kubelets that do not answer leave connections for what Pods wait for."""
 
 
 class Texts(Protocol):
@@ -25,12 +27,12 @@ class Texts(Protocol):
         """Begin to read a text."""
 
 
-async def tail(client: Texts, namespace: str, pod: str) -> str:
-    """The last lines of a loader's log; "" when they cannot be read just now."""
+async def tail(client: Texts, namespace: str, pod: str, turns: asyncio.Semaphore) -> str:
+    """The last lines of a loader's log; "" when they cannot be read just now. turns: of AT_ONCE, of all who read."""
     query = {"container": CONTAINER, "tailLines": str(LINES), "limitBytes": str(LARGEST)}
     path = with_query(f"{POD.path(namespace, pod)}/log", query)
     try:
-        async with asyncio.timeout(PATIENCE), await client.text(path, silence=PATIENCE) as answer:
+        async with asyncio.timeout(PATIENCE), turns, await client.text(path, silence=PATIENCE) as answer:
             return (await answer.content.read(LARGEST)).decode(errors="replace")
     except (KubeError, aiohttp.ClientError, TimeoutError, OSError):
         return ""

@@ -12,7 +12,7 @@ from kaas.kube.objects import Objects
 from kaas.kube.resources import Resource
 from kaas.loader.report import Progress
 from kaas.volumes import observe
-from kaas.volumes.logs import Texts, tail
+from kaas.volumes.logs import AT_ONCE, Texts, tail
 from kaas.volumes.plan import LOOK, Scene, wants_events
 from kaas.volumes.progress import last_progress, together
 
@@ -50,6 +50,7 @@ class Lookout:
     def __init__(self, client: Reader) -> None:
         self._client = client
         self._seen: dict[str, _Seen] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def forget(self, claim_uid: str) -> None:
         """A load is over."""
@@ -70,7 +71,8 @@ class Lookout:
         if not running or (seen.read and scene.now - seen.read < AGAIN):
             return
         seen.read = scene.now
-        texts = await asyncio.gather(*(tail(self._client, scene.claim.key[0], pod) for pod in running))
+        reads = (tail(self._client, scene.claim.key[0], pod, self._turns) for pod in running)
+        texts = await asyncio.gather(*reads)
         parts = [p for p in map(last_progress, texts) if p is not None]
         progress = together(parts) if len(parts) == len(running) else None
         if progress is None:

@@ -25,6 +25,7 @@ from kaas.volumes.cache.keeper import Keeps, Nobody
 from kaas.volumes.claim import Claim, Key, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
 from kaas.volumes.gates import Gates, PodStore, PodWriter
+from kaas.volumes.known import Claims
 from kaas.volumes.logs import Texts
 from kaas.volumes.lookout import Lookout
 from kaas.volumes.metrics import VolumeMetrics
@@ -94,7 +95,8 @@ class VolumeReconciler:
         bounds = Bounds(settings.at_once, settings.per_namespace)
         self._turns = Turns(bounds, lambda: observe.running(self._store))
         self._starter = Starter(office.client, office.store, settings)
-        self.gates = Gates(office.store, office.client, office.announcer, office.clock, office.metrics)
+        self._claims = Claims(office.store)
+        self.gates = Gates(office.store, self._claims, office.client, office.announcer, office.clock, office.metrics)
         self._lookout = Lookout(office.client)
         self._told_at: dict[str, datetime] = {}
         office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._turns))
@@ -133,8 +135,7 @@ class VolumeReconciler:
     # -- claims -------------------------------------------------------------------------------------------------------
 
     async def _claim(self, key: Key) -> float | None:
-        found = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *key)
-        claim = claim_of(found) if found else None
+        claim = self._claims.get(key)
         self._turns.leave(key)
         again = None
         if claim is not None:
@@ -194,11 +195,13 @@ class VolumeReconciler:
             return Plan(held.told, again=AGAIN)
         finally:
             self._turns.done(claim.key)
+            self._next_turns()
 
     def _wait(self, claim: Claim) -> Plan:
         """It is told so when it has waited for a while; of many at once not in one go, for others are to be let go."""
         bounds, now = self._turns.bounds, self._clock.now()
-        due = self._told_at.setdefault(claim.uid, now + PATIENCE + self._turns.ahead(claim.key) * APART)
+        if (due := self._told_at.get(claim.uid)) is None:
+            due = self._told_at[claim.uid] = now + PATIENCE + self._turns.ahead(claim.key) * APART
         if now < due:
             return Plan(again=(due - now).total_seconds())
         message = f"waits for its turn: {bounds.at_once} loads run at once, {bounds.per_namespace} in a namespace"

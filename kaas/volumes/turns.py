@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kaas.volumes.claim import Key
 
+Entry = tuple[datetime, Key]
+"""When a claim was made, and the claim."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many loads run at the same time: everywhere, and in one namespace."""
+    """How many loads run at the same time: everywhere, and in one namespace.
+
+    starting: how many are being begun at the same time. To begin one takes five requests, and who waits for the end of
+    another is not to wait for those.
+    """
 
     at_once: int
     per_namespace: int
+    starting: int = 2
 
 
-def admitted(waiting: Mapping[Key, datetime], running: Iterable[Key], bounds: Bounds) -> list[Key]:
+def admitted(waiting: Mapping[str, Sequence[Entry]], running: Iterable[Key], bounds: Bounds) -> list[Key]:
     """Claims whose load may begin now, in the order in which they are to.
 
-    waiting: when each claim was made. The namespace with the fewest loads comes first, so that nobody's five hundred
-    claims keep another's one from being loaded. Nor do Jobs that look like loads, however many somebody makes: of a
-    namespace no more are counted than may run in it.
+    waiting: of each namespace, the oldest first. The namespace with the fewest loads comes first, so that nobody's five
+    hundred claims keep another's one from being loaded. Nor do Jobs that look like loads, however many somebody makes:
+    of a namespace no more are counted than may run in it.
     """
     busy = Counter(namespace for namespace, _ in running)
     free = bounds.at_once - sum(min(count, bounds.per_namespace) for count in busy.values())
-    if free <= 0:
-        return []
-    queues: dict[str, list[Key]] = {}
-    for key in sorted(waiting, key=lambda k: (waiting[k], k), reverse=True):
-        queues.setdefault(key[0], []).append(key)
+    taken: Counter[str] = Counter()
     found: list[Key] = []
     while len(found) < free:
-        open_ones = [n for n, queue in queues.items() if queue and busy[n] < bounds.per_namespace]
+        open_ones = [n for n, line in waiting.items() if taken[n] < len(line) and busy[n] < bounds.per_namespace]
         if not open_ones:
             break
-        chosen = min(open_ones, key=lambda n: (busy[n], waiting[queues[n][-1]], n))
-        found.append(queues[chosen].pop())
+        chosen = min(open_ones, key=lambda n: (busy[n], waiting[n][taken[n]], n))
+        found.append(waiting[chosen][taken[chosen]][1])
+        taken[chosen] += 1
         busy[chosen] += 1
     return found
 
@@ -49,22 +55,31 @@ class Turns:
     def __init__(self, bounds: Bounds, running: Callable[[], Iterable[Key]]) -> None:
         self.bounds = bounds
         self._running = running
-        self._waiting: dict[Key, datetime] = {}
+        self._since: dict[Key, datetime] = {}
+        self._lines: dict[str, list[Entry]] = {}
         self._starting: set[Key] = set()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._since)
 
     def leave(self, key: Key) -> None:
         """A claim waits no more."""
-        self._waiting.pop(key, None)
+        since = self._since.pop(key, None)
+        if since is None:
+            return
+        line = self._lines[key[0]]
+        del line[bisect_left(line, (since, key))]
+        if not line:
+            del self._lines[key[0]]
 
     def take(self, key: Key, created: datetime) -> bool:
         """Whether it is the claim's turn, which then has to be given back by `done`; else it waits."""
-        self._waiting[key] = created
+        self.leave(key)
+        self._since[key] = created
+        insort(self._lines.setdefault(key[0], []), (created, key))
         if key not in self.next():
             return False
-        del self._waiting[key]
+        self.leave(key)
         self._starting.add(key)
         return True
 
@@ -74,9 +89,12 @@ class Turns:
 
     def next(self) -> list[Key]:
         """Claims whose turn it is."""
-        return admitted(self._waiting, set(self._running()) | self._starting, self.bounds) if self._waiting else []
+        free = self.bounds.starting - len(self._starting)
+        if not self._since or free <= 0:
+            return []
+        return admitted(self._lines, set(self._running()) | self._starting, self.bounds)[:free]
 
     def ahead(self, key: Key) -> int:
         """How many claims have waited for longer."""
-        since = self._waiting.get(key)
-        return sum(other < since for other in self._waiting.values()) if since else 0
+        since = self._since.get(key)
+        return sum(other < since for other in self._since.values()) if since else 0

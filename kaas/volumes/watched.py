@@ -11,6 +11,7 @@ from kaas.kube.objects import Object, metadata, name_of
 from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 from kaas.volumes import claim, observe, pods, terms
+from kaas.volumes.attempts import attempt_of
 from kaas.volumes.cache import snapshots
 from kaas.volumes.job import MANAGED
 
@@ -22,7 +23,7 @@ class Interest:
     """One kind. keep: what of it is kept in memory, the same when asked twice. selector: of labels, None for all.
 
     alone: nobody else in this process writes it, or not what counts here; who puts its own writes into the index need
-    not be told of them again.
+    not be told of them again. urgent: of a state, whether it is looked at before all that is not.
     """
 
     resource: Resource
@@ -30,6 +31,7 @@ class Interest:
     keep: Callable[[Object], Object]
     selector: str | None = None
     alone: bool = True
+    urgent: Callable[[Object], bool] = lambda _: False
 
 
 def interests(store: Source) -> Sequence[Interest]:
@@ -45,7 +47,7 @@ def interests(store: Source) -> Sequence[Interest]:
         Interest(resources.PERSISTENT_VOLUME, lambda _: (), _volume),
         Interest(resources.STORAGE_CLASS, of_class, _class),
         Interest(resources.JOB, lambda j: map(_claim, observe.claim_keys(j)), observe.job_lean, terms.LOADER_LABEL),
-        Interest(resources.POD, _of_pod, pods.lean, pods.LABEL),
+        Interest(resources.POD, _of_pod, pods.lean, pods.LABEL, urgent=_has_loaded),
         Interest(resources.NETWORK_POLICY, lambda _: (), _policy, MANAGED),
         Interest(snapshots.SNAPSHOT, _of_snapshot, snapshots.lean, terms.CACHE_KEY_LABEL),
         Interest(snapshots.CLASS, lambda _: (), snapshots.lean_class),
@@ -64,6 +66,11 @@ def _of_pod(pod: Object) -> Keys:
     if pods.is_loader(pod):
         return claims
     return [("pod", *name_of(pod)), *claims] if pods.gated(pod) else []
+
+
+def _has_loaded(pod: Object) -> bool:
+    """Whether a loader has ended: Pods wait for that."""
+    return pods.is_loader(pod) and attempt_of(pod).exit is not None
 
 
 def _claim(key: claim.Key) -> tuple[str, ...]:

@@ -27,10 +27,12 @@ SILENCE = 600.0
 class Seen:
     """When loads ended and gates went, by the name of claim and Pod, in seconds of the monotonic clock.
 
+    said: when the API server had been told of the end, as by a kubelet.
     most, most_of_one: loads at the same time, in all and in one namespace.
     """
 
     ended: dict[str, float] = field(default_factory=dict)
+    said: dict[str, float] = field(default_factory=dict)
     freed: dict[str, float] = field(default_factory=dict)
     most: int = 0
     most_of_one: int = 0
@@ -38,6 +40,10 @@ class Seen:
     def late(self) -> list[float]:
         """Seconds from the end of each load to its Pod's gate, where a Pod has its claim's name."""
         return sorted(self.freed[name] - self.ended[name] for name in self.freed if name in self.ended)
+
+    def unsaid(self) -> list[float]:
+        """Seconds from the end of each load until the API server had been told."""
+        return sorted(self.said[name] - self.ended[name] for name in self.said)
 
 
 @asynccontextmanager
@@ -76,6 +82,7 @@ async def _load(client: KubeClient, seen: Seen, pod: Object) -> None:
     name = next(v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v)
     seen.ended[name] = time.monotonic()
     await stage.ends(pod, Result(Reason.LOADED, "", bytes=1 << 30, files=3, seconds=SECONDS), 0)
+    seen.said[name] = time.monotonic()
 
 
 async def _watch(client: KubeClient, seen: Seen) -> None:

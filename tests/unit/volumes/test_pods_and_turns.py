@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.kube.objects import Object
+from kaas.kube.resources import POD
 from kaas.runtime.index import Index
 from kaas.volumes import terms
 from kaas.volumes.claim import Claim, Key, claim_of
@@ -18,7 +18,7 @@ from kaas.volumes.conditions import Told, condition_of
 from kaas.volumes.job import network_policy
 from kaas.volumes.pods import claims_of, gated, hold_of, lean, ungating
 from kaas.volumes.settings import LoadSettings
-from kaas.volumes.turns import Bounds, admitted
+from kaas.volumes.turns import Bounds, Entry, Turns, admitted
 from kaas.volumes.watched import interests
 from tests.unit.volumes.builders import NOW, attempt, claim, job, pod, raw_claim
 from tests.unit.volumes.virtual_api import patched
@@ -113,10 +113,27 @@ def test_what_is_kept_is_the_same_when_it_is_asked_twice() -> None:
     assert lean(objects["Pod"])["spec"]["affinity"] == {"nodeAffinity": required}
 
 
-def waiting(*names: str) -> dict[Key, Any]:
+def test_a_loader_that_has_ended_is_looked_at_first() -> None:
+    (interest,) = [i for i in interests(Index()) if i.resource == POD]
+    loader = pod("load-data", "data", gates=())
+    loader["metadata"]["labels"] = {terms.LOADER_LABEL: "c1", terms.WAITING_LABEL: "loading"}
+    assert not interest.urgent(loader)
+    ended = {"name": "loader", "state": {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}}}
+    loader["status"] = {"phase": "Succeeded", "containerStatuses": [ended]}
+    assert interest.urgent(loader)
+    assert list(interest.keys(loader)) == [("claim", "team", "data")]
+    assert not interest.urgent(pod("app", "data"))
+
+
+def lines(*entries: Entry) -> dict[str, list[Entry]]:
+    """Claims by their namespaces, the oldest first."""
+    return {namespace: [e for e in sorted(entries) if e[1][0] == namespace] for _, (namespace, _) in entries}
+
+
+def waiting(*names: str) -> dict[str, list[Entry]]:
     """Claims in the order in which they were made, as `namespace/name`."""
     keys = [tuple(n.split("/")) for n in names]
-    return {(k[0], k[1]): NOW + timedelta(seconds=i) for i, k in enumerate(keys)}
+    return lines(*((NOW + timedelta(seconds=i), (k[0], k[1])) for i, k in enumerate(keys)))
 
 
 def test_the_oldest_comes_first() -> None:
@@ -141,7 +158,7 @@ def test_bounds_hold_and_nothing_idles(
 ) -> None:
     running = [(n, str(i)) for n, i in busy]
     asked = {(n, str(i)): NOW + timedelta(seconds=i) for n, i in claims}
-    found = admitted(asked, running, Bounds(total, each))
+    found = admitted(lines(*((made, key) for key, made in asked.items())), running, Bounds(total, each))
     counts = Counter(n for n, _ in [*running, *found])
     most = Counter(n for n, _ in running)
     taken = sum(min(count, each) for count in most.values())  # of each namespace as many as may run in it
@@ -149,6 +166,23 @@ def test_bounds_hold_and_nothing_idles(
     assert all(counts[n] <= each for n, _ in found)
     left = [k for k in asked if k not in found and counts[k[0]] < each]
     assert not left or taken + len(found) >= total
+
+
+def test_few_are_begun_at_the_same_time_and_whoever_is_next_is_known() -> None:
+    turns = Turns(Bounds(20, 20, starting=2), lambda: [("a", "runs")])
+    keys = [("a", f"{n}") for n in range(4)]
+    made = {key: NOW + timedelta(seconds=n) for n, key in enumerate(keys)}
+    assert [turns.take(key, made[key]) for key in keys] == [True, True, False, False]
+    assert turns.next() == []
+    turns.done(keys[0])
+    assert turns.next() == [keys[2]]
+    assert not turns.take(keys[3], made[keys[3]]), "an older one waits"
+    assert (turns.ahead(keys[3]), len(turns)) == (1, 2)
+    turns.leave(keys[2])
+    turns.leave(keys[2])
+    assert turns.next() == [keys[3]]
+    assert turns.take(keys[3], made[keys[3]])
+    assert (turns.next(), len(turns)) == ([], 0)
 
 
 def test_a_job_is_done_when_its_pods_are() -> None:

@@ -141,6 +141,7 @@ class VolumeReconciler:
         if claim is not None:
             again = await self._look(claim)
         else:
+            self._turns.forget(key)
             await self.gates.look(self.gates.waiting_for(key))
         self._next_turns()
         return again
@@ -192,6 +193,7 @@ class VolumeReconciler:
         try:
             return await self._start(claim, scene)
         except Held as held:
+            self._turns.held(claim.key, self._clock.now())
             return Plan(held.told, again=AGAIN)
         finally:
             self._turns.done(claim.key)
@@ -306,6 +308,7 @@ class VolumeReconciler:
             self._lookout.forget(claim.uid)
         if scene.jobs:
             self._told_at.pop(claim.uid, None)
+            self._turns.forget(claim.key)
 
 
 def _belongs(pod: Object, job: Job) -> bool:

@@ -58,6 +58,7 @@ class Turns:
         self._since: dict[Key, datetime] = {}
         self._lines: dict[str, list[Entry]] = {}
         self._starting: set[Key] = set()
+        self._held: dict[Key, datetime] = {}
 
     def __len__(self) -> int:
         return len(self._since)
@@ -75,8 +76,8 @@ class Turns:
     def take(self, key: Key, created: datetime) -> bool:
         """Whether it is the claim's turn, which then has to be given back by `done`; else it waits."""
         self.leave(key)
-        self._since[key] = created
-        insort(self._lines.setdefault(key[0], []), (created, key))
+        since = self._since[key] = max(created, self._held.get(key, created))
+        insort(self._lines.setdefault(key[0], []), (since, key))
         if key not in self.next():
             return False
         self.leave(key)
@@ -86,6 +87,15 @@ class Turns:
     def done(self, key: Key) -> None:
         """A claim's Job is made, or could not be."""
         self._starting.discard(key)
+
+    def held(self, key: Key, now: datetime) -> None:
+        """It could not be for want of something: next time all that wait by now come first."""
+        self._held[key] = now
+
+    def forget(self, key: Key) -> None:
+        """A claim is gone, or its Job is there."""
+        self.leave(key)
+        self._held.pop(key, None)
 
     def next(self) -> list[Key]:
         """Claims whose turn it is."""

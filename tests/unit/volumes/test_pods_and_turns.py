@@ -185,6 +185,21 @@ def test_few_are_begun_at_the_same_time_and_whoever_is_next_is_known() -> None:
     assert (turns.next(), len(turns)) == ([], 0)
 
 
+def test_what_could_not_begin_lines_up_anew() -> None:
+    """So that claims whose Secret is missing, and which are tried again and again, keep nobody from beginning."""
+    turns = Turns(Bounds(20, 20, starting=1), list)
+    old, new = ("a", "old"), ("a", "new")
+    assert turns.take(old, NOW)
+    assert not turns.take(new, NOW + timedelta(seconds=5))
+    turns.held(old, NOW + timedelta(seconds=9))
+    turns.done(old)
+    assert not turns.take(old, NOW)
+    assert turns.next() == [new]
+    turns.forget(old)
+    turns.forget(new)
+    assert (len(turns), turns.take(old, NOW)) == (0, True)
+
+
 def test_a_job_is_done_when_its_pods_are() -> None:
     assert not job("m", attempt(exit=0, ended=NOW), pods=2).done
     assert job("m", attempt(exit=0, ended=NOW), attempt(name="b", index=1, exit=0, ended=NOW), pods=2).done

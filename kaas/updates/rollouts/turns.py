@@ -24,11 +24,12 @@ from kaas.updates.facts import NOBODY, ROLLOUT_PENDING, Ruling, Turn
 from kaas.updates.rollouts.fitness import FREE, declined, unfit
 from kaas.updates.rollouts.goal import ALL_KINDS, Goal, carried, carried_by, target_of
 from kaas.updates.rollouts.member import Key, Member
-from kaas.updates.rollouts.progress import is_busy
 from kaas.updates.rollouts.selection import stage_of
 from kaas.updates.unread import ROLLOUT_UNREADABLE
 
 _YES: Final = "RolloutReleased"
+_GOES_ON: Final = frozenset({State.PENDING, State.RUNNING, State.FAILED})
+"""States of members that go on once their turn has come; what they have begun without it they finish, and no more."""
 Said = tuple[Turn, frozenset[Kind]]
 """A turn, and the kinds of updates that it is about."""
 
@@ -179,8 +180,7 @@ class _Standing:
         record, stage = place.record, place.stage.name
         if record.state is State.SKIPPED:
             return _Words(stage, False, "RolloutSkipped", f"it is left out: {record.message}")
-        had_its_turn = record.state is State.FAILED and record.released is not None
-        if is_busy(record) or record.state is State.COMPLETED or had_its_turn:
+        if record.state is State.COMPLETED or (record.released is not None and record.state in _GOES_ON):
             return _Words(stage, True, _YES, record.message or "its turn has come")
         if (held := self._held()) is not None:
             return _Words(stage, False, *held)

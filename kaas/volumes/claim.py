@@ -46,7 +46,7 @@ class Claim:
     data_source: DataSource that fills it before it is bound, "" for none. foreign: whether its volume comes with
     content that nobody of its namespace vouches for; came_from: namespace where that was made, "" when it is not said.
     missed: why it is born of no snapshot. fresh: whether no Pod but loaders' has had its volume yet, as far as the
-    webhook and we know.
+    webhook and we know. node: for which its volume is to be made, "" while no scheduler has said so.
     """
 
     key: Key
@@ -65,6 +65,7 @@ class Claim:
     came_from: str = ""
     missed: str = ""
     fresh: bool = False
+    node: str = ""
 
     @property
     def spec(self) -> Spec | None:
@@ -123,6 +124,7 @@ def claim_of(obj: Object) -> Claim:
         came_from=annotation(obj, terms.CAME_FROM) or "",
         missed=annotation(obj, terms.MISS) or "",
         fresh=annotation(obj, terms.FRESH) is not None,
+        node=annotation(obj, SELECTED_NODE) or "",
     )
 
 

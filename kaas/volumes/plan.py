@@ -25,7 +25,7 @@ LOOK: Final = 5.0
 STILL: Final = timedelta(seconds=120)
 """Without a byte, after which a load is told to be stalled; it gives up by itself after ten minutes."""
 BINDING: Final = timedelta(seconds=3)
-"""For which nothing is said of a claim without a volume: a binder that finds it changed looks again after 15 s only.
+"""For which nothing is said of a claim that a volume is made for: a binder that finds it changed looks again in 15 s.
 Source: Kubernetes, `--pvclaimbinder-sync-period`."""
 UNSTARTED: Final = timedelta(seconds=10)
 """After which is asked why a load's Pod does not run."""
@@ -127,13 +127,13 @@ def _before(scene: Scene, load: Load) -> Plan:
     waits = scene.binding is Binding.FIRST_CONSUMER and spec is not None and spec.bind is Bind.WAIT
     if claim.phase is Phase.BOUND or (scene.binding is Binding.FIRST_CONSUMER and (scene.waiting_pods or not waits)):
         return Plan(start=True)
+    if scene.now - claim.created < BINDING and (scene.binding is Binding.IMMEDIATE or claim.node):
+        return Plan(again=BINDING.total_seconds())
     if scene.binding is Binding.FIRST_CONSUMER:
         message = f'its place is decided by the first Pod that mounts it, or at once with {terms.BIND}: "immediate"'
         return Plan(Told(Reason.WAITING, message, load=load))
     if scene.binding is Binding.NO_CLASS:
         return Plan(Told(Reason.PENDING, f"StorageClass {claim.storage_class} is not there: make it", load=load))
-    if scene.now - claim.created < BINDING:
-        return Plan(again=BINDING.total_seconds())
     if claim.origin:
         return Plan(_restoring(scene, claim.created, load), again=6 * LOOK)
     cause = f": {scene.cause}" if scene.cause else ""

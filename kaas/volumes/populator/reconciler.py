@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from kaas.kube import resources
 from kaas.kube.errors import Conflict, Forbidden, Invalid, NotFound
-from kaas.kube.objects import Object, Objects, Ref, annotation, metadata, uid
+from kaas.kube.objects import Object, Objects, Ref, metadata, uid
 from kaas.kube.ports import Announcer, Source, Times
 from kaas.volumes import observe, terms
 from kaas.volumes.claim import SELECTED_NODE, Claim, claim_of, lean
@@ -91,9 +91,9 @@ class PopulatorReconciler:
         target = claim_of(found) if found else None
         for left in self._primes(namespace, name, target.uid if target else ""):
             await self._delete(left)
-        if found is None or target is None or not target.data_source:
+        if target is None or not target.data_source:
             return None
-        facts = await self._facts(found, target)
+        facts = await self._facts(target)
         planned = plan(facts)
         if planned.act in {Act.CREATE, Act.CHANGE, Act.HAND_OVER}:
             await self._act(planned.act, planned.told, facts)
@@ -120,7 +120,7 @@ class PopulatorReconciler:
         known = self.store.list(PVC, namespace)
         return [claim_of(c) for c in known if any(o["name"] == name and o["uid"] != but for o in filled_for(c))]
 
-    async def _facts(self, found: Object, target: Claim) -> Facts:
+    async def _facts(self, target: Claim) -> Facts:
         namespace = target.key[0]
         known = self.store.get(PVC, namespace, prime_name(target.uid))
         prime = claim_of(known) if known else None
@@ -129,7 +129,7 @@ class PopulatorReconciler:
             target=target,
             binding=observe.binding_of(self.store, target),
             source=self.store.get(SOURCE, namespace, target.data_source),
-            node=annotation(found, SELECTED_NODE) or "",
+            node=target.node,
             prime=prime,
             notes={k: v for k, v in notes.items() if k.startswith(terms.PREFIX) or k == SELECTED_NODE},
             holder=await self._holder(prime) if prime and prime.loaded and not target.volume else "",

@@ -71,6 +71,9 @@ def test_a_claim_that_has_just_been_made_is_the_binders_to_write() -> None:
     fresh = replace(claim(phase="Pending"), created=NOW - timedelta(seconds=1))
     assert plan(scene(fresh)) == Plan(again=3.0)
     assert told(plan(scene(fresh, now=NOW + timedelta(seconds=2)))) == ("Pending", "its volume is not there yet")
+    first = scene(fresh, binding=Binding.FIRST_CONSUMER)
+    assert told(plan(first))[0] == "WaitingForConsumer"
+    assert plan(replace(first, claim=replace(fresh, node="n1"))) == Plan(again=3.0)
 
 
 def test_what_is_over_is_left_alone() -> None:

@@ -139,6 +139,12 @@ class Member:
         wanted = ((target.image, self.image), (target.class_revision, self.class_revision))
         return all(want in (None, has) for want, has in wanted)
 
+    def part_of(self, target: Target) -> Target:
+        """Of a target, the version, and what else it has of it."""
+        image = target.image if target.image == self.image else None
+        revision = target.class_revision if target.class_revision == self.class_revision else None
+        return Target(target.version, image, revision)
+
     def is_through(self, target: Target) -> bool:
         """Whether it has all of it, and is Ready."""
         return self.has(target) and self.ready is True

@@ -180,8 +180,9 @@ class _Standing:
         record, stage = place.record, place.stage.name
         if record.state is State.SKIPPED:
             return _Words(stage, False, "RolloutSkipped", f"it is left out: {record.message}")
-        if record.state is State.COMPLETED or (record.released is not None and record.state in _GOES_ON):
-            return _Words(stage, True, _YES, record.message or "its turn has come")
+        is_through = record.state is State.COMPLETED
+        if is_through or (record.released is not None and record.state in _GOES_ON):
+            return _Words(stage, True, _YES, record.message or "its turn has come", is_through)
         if (held := self._held()) is not None:
             return _Words(stage, False, *held)
         behind = f"{place.number} of its stage go before it where their windows allow; " if place.number else ""
@@ -219,6 +220,8 @@ class _Standing:
         if not kinds or (not self._goal and member.running is None):
             return None
         name, target = self._rollout.metadata.name, target_of(self._goal, member, self._goal.kinds - kinds)
+        if words.is_through and self._state is not State.COMPLETED:
+            target = member.part_of(target)
         later = self._status.next_time if self._status and self._goal else None
         until = later if later and later > now and not words.allowed else None
         message = f"Rollout {name}, stage {words.stage}: {words.message}"[:1024]
@@ -238,12 +241,17 @@ class _Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What is said of a Cluster, whatever it is brought to."""
+    """What is said of a Cluster, whatever it is brought to.
+
+    is_through: whether it is a member with which nothing more is done: what it lacks nevertheless, since it runs
+    another version by now, waits for the end of the run.
+    """
 
     stage: str
     allowed: bool
     reason: str
     message: str
+    is_through: bool = False
 
 
 def _free_of(record: RolloutMember, kinds: frozenset[Kind]) -> frozenset[Kind]:

@@ -153,6 +153,23 @@ def test_what_another_rollout_decides_about_is_no_news() -> None:
     assert found.status.run == 2
 
 
+def test_who_was_through_and_runs_another_version_by_now_waits_for_the_end_of_the_run() -> None:
+    some = [FakeCluster("done", {"stage": "prod"}, image=NEWER), *clusters("prod", 1, takes=3 * HOUR)]
+    found = by_channel(["NodeImages"], [*some, FakeCluster("new", {"stage": "prod"}, running=NEW, image="theirs")])
+    found.settle()
+    done = found.cluster("done")
+    assert found.states()["done"] == "Completed"
+    done.running, done.image = NEW, "its own"
+    turn = found.turn("done")
+    assert turn is not None
+    assert (turn.allowed, turn.image) == (True, None)
+    found.until_state(State.COMPLETED)
+    found.settle()
+    turn = found.turn("done")
+    assert turn is not None
+    assert (turn.allowed, turn.image) == (True, f"ubuntu-{NEW}")
+
+
 def test_a_minor_keeps_images_of_others_out() -> None:
     some = [FakeCluster("old", {"stage": "prod"}), FakeCluster("new", {"stage": "prod"}, running=NEW)]
     some[1].running, some[1].image = KubernetesVersion(37, 0), "ubuntu-v1.37.0"

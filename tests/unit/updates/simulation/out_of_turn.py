@@ -36,6 +36,7 @@ def out_of_turn(rollout: Rollout, key: Key, kind: Kind, brought: str, began: dat
     status, name = rollout.status, rollout.metadata.name
     if status is None or kind not in _carried(rollout) or _is_earlier(began, status.started):
         return
+    is_over = status.state is State.COMPLETED  # those who lack something by now, or came later, follow
     found = [(n, m) for n, s in enumerate(status.stages) for m in s.members if (m.namespace, m.name) == key]
     if brought not in _brings(status)[kind]:
         if kind is not Kind.KUBERNETES and not any(_is_free(m, kind) for _, m in found):
@@ -44,7 +45,7 @@ def out_of_turn(rollout: Rollout, key: Key, kind: Kind, brought: str, began: dat
     for number, record in found:
         if _is_free(record, kind):
             continue
-        if record.released is None:
+        if record.released is None and not is_over:
             yield f"begun with {brought} although Rollout {name} has not let it go: {record.state} {record.reason}"
         if any(s.state is not State.COMPLETED for s in status.stages[:number]):
             yield f"begun with {brought} in stage {status.stages[number].name} although one before it is not through"

@@ -11,6 +11,7 @@ from kaas.api.rollout import ANNOTATION_ROLLOUT_ABORT, ANNOTATION_ROLLOUT_RETRY
 from kaas.api.rollout_acts import Act, abort_text
 from kaas.api.rollout_carried import Kind
 from kaas.api.rollout_status import State
+from kaas.updates.rollouts.goal import carried_by
 from kaas.updates.rollouts.turns import Turns
 from tests.unit.updates.rollouts.carrying import CLASS, NEWER, RELEASES, fleet, has, image, left_out, south, wishes
 from tests.unit.updates.rollouts.fleet import HOUR, NEW, NOW, OLD, FakeCluster, Fleet, clusters, rollout, stage
@@ -201,6 +202,24 @@ def test_a_site_that_names_the_image_has_it() -> None:
     found.settle()
     found.until_state(State.COMPLETED)
     assert has(found, "one")[1] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("spec", "kinds"),
+    [
+        ({"version": "v1.36.3"}, "Kubernetes"),
+        ({"image": NEWER, "classRevision": CLASS, "frobs": 1}, "NodeImages ClassRevision"),
+        ({"channel": "Regular"}, "Kubernetes"),
+        ({"channel": "Regular", "updates": ["NodeImages"]}, "NodeImages"),
+        ({"channel": "Regular", "updates": ["NodeImages", "Frobs"]}, "Kubernetes NodeImages ClassRevision"),
+        ({"channel": "Regular", "updates": "NodeImages"}, "Kubernetes NodeImages ClassRevision"),
+        ({"channel": "Regular", "updates": [{}]}, "Kubernetes NodeImages ClassRevision"),
+        ({"frobs": 1}, "Kubernetes NodeImages ClassRevision"),
+        (None, "Kubernetes NodeImages ClassRevision"),
+    ],
+)
+def test_what_cannot_be_read_may_carry_what_it_names_or_anything(spec: Any, kinds: str) -> None:
+    assert carried_by(spec) == set(kinds.split())
 
 
 def test_two_rollouts_share_a_cluster_by_what_they_carry() -> None:

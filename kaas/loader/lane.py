@@ -7,6 +7,7 @@ each; whatever is not as it should be is left to the slow way, which is patient 
 from __future__ import annotations
 
 import asyncio
+import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
@@ -23,6 +24,9 @@ Work = tuple[Entry, Checksum | None]
 T = TypeVar("T")
 _NAME: Final = "load"
 _LOOK: Final = 0.01
+_MEMORY: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+_SMALL: Final = 256 * 1024
+"""Bytes up to which a content is kept in the pieces that it came in: mostly it is one."""
 
 
 class Turn(Watch):
@@ -77,16 +81,12 @@ class Lane:
             turn.error = error
 
     def _whole(self, entry: Entry, turn: Turn) -> Buffer | None:
-        found: list[Buffer] = []
-        if entry.size:
-            pieces = self._source.stream(entry, 0, entry.size)
-            if pieces is None:
-                return None
-            for piece in pieces:
-                if turn.over:
-                    return None
-                found.append(piece)
-        return found[0] if len(found) == 1 else b"".join(found)
+        if not entry.size:
+            return b""
+        pieces = self._source.stream(entry, 0, entry.size)
+        if pieces is None:
+            return None
+        return _joined(pieces, turn) if entry.size <= _SMALL else _gathered(pieces, entry.size, turn)
 
     def _stored(self, turn: Turn, part: str, entry: Entry, data: Buffer, expected: Checksum | None) -> bool:
         site = self._site
@@ -135,3 +135,27 @@ class Lane:
     def close(self) -> None:
         """Let the threads end when they come back."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _joined(pieces: Iterator[Buffer], turn: Turn) -> Buffer | None:
+    """A small content; None when it is not wanted any more."""
+    found = []
+    for piece in pieces:
+        if turn.over:
+            return None
+        found.append(piece)
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _gathered(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:
+    """A content of so many bytes; None when it is not wanted any more.
+
+    In memory of its own, which is the system's again at once: of what is freed an allocator keeps some for each thread.
+    """
+    found, at = memoryview(mmap.mmap(-1, size, _MEMORY)), 0
+    for piece in pieces:
+        if turn.over:
+            return None
+        found[at : at + len(piece)] = piece
+        at += len(piece)
+    return found

@@ -47,6 +47,7 @@ class Threads(Executor):
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             _do(*work)
+            del work  # a thread that has nothing to do keeps nothing of what it did
             with self._lock:
                 self._idle += 1
 

@@ -15,6 +15,7 @@ from kaas.loader.report import Result
 from kaas.loader.run import load
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.opening import open_source
+from tests.loader_faults.listed import most_memory
 from tests.loader_faults.server import Store
 
 MIB = 2**20
@@ -39,6 +40,12 @@ def in_a_process(url: str, to: str, options: Mapping[str, Any] = MappingProxyTyp
     """Load, and end as the outcome says: the body of a process that may be killed."""
     result = asyncio.run(load_from(url, Path(to), **options))
     os._exit(0 if result.reason == "Loaded" else 1)
+
+
+def measured_in_a_process(url: str, to: str, found: Any, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Load, and put the reason and the most memory that was used: the body of a process that does nothing else."""
+    result = asyncio.run(load_from(url, Path(to), **options))
+    found.put((str(result.reason), most_memory()))
 
 
 def differing(store: Store, path: Path) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from concurrent.futures import CancelledError
 
 import pytest
@@ -60,6 +62,20 @@ def test_what_has_not_begun_can_be_left() -> None:
     assert first.result(10)
     with pytest.raises(CancelledError):
         second.result(10)
+
+
+class Found:
+    """What some work has found."""
+
+
+def test_a_thread_that_waits_keeps_nothing_of_its_last_work() -> None:
+    threads = Threads(1, "t")
+    found = weakref.ref(threads.submit(Found).result(10))
+    until = time.monotonic() + 10
+    while found() is not None and time.monotonic() < until:
+        time.sleep(0.001)
+    assert found() is None
+    threads.shutdown()
 
 
 def test_a_process_ends_without_them() -> None:

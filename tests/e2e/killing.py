@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kaas.api.constants import LABEL_POOL
+from kaas.kube.lean import ON_DELETE, strategy_of
 from kaas.kube.objects import labels
 from kaas.kube.resources import CLUSTER_NAME_LABEL
 from tests.e2e.platform import Object, Platform, until
-from tests.e2e.updating import CAPI
+from tests.e2e.updating import CAPI, Updated, later
 from tests.e2e.watching import watched
 
 CLUSTERS = "apis/kaas.internal/v1alpha1/namespaces/default/clusters"
@@ -94,6 +95,7 @@ class Killed:
             self.kills.append({(name, state, reason) for name, state, reason, _ in new})
 
     def _kill(self) -> None:
+        """Kill it; the next one waits for the Lease to run out, or finds none."""
         self.platform.stop_controller(hard=True)
         if len(self.kills) % 2:
             self.platform.api.request("DELETE", LEASE)
@@ -158,3 +160,42 @@ def killed_at_every_step(platform: Platform, name: str) -> Iterator[Killed]:
         watched(platform.api, cluster, killed.saw_cluster),
     ):
         yield killed
+
+
+def is_one_update_when_killed(subject: Updated, sizes: Mapping[str, int], replicas: int, *versions: str) -> None:
+    """Update a Cluster that is pinned; its controller is killed at every step, its window closes in the first pool.
+
+    sizes: machines by pool, in order. replicas: those of the control plane. versions: of before, and the new one.
+    """
+    first, old = next(iter(sizes)), versions[0]
+    with killed_at_every_step(subject.platform, subject.name) as killed:
+        subject.apply("1.36")
+        until("the first pool is in the middle", lambda: subject.versions(first) == set(versions))
+        subject.within(later()).apply("1.36")
+        until("it is held, and the controller was killed", lambda: killed.at(closed(first)))
+        before = _held(subject, sizes)
+        assert subject.versions(first) == set(versions)
+        assert all(subject.versions(pool) == {old} for pool in sizes if pool != first)
+        killed.kill()
+        assert _held(subject, sizes) == before
+        subject.apply("1.36")
+        until("it is through", subject.is_through)
+        killed.is_one_update(sizes)
+    killed.replaced_each_once({"": replicas, **sizes}, *versions)
+    until("Ready", subject.is_ready)
+    subject.holds_nothing()
+
+
+def _held(subject: Updated, sizes: Mapping[str, int]) -> set[str]:
+    """Wait until the first pool is held in its middle with all its machines; their names."""
+    first = next(iter(sizes))
+
+    def whole() -> bool:
+        ready = subject.deployments()[first]["status"].get("readyReplicas", 0)
+        return bool(len(subject.machines(first)) == ready == sizes[first])
+
+    until("Cluster API holds it", lambda: strategy_of(subject.deployments()[first]) == ON_DELETE)
+    until("its machines are all there", whole)
+    assert subject.update["hold"]["until"]
+    assert subject.update["waiting"] == list(sizes)
+    return set(subject.machines(first))

@@ -24,6 +24,8 @@ Work = tuple[Entry, Checksum | None]
 T = TypeVar("T")
 _NAME: Final = "load"
 _LOOK: Final = 0.01
+_TURN: Final = 1.0
+"""Seconds after which a thread hands over what it has made, so that the load is seen to go on."""
 _MEMORY: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
 _SMALL: Final = 256 * 1024
 """Bytes up to which a content is kept in the pieces that it came in: mostly it is one."""
@@ -33,7 +35,7 @@ class Turn(Watch):
     """What one thread does. Nothing is written any more when `end` has returned, however long the thread hangs.
 
     made: mtimes of files that are in their places, in the order of the work. error: what the next one met; wrong: its
-    content, when that is not what it must be. Neither when it can only be read the slow way.
+    content, when that is not what it must be. Neither when its time was over, or the next one is only read slowly.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -60,19 +62,27 @@ class Lane:
         self._fetching = fetching
         self._threads = Threads(site.limits.streams, _NAME)
 
-    async def files(self, work: Sequence[Work], part: str) -> Turn:
-        """Load small objects one after the other, as far as it goes by itself. part: name for what is not whole."""
-        turn = Turn(self._deadline(work[0][0].size))
+    def turn(self, work: Sequence[Work]) -> Turn:
+        """For `files`."""
+        return Turn(self._deadline(work[0][0].size))
+
+    async def files(self, turn: Turn, work: Sequence[Work], part: str) -> None:
+        """Load small objects one after the other, as far as it goes by itself. part: name for what is not whole.
+
+        Whatever ends it, the turn knows what was made.
+        """
         try:
             await self._watched(turn, lambda: self._files(work, part, turn))
         except Late:
             for entry, _ in work[len(turn.made) :][:1]:  # none is left when it was the last moment
                 turn.error = Unreachable(f"{entry.key}: did not come in time")
-        return turn
 
     def _files(self, work: Sequence[Work], part: str, turn: Turn) -> None:
+        until = self._site.now() + _TURN
         try:
             for entry, expected in work:
+                if turn.made and self._site.now() > until:
+                    return
                 turn.deadline = self._deadline(entry.size)
                 data = self._whole(entry, turn)
                 if data is None or not self._stored(turn, part, entry, data, expected):

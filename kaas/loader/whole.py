@@ -39,29 +39,30 @@ class Whole:
     async def fetch(self, entries: Sequence[Entry], part: str) -> None:
         """Have them in their places. part: name for what is not whole yet. SourceError, Fault."""
         while entries:
-            met: Met = None
+            done, met = 0, None
             if self._lane and not self._judge.asks(entries[0]):
                 done, met = await self._quickly(self._lane, entries, part)
-                entries = entries[done:]
-            if entries:
-                await self._patiently(entries[0], part, met)
-                entries = entries[1:]
+            if met is not None or not done:
+                await self._patiently(entries[done], part, met)
+                done += 1
+            entries = entries[done:]
 
     async def _quickly(self, lane: Lane, entries: Sequence[Entry], part: str) -> tuple[int, Met]:
         """How many of the first ones are there now, and what the next one met."""
         work = [(e, self._judge.listed(e)) for e in takewhile(lambda e: not self._judge.asks(e), entries)]
         largest = max(entry.size for entry, _ in work)
         await self._room.take(largest)
+        turn = lane.turn(work)
         try:
-            turn = await lane.files(work, part)
+            await lane.files(turn, work, part)
         finally:
             self._room.give(largest)
-        done = work[: len(turn.made)]
-        if done:
-            self._made(done, turn.made)
+            if turn.made:
+                self._made(work[: len(turn.made)], turn.made)
+        done = len(turn.made)
         if isinstance(turn.error, OSError):
-            raise of_system(turn.error, work[len(done)][0].name) from turn.error
-        return len(done), turn.error or turn.wrong
+            raise of_system(turn.error, work[done][0].name) from turn.error
+        return done, turn.error or turn.wrong
 
     def _made(self, done: Sequence[Work], mtimes: Sequence[int]) -> None:
         site = self._site

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from kaas.loader import small
+from kaas.loader import lane, small
 from kaas.loader.feed import MOST
+from kaas.loader.journal import Journal
 from kaas.loader.options import Options, Patience
 from kaas.loader.report import Reason
 from kaas.loader.run import load
@@ -151,3 +152,45 @@ def test_what_was_made_before_a_full_disk_is_not_fetched_again(tmp_path: Path, m
     assert tree(tmp_path) == bucket.objects
     assert (name, 0) in bucket.streamed
     assert len(bucket.streamed) <= SMALL.streams * MOST  # what others had in hand
+
+
+async def stopped_at(bucket: Quick, name: str, to: Path) -> None:
+    """Load until an object is asked for that does not come."""
+    bucket.hang = {name}
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(load(bucket, to, Options(limits=SMALL, patience=Patience()), stop=stop))
+    while (name, 0) not in bucket.streamed:  # noqa: ASYNC110 - a thread fills it
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert (await running).reason is Reason.INTERRUPTED
+    bucket.go_on.set()
+
+
+async def test_what_a_thread_has_made_when_a_load_is_stopped_is_not_fetched_again(tmp_path: Path) -> None:
+    bucket = Quick(files(300), listed=Algorithm.MD5)
+    first = sorted(bucket.objects)[:5]
+    await stopped_at(bucket, first[-1], tmp_path)
+    bucket.streamed.clear()
+    assert (await load(bucket, tmp_path, Options(limits=SMALL))).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+    assert {name for name, _ in bucket.streamed} & set(first) == {first[-1]}
+
+
+async def test_a_thread_that_takes_long_hands_over_what_it_has_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a load with slow objects is not silent until there are many of them."""
+    noted, made = [], Journal.made
+
+    def note(self: Journal, given: Iterable[tuple[Entry, int]]) -> None:
+        found = list(given)
+        noted.append([entry.name for entry, _ in found])
+        made(self, found)
+
+    monkeypatch.setattr(Journal, "made", note)
+    monkeypatch.setattr(lane, "_TURN", -1.0)
+    bucket = Quick(files(300), listed=Algorithm.MD5)
+    first = sorted(bucket.objects)[:5]
+    await stopped_at(bucket, first[-1], tmp_path)
+    assert [[name] for name in first[:-1]] == [names for names in noted if names[0] in first]
+    assert not bucket.reads

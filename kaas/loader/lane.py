@@ -7,6 +7,8 @@ each; whatever is not as it should be is left to the slow way, which is patient 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -38,19 +40,36 @@ class Turn(Watch):
     content, when that is not what it must be. Neither when its time was over, or the next one is only read slowly.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, now: Callable[[], float]) -> None:
         super().__init__(deadline)
-        self.lock = threading.Lock()
+        self._now = now
+        self._lock = threading.Lock()
         self.over = False
         self.made: list[int] = []
         self.error: SourceError | OSError | None = None
         self.wrong: Buffer | None = None
 
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[bool]:
+        """For a thread that would write: whether it may. A disk may take its time: the deadline is the source's."""
+        with self._lock:
+            left, self.deadline = self.deadline - self._now(), math.inf
+            try:
+                yield not self.over
+            finally:
+                self.deadline = self._now() + left
+
     async def end(self) -> None:
-        """Have the thread write nothing more; waits for what it writes."""
+        """Have the thread write nothing more; waits for what it writes, however often it is cancelled."""
         self.over = True
-        while self.lock.locked():  # noqa: ASYNC110 - a lock of threads has no event
-            await asyncio.sleep(_LOOK)
+        cancelled: asyncio.CancelledError | None = None
+        while self._lock.locked():
+            try:
+                await asyncio.sleep(_LOOK)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled:
+            raise cancelled
 
 
 class Lane:
@@ -64,7 +83,7 @@ class Lane:
 
     def turn(self, work: Sequence[Work]) -> Turn:
         """For `files`."""
-        return Turn(self._deadline(work[0][0].size))
+        return Turn(self._deadline(work[0][0].size), self._site.now)
 
     async def files(self, turn: Turn, work: Sequence[Work], part: str) -> None:
         """Load small objects one after the other, as far as it goes by itself. part: name for what is not whole.
@@ -100,8 +119,8 @@ class Lane:
 
     def _stored(self, turn: Turn, part: str, entry: Entry, data: Buffer, expected: Checksum | None) -> bool:
         site = self._site
-        with turn.lock:
-            if turn.over:
+        with turn.writing() as may:
+            if not may:
                 return False
             mtime = small.store(site.tree, site.journal.parts, part, entry.name, data, expected)
             if mtime is None:
@@ -116,7 +135,7 @@ class Lane:
         pieces = self._source.stream(large.entry, start, length)
         if pieces is None:
             return None
-        turn = Turn(self._deadline(length))
+        turn = Turn(self._deadline(length), self._site.now)
         try:
             return await self._watched(turn, lambda: self._written(turn, large, start, pieces))
         except Late:
@@ -125,8 +144,8 @@ class Lane:
     def _written(self, turn: Turn, large: Large, start: int, pieces: Iterator[Buffer]) -> int:
         total, sparse = 0, self._site.options.sparse
         for data in pieces:
-            with turn.lock:
-                if turn.over:
+            with turn.writing() as may:
+                if not may:
                     return total
                 total = large.write(start, data, total, sparse=sparse)
             start += len(data)

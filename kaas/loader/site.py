@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -45,12 +46,13 @@ class Site:
 
 
 async def _to_its_end(work: asyncio.Future[T]) -> T:
-    """Wait for a thread; one who is cancelled waits too: what it works with must not be closed under it."""
+    """Wait for a thread; one who is cancelled waits too, however often: what it works with is not closed under it."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         while not work.done():
-            await asyncio.wait({work})
+            with contextlib.suppress(asyncio.CancelledError):  # once is enough
+                await asyncio.wait({work})
         if not work.cancelled():
             work.exception()  # it is known to have been looked at: what cancelled counts more
         raise

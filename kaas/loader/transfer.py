@@ -49,14 +49,18 @@ class Transfer:
                 self._workers -= done
                 _raise_first(done)
         finally:
-            for task in self._workers:
-                task.cancel()
-            await asyncio.gather(*self._workers, return_exceptions=True)
-            await self._feed.close()
-            for large in self._larges:
-                large.close()
-            if self._lane:
-                self._lane.close()
+            try:
+                for task in self._workers:
+                    task.cancel()
+                await asyncio.gather(*self._workers, self._feed.close(), return_exceptions=True)
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        for large in self._larges:
+            large.close()
+        if self._lane:
+            self._lane.close()
 
     def _crowd(self) -> None:
         """As many workers as the pace allows; too many of them end by themselves."""

@@ -6,10 +6,12 @@ volume leads nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import threading
+import weakref
 from collections import OrderedDict
 from pathlib import PurePosixPath
 from typing import Final
@@ -27,6 +29,19 @@ _TRIES: Final = 3
 """For a directory that others remove between its making and its use: another shard does when it deletes."""
 
 
+class _Open(OrderedDict[str, int]):
+    """Open directories of a thread by path. Closed when the thread ends: each pass of a load has threads of its own."""
+
+    def close(self) -> None:
+        """Close all, whoever else does that too."""
+        with contextlib.suppress(KeyError):  # it is empty
+            while True:
+                os.close(self.popitem()[1])
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Tree:
     """A directory and what is below. clear: whether what is in the way is removed.
 
@@ -38,7 +53,7 @@ class Tree:
         self._owner = owner
         self._clear = clear
         self._local = threading.local()
-        self._caches: list[OrderedDict[str, int]] = []
+        self._caches: list[weakref.ref[_Open]] = []
 
     def directory(self, path: str, *, make: bool = True) -> int:
         """A directory by its path, open until the thread has used some others; "" is the root. Made when missing."""
@@ -62,11 +77,11 @@ class Tree:
         if len(cache) > _KEPT:
             os.close(cache.popitem(last=False)[1])
 
-    def _cache(self) -> OrderedDict[str, int]:
-        cache: OrderedDict[str, int] | None = getattr(self._local, "cache", None)
+    def _cache(self) -> _Open:
+        cache: _Open | None = getattr(self._local, "cache", None)
         if cache is None:
-            cache = self._local.cache = OrderedDict()
-            self._caches.append(cache)
+            cache = self._local.cache = _Open()
+            self._caches.append(weakref.ref(cache))
         return cache
 
     def _open(self, upper: int, name: str, path: str, *, make: bool) -> int:
@@ -96,13 +111,18 @@ class Tree:
 
     def _make_way(self, upper: int, name: str, path: str) -> None:
         """Remove what is no directory and should be one."""
-        kind = "a symbolic link" if stat.S_ISLNK(os.lstat(name, dir_fd=upper).st_mode) else "a file"
-        if not self._clear:
+        try:
+            mode = os.lstat(name, dir_fd=upper).st_mode
+        except FileNotFoundError:
+            return  # another thread was first
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a file"
+        if not self._clear and not stat.S_ISDIR(mode):
             raise Fault(
                 Reason.INVALID_KEY,
                 f"{path}: is {kind} in the volume, and a directory in the source: remove it, or load with delete",
             )
-        os.unlink(name, dir_fd=upper)
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # another thread was first
+            os.unlink(name, dir_fd=upper)
 
     def own(self, fd: int) -> None:
         """Give an open file to the owner of what is loaded."""
@@ -185,15 +205,13 @@ class Tree:
 
     def close_thread(self) -> None:
         """Close the directories that this thread keeps open."""
-        cache = self._cache()
-        while cache:
-            os.close(cache.popitem()[1])
+        self._cache().close()
 
     def close(self) -> None:
         """Close all directories, when no thread works any more."""
-        for cache in self._caches:
-            while cache:
-                os.close(cache.popitem()[1])
+        for found in self._caches:
+            if cache := found():
+                cache.close()
 
 
 def _upper(path: PurePosixPath) -> str:

@@ -59,9 +59,7 @@ class Feed:
                 return found_small
             if self._entries:
                 await self._opened(self._entries.popleft())
-            elif self._ahead is not None:
-                await asyncio.shield(self._ahead)
-            elif not self._busy:
+            elif self._ahead is None and not self._busy:
                 return None
             else:
                 self._news.clear()
@@ -99,16 +97,18 @@ class Feed:
     def _look_ahead(self) -> None:
         """Have more of the listing fetched before what is there is given away."""
         if self._ahead is not None and self._ahead.done():
-            ahead, self._ahead = self._ahead, None
-            ahead.result()
+            self._ahead.result()  # who asks after one that failed hears of it too
+            self._ahead = None
         if self._ahead is None and not self._ended and len(self._entries) < AHEAD:
             self._ahead = asyncio.ensure_future(self._more())
 
     async def _more(self) -> None:
-        found = await self._batch()
-        self._entries.extend(found)
-        self._ended = not found
-        self._news.set()
+        try:
+            found = await self._batch()
+            self._entries.extend(found)
+            self._ended = not found
+        finally:
+            self._news.set()
 
     async def close(self) -> None:
         """Fetch no more of the listing."""

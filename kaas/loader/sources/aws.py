@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import botocore
 from botocore.config import Config
-from botocore.exceptions import InvalidRegionError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoCredentialsError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
@@ -31,11 +31,15 @@ DEFAULT_REGION: Final = "us-east-1"
 
 
 class Keys:
-    """Keys of a session, renewed as its configuration says: files, programs, tokens."""
+    """Keys of a session, renewed as its configuration says: files, programs, tokens.
+
+    failure: why obstore was not given any when it last asked, for it tells no more than that; None when it was.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._session = _session(access)
+        self.failure: BotoCoreError | ClientError | None = None
         self.refresh_threshold = timedelta(seconds=30)
 
     @property
@@ -45,7 +49,11 @@ class Keys:
 
     def __call__(self) -> S3Credential:
         """Keys for obstore, which asks in a thread of its own. Blocks while they are renewed."""
-        frozen = self._frozen()
+        try:
+            frozen, self.failure = self._frozen(), None
+        except (BotoCoreError, ClientError) as error:
+            self.failure = error
+            raise
         return {
             "access_key_id": frozen[0],
             "secret_access_key": frozen[1],

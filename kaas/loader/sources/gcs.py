@@ -19,7 +19,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError, InvalidOperation, RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, UnauthenticatedError
 from obstore.store import GCSStore
 
 from kaas.loader.address import Address
@@ -51,6 +51,7 @@ class GCSSource(Bucket):
         self._url = named if "://" in named or not named else f"http://{named}"
         self._by_obstore = True
         self._session: requests.Session | None = None
+        self._tokens: google.Tokens | None = None
 
     async def open(self) -> None:
         """Make the clients. Denied without credentials, Refused for an endpoint that is not allowed."""
@@ -73,8 +74,8 @@ class GCSSource(Bucket):
         pays = project if self._access.requester_pays else None
         self._bucket = self._client.bucket(self._address.place, user_project=pays)
         anonymous = self._access.anonymous
-        tokens = None if anonymous else google.Tokens(credentials, plain_session)
-        self._store = self._made_store(tokens, pays)
+        self._tokens = None if anonymous else google.Tokens(credentials, plain_session)
+        self._store = self._made_store(self._tokens, pays)
 
     def _made_store(self, tokens: google.Tokens | None, pays: str | None) -> GCSStore:
         headers = {"accept-encoding": "gzip"} | ({"x-goog-user-project": pays} if pays else {})
@@ -173,7 +174,7 @@ class GCSSource(Bucket):
             came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
             yield from pieces(map(memoryview, came), length, what)
         except _OBSTORE as error:
-            raise self._error(of_obstore(error), what, listed=True) from None
+            raise self._error(self._answer(error), what, listed=True) from None
 
     async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
@@ -184,7 +185,12 @@ class GCSSource(Bucket):
         except _OBSTORE as error:
             if "Header missing from response" in str(error):
                 raise _Poor from None
-            raise self._error(of_obstore(error), what, listed=True) from None
+            raise self._error(self._answer(error), what, listed=True) from None
+
+    def _answer(self, error: Exception) -> Answer:
+        """What an error of obstore says; when it got no token, what those say who give them."""
+        failure = self._tokens.failure if self._tokens and isinstance(error, UnauthenticatedError) else None
+        return of_google(failure) if failure else of_obstore(error)
 
     def _compare(self, entry: Entry, meta: obstore.ObjectMeta) -> None:
         """Refuse what is not the version that was listed."""

@@ -96,18 +96,30 @@ def session_of(proxy: str | None) -> requests.Session:
 
 
 class Tokens:
-    """Tokens for obstore, refreshed in time."""
+    """Tokens for obstore, refreshed in time.
+
+    failure: why it was not given one when it last asked, for it tells no more than that; None when it was.
+    """
 
     def __init__(self, credentials: Credentials, session: requests.Session) -> None:
         self._credentials = credentials
         self._request = Request(session)
         self._one = threading.Lock()
+        self.failure: GoogleAuthError | None = None
         self.refresh_threshold = timedelta(minutes=4)
 
     def __call__(self) -> GCSCredential:
         """A token and when it expires, for obstore, which asks in a thread of its own. Blocks while it is renewed."""
         with self._one:
-            if not self._credentials.valid:
-                self._credentials.refresh(self._request)  # type: ignore[no-untyped-call]
+            self._refresh()
             expiry = self._credentials.expiry
         return {"token": str(self._credentials.token), "expires_at": expiry.replace(tzinfo=UTC) if expiry else None}
+
+    def _refresh(self) -> None:
+        try:
+            if not self._credentials.valid:
+                self._credentials.refresh(self._request)  # type: ignore[no-untyped-call]
+        except GoogleAuthError as error:
+            self.failure = error
+            raise
+        self.failure = None

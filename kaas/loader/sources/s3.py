@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, UnauthenticatedError
 from obstore.store import S3Store
 
 from kaas.loader.address import Address
@@ -153,7 +153,7 @@ class S3Source(Bucket):
             came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
             yield from pieces(map(memoryview, came), length, what)
         except _OBSTORE as error:
-            raise self._error(of_obstore(error), what, listed=True) from None
+            raise self._error(self._answer(error), what, listed=True) from None
 
     async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
@@ -162,7 +162,7 @@ class S3Source(Bucket):
         try:
             return exact(memoryview(await result.buffer_async()), length, what)
         except _OBSTORE as error:
-            raise self._error(of_obstore(error), what, listed=True) from None
+            raise self._error(self._answer(error), what, listed=True) from None
 
     async def _get(self, key: str, options: GetOptions, what: str) -> obstore.GetResult:
         seen = self._generation
@@ -170,7 +170,7 @@ class S3Source(Bucket):
             try:
                 return await obstore.get_async(self._store, key, options=options)
             except _OBSTORE as error:
-                answer = of_obstore(error)
+                answer = self._answer(error)
             if not await self._can_go_on(answer, seen):
                 raise self._error(answer, what, listed=True) from None
             seen = -1
@@ -229,6 +229,11 @@ class S3Source(Bucket):
             if not await self._can_go_on(answer, seen):
                 raise self._error(answer, what, listed=listed) from None
             seen = -1
+
+    def _answer(self, error: Exception) -> Answer:
+        """What an error of obstore says; when it got no keys, what those say who make them."""
+        failure = self._keys.failure if isinstance(error, UnauthenticatedError) else None
+        return of_botocore(failure) if failure else of_obstore(error)
 
     async def _can_go_on(self, answer: Answer, seen: int) -> bool:
         """Whether a request may be made again: with keys that are new, or where the bucket really is.

@@ -124,8 +124,9 @@ def test_gpus_are_laid_out_as_the_label_says(cluster: ByHand, site: Path) -> Non
     ):
         lay_out(cluster, name, layout)
         eventually(f"{count} {resource}", partial(offers, cluster, {resource: count}), 180)
+        # After a boot whole GPUs are offered before MIG manager has looked.
+        eventually(f"{layout} is said to be there", partial(is_laid_out, cluster), 180)
     after = node(cluster, "gpu")
-    assert after["metadata"]["labels"][mig.STATE] == "success"
     assert after["status"]["nodeInfo"]["bootID"] != before["status"]["nodeInfo"]["bootID"]
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     faults.heal_machine(site, "mig", name)
@@ -142,6 +143,11 @@ def offers(cluster: ByHand, wanted: dict[str, str]) -> bool:
     """Whether these are the devices that Pods may ask for."""
     found = node(cluster, "gpu")["status"]["allocatable"]
     return {k: n for k, n in found.items() if k.startswith("nvidia.com/") and n != "0"} == wanted
+
+
+def is_laid_out(cluster: ByHand) -> bool:
+    """Whether MIG manager says so."""
+    return bool(node(cluster, "gpu")["metadata"]["labels"][mig.STATE] == "success")
 
 
 @pytest.mark.parametrize("pool", ["cpu", "control-plane"])

@@ -158,6 +158,18 @@ class Journal:
             if path.name not in known:
                 path.unlink()
 
+    def forget_parts(self) -> None:
+        """All of the listing is there: what was begun of objects that have changed or are gone is of no use.
+
+        In the ledger's thread, when no line waits.
+        """
+        self.ledger.begin()
+        for name in self.ledger.parts():
+            self.ledger.ended(name)
+        self.ledger.commit()
+        self._large.clear()
+        self._sweep()
+
     def begun(self, part: Part) -> None:
         """A large file is begun, from nothing."""
         algorithm = part.algorithm.value if part.algorithm else None

@@ -211,6 +211,7 @@ class Load:
 
     async def _end(self, site: Site) -> str:
         self._meter.phase = Phase.VERIFYING
+        await site.note(site.journal.forget_parts)
         for path in await site.note(lambda: list(site.journal.ledger.directories())):
             await site.write(site.tree.directory, path)
             site.moved()

@@ -201,6 +201,22 @@ def test_a_file_that_could_not_be_moved_is_not_fetched_again(tmp_path: Path) -> 
     assert not bucket.served
 
 
+@pytest.mark.parametrize("then", [b"small", None])
+def test_no_part_of_an_object_that_was_large_is_left(tmp_path: Path, then: bytes | None) -> None:
+    bucket = Bucket(contents({"a": 10, "large": 5 * MIB}))
+
+    def change(entry: Entry, start: int) -> None:
+        if start == 4 * MIB:
+            bucket.objects.pop("large", None)
+            bucket.objects |= {"large": then} if then else {}
+
+    bucket.fail = change
+    assert run(bucket, tmp_path).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+    assert os.listdir(tmp_path / ".kaas-load" / "parts") == []
+    assert run(bucket, tmp_path).skipped == len(bucket.objects)
+
+
 def test_the_ledger_knows_nothing_that_is_not_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Bucket({"a": b"1"}).entry("a")
     root = os.open(tmp_path, os.O_RDONLY)

@@ -15,8 +15,9 @@ NETWORKS_PER_LAB = 4
 SITES_PER_LAB = 2
 # That may run side by side. The kernel gives ports from 32768 up to outgoing connections (ip_local_port_range), and one
 # that is given away cannot be listened at.
-LABS = 15
-LAST_BASE_PORT = DEFAULT_BASE_PORT + (LABS - 1) * PORTS_PER_LAB
+LABS = 20
+FIRST_BASE_PORT = 12000
+LAST_BASE_PORT = FIRST_BASE_PORT + (LABS - 1) * PORTS_PER_LAB
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,23 @@ class Layout:
     """One lab. Two labs whose base ports differ by a multiple of 1000 share no port, address or file.
 
     state: directory of everything that `up` makes; removed by `down --purge`.
-    base_port: first of the lab's thousand ports; a multiple of 1000 from 17000 to 31000.
+    base_port: first of the lab's thousand ports; a multiple of 1000 from 12000 to 31000.
     """
 
     state: Path
     base_port: int = DEFAULT_BASE_PORT
 
     def __post_init__(self) -> None:
-        if not 0 <= self.index < LABS or self.base_port % PORTS_PER_LAB:
+        if not FIRST_BASE_PORT <= self.base_port <= LAST_BASE_PORT or self.base_port % PORTS_PER_LAB:
             raise ValueError(
                 f"--base-port {self.base_port}: use a multiple of {PORTS_PER_LAB} "
-                f"from {DEFAULT_BASE_PORT} to {LAST_BASE_PORT}"
+                f"from {FIRST_BASE_PORT} to {LAST_BASE_PORT}"
             )
 
     @property
     def index(self) -> int:
-        """Number of this lab among those that may run side by side, from 0."""
-        return (self.base_port - DEFAULT_BASE_PORT) // PORTS_PER_LAB
+        """Number of this lab among those that may run side by side; the default one's is 0."""
+        return (self.base_port - DEFAULT_BASE_PORT) // PORTS_PER_LAB % LABS
 
     @property
     def logs(self) -> Path:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kaas_lab import processes, sockets
-from kaas_lab.layout import DEFAULT_BASE_PORT, LAST_BASE_PORT, PORTS_PER_LAB, Layout
+from kaas_lab.layout import DEFAULT_BASE_PORT, FIRST_BASE_PORT, LAST_BASE_PORT, PORTS_PER_LAB, Layout
 
-# Some are left to labs that people run: they choose from the first.
-PORTS = range(DEFAULT_BASE_PORT + 5 * PORTS_PER_LAB, LAST_BASE_PORT + 1, PORTS_PER_LAB)
+# Some are left to labs that people run: they choose from the default one on.
+_LEFT = range(DEFAULT_BASE_PORT, DEFAULT_BASE_PORT + 5 * PORTS_PER_LAB)
+PORTS = [port for port in range(FIRST_BASE_PORT, LAST_BASE_PORT + 1, PORTS_PER_LAB) if port not in _LEFT]
 
 
 class NoSlot(Exception):
@@ -47,7 +48,7 @@ def free_slot(state: Path) -> Iterator[Layout]:
             finally:
                 lock.truncate(0)  # its state may be another lab's by the time that somebody reads this
             return
-    raise NoSlot(f"no base port from {PORTS.start} to {LAST_BASE_PORT} is free: stop a lab with `kaas lab down`")
+    raise NoSlot(f"none of the base ports {', '.join(map(str, PORTS))} is free: stop a lab with `kaas lab down`")
 
 
 def _end_what_is_left(state: Path, layout: Layout) -> None:

@@ -10,7 +10,7 @@ from kaas_lab.layout import LABS, Layout, cache, default_state
 
 
 def layouts() -> list[Layout]:
-    return [Layout(Path("/state"), 17000 + 1000 * number) for number in range(LABS)]
+    return [Layout(Path("/state"), 12000 + 1000 * number) for number in range(LABS)]
 
 
 def addresses(layout: Layout) -> set[str]:
@@ -27,6 +27,11 @@ def ports(layout: Layout) -> list[int]:
 def test_no_two_labs_share_a_network() -> None:
     for one, other in combinations(layouts(), 2):
         assert not addresses(one) & addresses(other)
+
+
+def test_the_default_one_is_the_first() -> None:
+    assert Layout(Path("/state")).index == 0
+    assert sorted(layout.index for layout in layouts()) == list(range(LABS))
 
 
 def test_every_network_is_loopback() -> None:
@@ -48,7 +53,7 @@ def test_ranges_of_labs_do_not_overlap() -> None:
         assert max(ports(one)) < min(ports(following))
 
 
-@pytest.mark.parametrize("port", [0, 16000, 17001, 32000, -17000])
+@pytest.mark.parametrize("port", [0, 11000, 17001, 32000, -17000])
 def test_wrong_base_ports_are_refused(port: int) -> None:
     with pytest.raises(ValueError, match="--base-port"):
         Layout(Path("/state"), port)

@@ -21,7 +21,7 @@ from kaas.loader.listing import BATCH, Listing, Volume, unchanged
 from kaas.loader.meter import Meter
 from kaas.loader.options import Options, Verify
 from kaas.loader.report import Phase, Progress, Reason, Result
-from kaas.loader.site import Site
+from kaas.loader.site import Site, to_its_end
 from kaas.loader.source import Entry, Source, SourceError
 from kaas.loader.space import Space, size
 from kaas.loader.transfer import Transfer
@@ -108,7 +108,7 @@ class Load:
         """Load all; returns what to say of it. Fault when it cannot be done."""
         with self._translated(), ThreadPoolExecutor(1) as scribe, ThreadPoolExecutor(_WRITERS) as writers:
             loop = asyncio.get_running_loop()
-            root, journal = await loop.run_in_executor(scribe, self._open)
+            root, journal = await to_its_end(loop.run_in_executor(scribe, self._open), _unwanted)
             tree = Tree(root, self._options.owner, clear=self._options.delete)
             limits = self._options.limits or container.limits()
             parts = (self._source, tree, journal, self._options, limits, self._meter)
@@ -261,6 +261,13 @@ class _Missing:
             if missing:
                 return missing
         return []
+
+
+def _unwanted(opened: tuple[int, Journal]) -> None:
+    """Close what a load that has ended does not use any more."""
+    root, journal = opened
+    journal.close()
+    os.close(root)
 
 
 def _volume(site: Site) -> Volume:

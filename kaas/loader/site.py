@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kaas.loader.source import Source
 from kaas.loader.tree import Tree
 
 T = TypeVar("T")
+F = TypeVar("F", bound=int | None)
 
 
 @dataclass(slots=True)
@@ -38,21 +40,33 @@ class Site:
 
     async def write(self, work: Callable[..., T], *arguments: object) -> T:
         """Have a thread for files work."""
-        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self.writers, work, *arguments))
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self.writers, work, *arguments))
+
+    async def open(self, work: Callable[[], F]) -> F:
+        """Have a thread for files open one; when nobody waits for it any more, it is closed."""
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self.writers, work), _closed)
 
     async def note(self, work: Callable[..., T], *arguments: object) -> T:
         """Have the ledger's thread work."""
-        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self.scribe, work, *arguments))
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self.scribe, work, *arguments))
 
 
-async def _to_its_end(work: asyncio.Future[T]) -> T:
-    """Wait for a thread; one who is cancelled waits too, however often: what it works with is not closed under it."""
+async def to_its_end(work: asyncio.Future[T], unwanted: Callable[[T], None] | None = None) -> T:
+    """Wait for a thread; one who is cancelled waits too, however often: what it works with is not closed under it.
+
+    unwanted: takes what the thread has found when that is nobody's.
+    """
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         while not work.done():
             with contextlib.suppress(asyncio.CancelledError):  # once is enough
                 await asyncio.wait({work})
-        if not work.cancelled():
-            work.exception()  # it is known to have been looked at: what cancelled counts more
+        if not work.cancelled() and work.exception() is None and unwanted:  # an error: what cancelled counts more
+            unwanted(work.result())
         raise
+
+
+def _closed(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)

@@ -114,7 +114,7 @@ class Transfer:
                 algorithm,
             )
         ):
-            fd = await site.write(ranges.opened, site.journal.parts, file, entry.size)
+            fd = await site.open(lambda: ranges.opened(site.journal.parts, file, entry.size))
             if fd is not None:
                 return await self._resumed(Large(entry, part, expected, fd))
         return await self._new(entry, expected, part)
@@ -132,7 +132,7 @@ class Transfer:
         part = Part(entry.name, entry.size, entry.version, size, expected.algorithm if expected else None)
         file = part_file(entry.name, entry.size, entry.version)
         sparse = site.options.sparse
-        fd = await site.write(lambda: ranges.created(site.journal.parts, file, entry.size, sparse=sparse))
+        fd = await site.open(lambda: ranges.created(site.journal.parts, file, entry.size, sparse=sparse))
         site.journal.begun(part)
         return Large(entry, part, expected, fd)
 

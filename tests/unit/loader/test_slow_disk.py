@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kaas.loader import small
+from kaas.loader import large, small
+from kaas.loader.journal import Journal
 from kaas.loader.lane import Turn
 from kaas.loader.options import Options
+from kaas.loader.report import Reason
 from kaas.loader.run import load
 from kaas.loader.source import Algorithm
-from tests.unit.loader.bucket import SMALL, Bucket, tree
+from tests.unit.loader.bucket import MIB, QUICK, SMALL, Bucket, tree
 from tests.unit.loader.test_lane import Quick
+from tests.unit.loader.test_tree import opened
 
 
 async def some_turns() -> None:
@@ -88,3 +92,35 @@ def test_time_that_a_disk_takes_is_not_the_sources() -> None:
         clock[0] = 100.0
         assert turn.deadline > clock[0]
     assert turn.deadline == 102.0
+
+
+@pytest.mark.parametrize(
+    "where", [(Journal, "open"), (large, "created"), (large, "opened")], ids=lambda where: where[1]
+)
+async def test_what_is_opened_when_a_load_is_stopped_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str]
+) -> None:
+    bucket = Bucket({"large": bytes(3 * MIB)})
+    if where[1] == "opened":
+        bucket.stuck = {"large"}
+        assert (await load(bucket, tmp_path, Options(limits=SMALL, patience=QUICK))).reason is Reason.UNREACHABLE
+        bucket.stuck.clear()
+    begun, gate, real = threading.Event(), threading.Event(), getattr(*where)
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        begun.set()
+        gate.wait(10)
+        return real(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*where, slowly)
+        running = asyncio.ensure_future(load(bucket, tmp_path, Options(limits=SMALL)))
+        while not begun.is_set():  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await some_turns()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert not opened(tmp_path)
+    assert (await load(bucket, tmp_path, Options(limits=SMALL))).reason is Reason.LOADED

@@ -47,8 +47,15 @@ demo-down: $(STAMP)
 	@$(BIN)/python -m kaas.cli.demo_credentials down
 	@$(BIN)/python -m kaas.cli.demo down
 
+# Those without a lab go side by side; those with labs one after the other, and no lab outlives its folder.
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadgroup $(PYTEST)
+ifdef PYTEST
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+else
+	$(BIN)/python -m pytest -m "not slow" -n 2 --ignore=tests/contract --ignore=tests/e2e
+	$(BIN)/python -m pytest -m "not slow" tests/contract
+	$(BIN)/python -m pytest -m "not slow" tests/e2e
+endif
 
 e2e: setup
 	$(BIN)/python -m pytest -m "e2e or slow" $(PYTEST)

@@ -89,7 +89,6 @@ class Transfer:
         try:
             expected = await self._fetching.patiently(lambda: self._judge.expected(entry))
             large = await self._opened(entry, expected)
-            self._larges.add(large)
             if large.whole:
                 await self._finish(large)
                 return None
@@ -116,7 +115,7 @@ class Transfer:
         ):
             fd = await site.open(lambda: ranges.opened(site.journal.parts, file, entry.size))
             if fd is not None:
-                return await self._resumed(Large(entry, part, expected, fd))
+                return await self._resumed(self._kept(Large(entry, part, expected, fd)))
         return await self._new(entry, expected, part)
 
     async def _resumed(self, large: Large) -> Large:
@@ -133,8 +132,14 @@ class Transfer:
         file = part_file(entry.name, entry.size, entry.version)
         sparse = site.options.sparse
         fd = await site.open(lambda: ranges.created(site.journal.parts, file, entry.size, sparse=sparse))
+        large = self._kept(Large(entry, part, expected, fd))
         site.journal.begun(part)
-        return Large(entry, part, expected, fd)
+        return large
+
+    def _kept(self, large: Large) -> Large:
+        """One that is closed at the end at the latest."""
+        self._larges.add(large)
+        return large
 
     async def _piece(self, large: Large, number: int) -> None:
         """Fetch a range; who fetches the last one of a file finishes it."""

@@ -12,6 +12,7 @@ import pytest
 from kaas.loader import large, small
 from kaas.loader.journal import Journal
 from kaas.loader.lane import Turn
+from kaas.loader.ledger import Ledger
 from kaas.loader.options import Options
 from kaas.loader.report import Reason
 from kaas.loader.run import load
@@ -94,14 +95,15 @@ def test_time_that_a_disk_takes_is_not_the_sources() -> None:
     assert turn.deadline == 102.0
 
 
-@pytest.mark.parametrize(
-    "where", [(Journal, "open"), (large, "created"), (large, "opened")], ids=lambda where: where[1]
-)
+OPENING = [(Journal, "open"), (large, "created"), (large, "opened"), (Ledger, "pieces")]
+
+
+@pytest.mark.parametrize("where", OPENING, ids=lambda where: where[1])
 async def test_what_is_opened_when_a_load_is_stopped_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str]
 ) -> None:
     bucket = Bucket({"large": bytes(3 * MIB)})
-    if where[1] == "opened":
+    if where[1] in {"opened", "pieces"}:
         bucket.stuck = {"large"}
         assert (await load(bucket, tmp_path, Options(limits=SMALL, patience=QUICK))).reason is Reason.UNREACHABLE
         bucket.stuck.clear()

@@ -72,6 +72,7 @@ def world(openstack: Platform) -> Iterator[World]:
     for name, image in (("guarded", GUARDED_IMAGE), ("bad-image", BAD_IMAGE), ("impatient", "")):
         _site(openstack, name, image)
     dgx = {"name": "dgx", "flavor": "g1.a100x8", "replicas": 1}
+    three = {"replicas": 3, "flavor": "m1.small"}
     made = World(
         openstack,
         cloud,
@@ -79,7 +80,7 @@ def world(openstack: Platform) -> Iterator[World]:
         Updated.of(openstack, "guarded", _pools("cpu"), site="guarded"),
         Updated.of(openstack, "imaged", _pools("cpu"), site="bad-image"),
         Updated.of(openstack, "joining", _pools("a", "b"), site="impatient"),
-        Updated.of(openstack, "minor", [*_pools("cpu"), dgx], site="lab"),
+        Updated.of(openstack, "minor", [*_pools("cpu"), dgx], site="lab", controlPlane=three),
     )
     openstack.apply(release(NEW, f"ubuntu-2404-kube-{NEW}"))
     made.upload(BAD_IMAGE)
@@ -96,13 +97,14 @@ def world(openstack: Platform) -> Iterator[World]:
     openstack.kaas("delete", *(c.name for c in made.clusters), "--wait", "--yes", "--timeout", "30m")
 
 
-def test_the_next_minor_with_a_dgx_pool(world: World) -> None:
+def test_the_next_minor_with_three_control_planes_and_a_dgx_pool(world: World) -> None:
     minor = world.minor
     minor.apply("1.35", kubernetes="Minor")
     until("it has begun", lambda: minor.update.get("target") == NEW)
     assert minor.update["changes"] == ["Minor"]
     until("its control plane is through", lambda: minor.step("ControlPlane").get("state") == "Done")
     assert minor.versions() == {NEW}
+    assert len(minor.machines()) == 3
     until("it is through", minor.is_through)
     assert [s["name"] for s in minor.update["steps"] if s["name"].startswith("Pool/")] == ["Pool/cpu", "Pool/dgx"]
     assert minor.versions("cpu") == minor.versions("dgx") == {NEW}

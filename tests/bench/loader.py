@@ -25,6 +25,7 @@ from kaas_lab.layout import cache
 
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Limit
+from tests.memory import most_memory
 
 MIB = 2**20
 _STORE = Path(__file__).parent / "store"
@@ -102,7 +103,8 @@ def _measured(argv: Sequence[str], directory: Path, url: str) -> Run:
         process = subprocess.Popen(argv, env=_environment(url), stdout=subprocess.DEVNULL, stderr=said)
         memory = 0
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            memory = max(memory, _memory_of(process.pid))
+            with contextlib.suppress(OSError, LookupError):
+                memory = max(memory, most_memory(process.pid))
             time.sleep(_LOOK)
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(ended[1])
@@ -110,15 +112,6 @@ def _measured(argv: Sequence[str], directory: Path, url: str) -> Run:
             said.seek(0)
             raise RuntimeError(f"{argv[0]} failed: {said.read().decode()[-500:]}")
     return Run(seconds, ended[2].ru_utime + ended[2].ru_stime, memory)
-
-
-def _memory_of(pid: int) -> int:
-    """Most bytes of memory so far. Not of its rusage: there what started it counts, too."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _check(name: str, load: Load, directory: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from kaas.loader.options import Limits, Options
 from kaas.loader.run import load
 from kaas.loader.source import Buffer, Checksum, Denied, Entry
+from tests.memory import most_memory
 
 PAGE = 1000
 
@@ -44,19 +45,6 @@ class Listed:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def forget_memory() -> None:
-    """Begin anew with `most_memory`. Source: proc(5), clear_refs."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def most_memory() -> int:
-    """Most bytes of memory that this process had. Not of its rusage: there what started it counts, too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("/proc/self/status has no VmHWM")
 
 
 def list_in_a_process(to: str, count: int, found: Any) -> None:

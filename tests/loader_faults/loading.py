@@ -15,8 +15,8 @@ from kaas.loader.report import Result
 from kaas.loader.run import load
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.opening import open_source
-from tests.loader_faults.listed import most_memory
 from tests.loader_faults.server import Store
+from tests.memory import most_memory
 
 MIB = 2**20
 RANGE = MIB

@@ -19,9 +19,10 @@ from kaas.loader.run import load
 from kaas.loader.source import Algorithm, Checksum, Entry
 from kaas.loader.space import Space
 from tests.loader_faults.blobs import blob
-from tests.loader_faults.listed import Listed, forget_memory, list_in_a_process, most_memory
+from tests.loader_faults.listed import Listed, list_in_a_process
 from tests.loader_faults.loading import differing, load_from, measured_in_a_process
 from tests.loader_faults.server import Store
+from tests.memory import forget_memory, most_memory
 
 GIB = 2**30
 MOST_MEMORY = 256 * 10**6

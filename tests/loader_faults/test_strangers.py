@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import random
-import signal
 from pathlib import Path
 
 from tests.loader_faults.blobs import blob
-from tests.loader_faults.loading import MIB, RANGE, STREAMS, differing, in_a_process
+from tests.loader_faults.killing import killed_at_points
+from tests.loader_faults.loading import MIB, RANGE, STREAMS, differing
 from tests.loader_faults.server import Store
-from tests.loader_faults.test_kill import until_dead
 
 KILLS = 10
 OBJECTS = {f"small/{n:04d}": blob(10_000 + n, n) for n in range(600)} | {
@@ -42,22 +39,7 @@ async def test_wherever_it_is_killed_nothing_of_theirs_is_left_and_what_is_right
     store = Store()
     store.objects = dict(OBJECTS)
     poison(tmp_path)
-    chance = random.Random(8)  # noqa: S311 - the same points each time
-    points = sorted(chance.randrange(1, BYTES) for _ in range(KILLS))
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.loader_faults.loading", "kaas.loader.sources.s3"])
-    kills = 0
-    async with store.running():
-        for point in [*points, 2**62]:
-            process = processes.Process(target=in_a_process, args=(store.url, str(tmp_path), OPTIONS))
-            process.start()
-            assert process.pid is not None
-            kills += await until_dead(store, process.pid, process.sentinel, point)
-            process.join()
-            if process.exitcode == 0:
-                break
-            assert process.exitcode == -signal.SIGKILL
-    assert process.exitcode == 0
+    kills = await killed_at_points(store, tmp_path, BYTES, KILLS, OPTIONS)
     assert kills >= KILLS * 0.8
     assert differing(store, tmp_path) == []
     assert not (tmp_path / "extra").exists()

@@ -75,7 +75,7 @@ SPECS = st.fixed_dictionaries(
         ),
     }
 )
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=20)
 
 
 def changed(before: Snapshot, **spec: Any) -> Snapshot:
@@ -365,7 +365,7 @@ def test_order_of_events_does_not_matter(order: tuple[int, ...]) -> None:
 
 
 @given(st.integers(0, 12))
-@settings(max_examples=13, deadline=None)
+@settings(max_examples=13)
 def test_deletion_at_any_moment_ends(turns: int) -> None:
     world = World(raw_site(), *RELEASES, raw_cluster())
     for _ in range(turns):

@@ -34,7 +34,7 @@ OUR_VARIABLES = ("AWS_", "GOOGLE_", "CLOUDSDK_", "NO_GCE_CHECK")
 Facts = Mapping[str, SecretFacts | None]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(strategies.pods, strategies.accounts, strategies.secrets)
 def test_any_pod(pod: Object, account: Object | None, secrets: Facts) -> None:
     outcome = holds(pod, account, secrets)
@@ -113,7 +113,6 @@ def put_back(new: Object, key: str, old: Object) -> None:
         del new[key]
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         strategies.json,
@@ -144,7 +143,6 @@ def test_any_review(review: Any, account: Object | None, secrets: Facts) -> None
         assert text.loads(base64.b64decode(response["patch"]))
 
 
-@settings(deadline=None)
 @given(strategies.some(type=strategies.json, data=strategies.json | st.dictionaries(st.text(), strategies.json)))
 def test_facts_of_any_secret(secret: Object) -> None:
     assert facts_of(secret).audience == ""

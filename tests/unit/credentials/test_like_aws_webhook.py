@@ -134,7 +134,7 @@ def annotated(theirs: dict[str, str]) -> dict[str, str]:
     return both | ({AWS_REGION_ANNOTATION: REGION} if "role-arn" in theirs else {})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(containers, containers, options, options, st.booleans())
 def test_the_same_access(running: Any, first: Any, own: dict[str, str], accounts: dict[str, str], named: bool) -> None:
     for number, each in enumerate(first):

@@ -337,7 +337,7 @@ def test_deep_trees(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == [".kaas-load", "x"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text("ab/.~", min_size=1, max_size=6), st.binary(max_size=5), max_size=8))
 def test_any_names_are_loaded_or_refused_and_stay_below(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]

@@ -53,7 +53,7 @@ def cut_off(bucket: Bucket, at: Path, reads: int, copy: Path) -> bool:
     return copy.exists()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(FILES, st.lists(st.integers(1, 40), max_size=3))
 @example(sizes={"large": 12 * MIB}, kills=[10, 1])
 @example(sizes=SMALL_ONES, kills=[35])
@@ -73,7 +73,7 @@ def test_after_kills(tmp_path_factory: pytest.TempPathFactory, sizes: dict[str, 
     shutil.rmtree(base)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(FILES, st.lists(st.integers(1, 40), min_size=1, max_size=2))
 @example(sizes={"large": 12 * MIB}, cuts=[10])
 @example(sizes=SMALL_ONES, cuts=[35])

@@ -92,7 +92,7 @@ class Hospital(RuleBasedStateMachine):
         assert sum(name.startswith("dgx") for name in self.world.nodes) == 3
 
 
-Hospital.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Hospital.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 TestHospital = Hospital.TestCase
 
 

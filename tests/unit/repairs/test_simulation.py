@@ -210,9 +210,7 @@ class Fleets(RuleBasedStateMachine):
             assert decision.reason not in NOT_FINAL, decision
 
 
-SETTINGS = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+SETTINGS = settings(max_examples=25, stateful_step_count=20, suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.mark.parametrize("number", [1, 20260302])

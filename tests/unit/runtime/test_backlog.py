@@ -200,4 +200,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=150, stateful_step_count=40)

@@ -203,7 +203,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EVENTS, st.integers(1, 3))
 def test_any_interleaving_ends_with_everything_seen(events: list[tuple[str, str, int]], workers: int) -> None:
     async def play() -> None:

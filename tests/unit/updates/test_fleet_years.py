@@ -81,7 +81,7 @@ def test_a_repair_in_its_pool_holds_an_update_in_the_middle() -> None:
     assert [f"{b.at:%H:%M}" for b in team.begun if b.group] == ["22:06", "23:30", "23:36"]
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(min_value=1000))
 def test_years_of_random_seeds(seed: int) -> None:
     check(*lived(seed))

@@ -206,7 +206,7 @@ def look(places: Places, fleet: list[Played], one: Played, most: int | str, now:
     places.seen(key(one.number), "north", one.update, ranked(one.number), now)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0), most=st.integers(1, 5) | st.sampled_from(["1%", "25%", "60%", "100%"]))
 def test_never_more_than_may_be_never_out_of_turn_and_everyone_comes_to_it(seed: int, most: int | str) -> None:
     fleet = lived(Random(seed), most)  # noqa: S311 - the same again for the same seed

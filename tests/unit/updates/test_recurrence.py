@@ -20,7 +20,7 @@ def days(recurrence: str, begin: date | None = None) -> list[date]:
     return [day for year in range(FIRST_YEAR, LAST_YEAR + 1) for day in rule.days(year, begin)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_forty_years_are_those_of_dateutil(data: st.DataObject) -> None:
     recurrence = data.draw(recurrences())
@@ -28,7 +28,6 @@ def test_forty_years_are_those_of_dateutil(data: st.DataObject) -> None:
     assert days(recurrence, begin) == expanded(recurrence, begin)
 
 
-@settings(deadline=None)
 @given(st.from_regex(re.compile(RECURRENCE), fullmatch=True))
 def test_what_the_api_takes_is_read_here_and_by_dateutil(recurrence: str) -> None:
     Recurrence.parse(recurrence)

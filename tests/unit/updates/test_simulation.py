@@ -91,7 +91,7 @@ def test_years_of_fixed_seeds(faults: bool) -> None:
     assert {b.reason for b in begun} == {"Updating", "Expired"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(min_value=1000), faults=st.booleans())
 def test_years_of_random_seeds(seed: int, faults: bool) -> None:
     check(lived(seed, faults=faults))

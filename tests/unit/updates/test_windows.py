@@ -125,7 +125,7 @@ def clipped(openings: Sequence[Opening], since: datetime, until: datetime) -> li
     return [o for o in inside if o.start < o.end]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(windows().filter(lambda window: not fault(window)), min_size=1, max_size=3),
     st.lists(exclusions, max_size=4),

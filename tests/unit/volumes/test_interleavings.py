@@ -238,7 +238,7 @@ SELDOM = (
 WHAT = [*SELDOM, *(name for name, weight in OFTEN.items() for _ in range(weight))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happens(seed: int) -> None:
     chance, world = Random(seed), World()  # noqa: S311 - no secret

@@ -119,7 +119,7 @@ def _waits(found: Progress) -> bool:
     return any(s.state == "Held" for s in found.ledger.steps)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(TIMES, SEEN, VERDICTS), max_size=25))
 def test_whatever_is_seen(course: list[tuple[timedelta, Seen, Verdict]]) -> None:
     ledger, now = Ledger(begin(AIMS, POOLS, NOW)), NOW

@@ -307,5 +307,5 @@ class FleetMachine(RuleBasedStateMachine):
         assert self.fleet.status == before
 
 
-FleetMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+FleetMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestFleet = FleetMachine.TestCase

@@ -212,7 +212,7 @@ class Cluster:
         return True
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kill=st.integers(1, 6), cut_after=st.integers(0, 200))
 async def test_wherever_the_controller_ends_nothing_that_pods_wrote_is_kept(kill: int, cut_after: int) -> None:
     """And Pods are let go within the time, whatever the driver does."""

@@ -304,5 +304,5 @@ class Lived(RuleBasedStateMachine):
         assert not plan(self.facts(), LIMITS) or all(s.act is Act.USED for s in plan(self.facts(), LIMITS))
 
 
-Lived.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+Lived.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestLived = Lived.TestCase

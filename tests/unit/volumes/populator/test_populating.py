@@ -267,7 +267,7 @@ class Cluster:
         return found.get("status", ""), found.get("reason", ""), found.get("message", "")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_wherever_it_ends_a_claim_is_filled_once(seed: int) -> None:
     chance, cluster = Random(seed), Cluster()  # noqa: S311 - no secret

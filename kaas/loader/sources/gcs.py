@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError, InvalidOperation, RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
-from obstore.exceptions import BaseError, UnauthenticatedError
+from obstore.exceptions import UnauthenticatedError
 from obstore.store import GCSStore
 
 from kaas.loader.address import Address
@@ -27,8 +27,8 @@ from kaas.loader.proof import Proof, proof_of
 from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, Unreachable
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
-from kaas.loader.sources.bucket import Bucket
-from kaas.loader.sources.exactly import PIECE, exact, pieces, plain
+from kaas.loader.sources.bucket import OBSTORE, Bucket
+from kaas.loader.sources.exactly import exact, plain
 from kaas.loader.sources.failures import Answer, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.sums import of_base64
@@ -36,7 +36,6 @@ from kaas.loader.sources.sums import of_base64
 T = TypeVar("T")
 _FIELDS: Final = "items(name,size,generation,crc32c,md5Hash),nextPageToken"
 _GOOGLE: Final = (GoogleAPICallError, GoogleAuthError, requests.RequestException)
-_OBSTORE: Final = (BaseError, OSError, ValueError)
 _NO_METADATA: Final = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 """Else Google's library asks for the bucket's location on the side, to tell it to tracing that nobody has."""
 _TIMES: Final = (CONNECT_SECONDS, STALL_SECONDS)
@@ -155,45 +154,35 @@ class GCSSource(Bucket):
         """So many bytes from `start` on, exactly."""
         if not length:
             return b""
-        if self._by_obstore and plain(entry.key):
+        if self._is_for_obstore(entry):
             try:
                 return await self._read(entry, start, length)
             except _Poor:
                 self._by_obstore = False
         return await self._read_odd(entry, start, length)
 
-    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
-        """The same bytes for a thread, in pieces as they come; None for what obstore cannot read."""
-        return self._stream(entry, start, length) if self._by_obstore and plain(entry.key) else None
-
-    def _stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
-        what = self._what(entry.key)
-        try:
-            result = obstore.get(self._store, entry.key, options=_options(entry, start, length))
-            self._compare(entry, result.meta)
-            came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
-            yield from pieces(map(memoryview, came), length, what)
-        except _OBSTORE as error:
-            raise self._error(self._answer(error), what, listed=True) from None
-
     async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
         try:
-            result = await obstore.get_async(self._store, entry.key, options=_options(entry, start, length))
-            self._compare(entry, result.meta)
+            result = await obstore.get_async(self._store, entry.key, options=self._options(entry, start, length))
+            self._check(entry, result.meta)
             return exact(memoryview(await result.buffer_async()), length, what)
-        except _OBSTORE as error:
+        except OBSTORE as error:
             if "Header missing from response" in str(error):
                 raise _Poor from None
             raise self._error(self._answer(error), what, listed=True) from None
 
     def _answer(self, error: Exception) -> Answer:
-        """What an error of obstore says; when it got no token, what those say who give them."""
         failure = self._tokens.failure if self._tokens and isinstance(error, UnauthenticatedError) else None
         return of_google(failure) if failure else of_obstore(error)
 
-    def _compare(self, entry: Entry, meta: obstore.ObjectMeta) -> None:
-        """Refuse what is not the version that was listed."""
+    def _is_for_obstore(self, entry: Entry) -> bool:
+        return self._by_obstore and plain(entry.key)
+
+    def _of_version(self, entry: Entry) -> obstore.GetOptions:
+        return {"version": entry.version}
+
+    def _check(self, entry: Entry, meta: obstore.ObjectMeta) -> None:
         if int(meta["size"]) != entry.size or meta["version"] not in {None, entry.version}:
             raise Changed(f"{self._what(entry.key)}: is not what was listed any more")
 
@@ -238,14 +227,6 @@ class GCSSource(Bucket):
         except (AttributeError, TypeError, ValueError) as error:  # of a library that met what is no JSON object
             raise Unreachable(f"{what}: what was answered makes no sense ({type(error).__name__})") from None
         raise self._error(answer, what, listed=listed)
-
-
-def _options(entry: Entry, start: int, length: int) -> obstore.GetOptions:
-    """What is asked for beside the key: the version that was listed, and a range where it is not all of it."""
-    options: obstore.GetOptions = {"version": entry.version}
-    if start or length != entry.size:
-        options["range"] = (start, start + length)
-    return options
 
 
 class _Poor(Exception):

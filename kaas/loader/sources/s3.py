@@ -7,12 +7,12 @@ a slash at an end, and gives no listing when there is one. Those are read by bot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError
-from obstore.exceptions import BaseError, UnauthenticatedError
+from obstore.exceptions import UnauthenticatedError
 from obstore.store import S3Store
 
 from kaas.loader.address import Address
@@ -20,8 +20,8 @@ from kaas.loader.proof import Proof
 from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Unreachable
 from kaas.loader.sources import aws, sums
 from kaas.loader.sources.access import Access
-from kaas.loader.sources.bucket import Bucket
-from kaas.loader.sources.exactly import PIECE, exact, pieces, plain
+from kaas.loader.sources.bucket import OBSTORE, Bucket
+from kaas.loader.sources.exactly import exact, plain
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _BOTO: Final = (BotoCoreError, ClientError, OSError)
-_OBSTORE: Final = (BaseError, OSError, ValueError)
 
 
 class S3Source(Bucket):
@@ -139,29 +138,17 @@ class S3Source(Bucket):
         """So many bytes from `start` on, exactly."""
         if not length:
             return b""
-        return await (self._read(entry, start, length) if plain(entry.key) else self._read_odd(entry, start, length))
-
-    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
-        """The same bytes for a thread, in pieces as they come; None for keys that obstore cannot name."""
-        return self._stream(entry, start, length) if plain(entry.key) else None
-
-    def _stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
-        what = self._what(entry.key)
-        try:
-            result = obstore.get(self._store, entry.key, options=_options(entry, start, length))
-            self._compare(entry, result.meta["e_tag"], int(result.meta["size"]))
-            came = [result.bytes()] if length <= PIECE else result.stream(PIECE)
-            yield from pieces(map(memoryview, came), length, what)
-        except _OBSTORE as error:
-            raise self._error(self._answer(error), what, listed=True) from None
+        return await (
+            self._read(entry, start, length) if self._is_for_obstore(entry) else self._read_odd(entry, start, length)
+        )
 
     async def _read(self, entry: Entry, start: int, length: int) -> Buffer:
         what = self._what(entry.key)
-        result = await self._get(entry.key, _options(entry, start, length), what)
-        self._compare(entry, result.meta["e_tag"], int(result.meta["size"]))
+        result = await self._get(entry.key, self._options(entry, start, length), what)
+        self._check(entry, result.meta)
         try:
             return exact(memoryview(await result.buffer_async()), length, what)
-        except _OBSTORE as error:
+        except OBSTORE as error:
             raise self._error(self._answer(error), what, listed=True) from None
 
     async def _get(self, key: str, options: GetOptions, what: str) -> obstore.GetResult:
@@ -169,7 +156,7 @@ class S3Source(Bucket):
         while True:
             try:
                 return await obstore.get_async(self._store, key, options=options)
-            except _OBSTORE as error:
+            except OBSTORE as error:
                 answer = self._answer(error)
             if not await self._can_go_on(answer, seen):
                 raise self._error(answer, what, listed=True) from None
@@ -186,6 +173,16 @@ class S3Source(Bucket):
         answer, body = await self._ask(get, what, listed=True)
         self._compare(entry, answer.get("ETag"), None)
         return exact(body, length, what)
+
+    def _is_for_obstore(self, entry: Entry) -> bool:
+        return plain(entry.key)
+
+    def _of_version(self, entry: Entry) -> GetOptions:
+        known = entry.version and not entry.version.startswith("W/")
+        return {"if_match": f'"{entry.version}"'} if known else {}
+
+    def _check(self, entry: Entry, meta: obstore.ObjectMeta) -> None:
+        self._compare(entry, meta["e_tag"], int(meta["size"]))
 
     def _compare(self, entry: Entry, etag: str | None, size: int | None) -> None:
         """Refuse what is not the version that was listed: a server may not know conditions, or send us elsewhere."""
@@ -231,7 +228,6 @@ class S3Source(Bucket):
             seen = -1
 
     def _answer(self, error: Exception) -> Answer:
-        """What an error of obstore says; when it got no keys, what those say who make them."""
         failure = self._keys.failure if isinstance(error, UnauthenticatedError) else None
         return of_botocore(failure) if failure else of_obstore(error)
 
@@ -267,13 +263,3 @@ class S3Source(Bucket):
     def _elsewhere(self, answer: Answer) -> bool:
         moved = answer.code in ELSEWHERE or answer.status in {301, 307, 400}
         return moved and bool(answer.region) and answer.region != self._place.region
-
-
-def _options(entry: Entry, start: int, length: int) -> GetOptions:
-    """What is asked for beside the key: the version that was listed, and a range where it is not all of it."""
-    options: GetOptions = {}
-    if entry.version and not entry.version.startswith("W/"):
-        options["if_match"] = f'"{entry.version}"'
-    if start or length != entry.size:
-        options["range"] = (start, start + length)
-    return options

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from kaas.loader.fetching import Fetching
@@ -103,18 +102,13 @@ class Comparison:
         """Of some files those that are right: by which sum, and their mtime. The others make way."""
         right = []
         for entry, proof in group:
-            upper, name = self._place(entry)
+            upper, name = self._site.tree.at(entry.name, make=False)
             mtime = self._mtime(upper, name, entry, proof)
             if mtime is not None:
                 right.append((entry, proof.checksum.algorithm.value if proof else "size", mtime))
             elif self._site.options.replaces:
                 os.unlink(name, dir_fd=upper)  # what comes in its place may need the room
         return right
-
-    def _place(self, entry: Entry) -> tuple[int, str]:
-        path = PurePosixPath(entry.name)
-        upper = "" if len(path.parts) == 1 else str(path.parent)
-        return self._site.tree.directory(upper, make=False), path.name
 
     def _mtime(self, upper: int, name: str, entry: Entry, proof: Proof | None) -> int | None:
         if entry.size and proof is None:

@@ -1,13 +1,20 @@
-"""System calls of Linux that Python has not."""
+"""System calls of Linux that Python has not, or not with the flags that are needed here."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+from pathlib import Path
 from typing import Final
 
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def open_directory(path: str | Path, upper: int | None = None) -> int:
+    """Open a directory, of an open one where `upper` is given; OSError for what is none, a link to one among it."""
+    return os.open(path, _DIRECTORY, dir_fd=upper)
 
 
 def sync_file_system(fd: int) -> None:

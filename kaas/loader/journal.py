@@ -31,7 +31,6 @@ from kaas.loader.shards import Shard
 from kaas.loader.source import Algorithm, Entry
 from kaas.loader.trash import Trash
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LEDGER: Final = "ledger.sqlite"
 _PARTS: Final = "parts"
 _BEGUN, _CAME, _MADE = "begun", "came", "made"
@@ -269,7 +268,7 @@ def _made(upper: int, name: str) -> int:
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=upper)
     try:
-        return os.open(name, _DIRECTORY, dir_fd=upper)
+        return disk.open_directory(name, upper)
     except NotADirectoryError as error:
         raise Fault(Reason.INVALID_SPEC, f"{name}: is no directory, and the loader keeps its journal there") from error
 
@@ -298,7 +297,7 @@ def remove_journals_of_others(root: int, shard: Shard) -> None:
 
 
 def _remove_unused(path: Path) -> None:
-    fd = os.open(path, _DIRECTORY)
+    fd = disk.open_directory(path)
     try:
         lock = _locked(fd)
     except Fault:

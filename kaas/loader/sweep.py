@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable
 
+from kaas.loader import disk
 from kaas.loader.deletion import LOST, encodable
 from kaas.loader.ledger import Ledger
 from kaas.loader.looks import Usual, handle, mended
@@ -67,7 +68,7 @@ class Sweep:
         """It belongs to the file system, and mostly nobody else may look in; what is hidden where one may goes."""
         root = self._tree.root
         try:
-            fd = os.open(LOST, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+            fd = disk.open_directory(LOST, root)
         except (FileNotFoundError, PermissionError):
             return
         except NotADirectoryError:

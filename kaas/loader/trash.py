@@ -13,9 +13,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from kaas.loader import disk
 from kaas.loader.looks import handle, path_of
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE: Final = 10_000
 
 
@@ -32,7 +32,7 @@ class Trash:
         self._moved = moved
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.NAME, 0o700, dir_fd=journal)
-        self.fd = os.open(self.NAME, _DIRECTORY, dir_fd=journal)
+        self.fd = disk.open_directory(self.NAME, journal)
         try:
             self._next = max((int(n) for n in os.listdir(self.fd) if n.isdecimal()), default=0)
             self.empty()
@@ -67,7 +67,7 @@ class Trash:
             os.unlink(name, dir_fd=self.fd)
             return
         unlock(self.fd, name)
-        fd = os.open(name, _DIRECTORY, dir_fd=self.fd)
+        fd = disk.open_directory(name, self.fd)
         try:
             while found := _some(fd):
                 for inner in found:

@@ -16,11 +16,11 @@ from collections import OrderedDict
 from pathlib import PurePosixPath
 from typing import Final
 
+from kaas.loader import disk
 from kaas.loader.faults import Fault
 from kaas.loader.owner import Owner
 from kaas.loader.report import Reason
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT: Final = 8
 """Directories that a thread keeps open: of 64 threads all together half of the 1024 files that a process often may."""
 _NOT_A_DIRECTORY: Final = frozenset({errno.ENOTDIR, errno.ELOOP})
@@ -71,6 +71,12 @@ class Tree:
             self._keep(known, fd)
         return fd
 
+    def at(self, name: str, *, make: bool = True) -> tuple[int, str]:
+        """The directory that a path is in, as of `directory`, and the last name of the path."""
+        path = PurePosixPath(name)
+        upper = str(path.parent)
+        return self.directory("" if upper == "." else upper, make=make), path.name
+
     def _keep(self, path: str, fd: int) -> None:
         cache = self._cache()
         cache[path] = fd
@@ -86,7 +92,7 @@ class Tree:
 
     def _open(self, upper: int, name: str, path: str, *, make: bool) -> int:
         try:
-            return os.open(name, _DIRECTORY, dir_fd=upper)
+            return disk.open_directory(name, upper)
         except FileNotFoundError:
             if not make:
                 raise
@@ -101,8 +107,8 @@ class Tree:
         try:
             os.mkdir(name, dir_fd=upper)
         except FileExistsError:  # another thread or shard was first
-            return os.open(name, _DIRECTORY, dir_fd=upper)
-        fd = os.open(name, _DIRECTORY, dir_fd=upper)
+            return disk.open_directory(name, upper)
+        fd = disk.open_directory(name, upper)
         if self._owner:
             os.fchown(fd, self._owner.uid, self._owner.gid)
             if self._owner.directory_mode is not None:
@@ -133,30 +139,29 @@ class Tree:
 
     def place(self, part: str, parts: int, name: str) -> None:
         """Move a file that is whole from the directory of parts to where it belongs, in one step."""
-        path = PurePosixPath(name)
         for _ in range(_TRIES - 1):
             try:
-                return self._move(part, parts, path)
+                return self._move(part, parts, name)
             except FileNotFoundError:
                 self.close_thread()  # a directory that was open is gone: it is made again
             except OSError as error:
                 if error.errno not in _IN_THE_WAY:
                     raise
-                self._remove_directory(path)
-        return self._move(part, parts, path)
+                self._remove_directory(str(PurePosixPath(name)))
+        return self._move(part, parts, name)
 
-    def _move(self, part: str, parts: int, path: PurePosixPath) -> None:
-        upper = self.directory(_upper(path))
-        os.rename(part, path.name, src_dir_fd=parts, dst_dir_fd=upper)
+    def _move(self, part: str, parts: int, name: str) -> None:
+        upper, last = self.at(name)
+        os.rename(part, last, src_dir_fd=parts, dst_dir_fd=upper)
 
-    def _remove_directory(self, path: PurePosixPath) -> None:
+    def _remove_directory(self, path: str) -> None:
         """Remove a directory that stands where a file should."""
         if not self._clear:
             raise Fault(
                 Reason.INVALID_KEY,
                 f"{path}: is a directory in the volume, and an object in the source: remove it, or load with delete",
             )
-        for inner in reversed(self.below(str(path))):
+        for inner in reversed(self.below(path)):
             fd = self.directory(inner, make=False)
             for entry in os.listdir(fd):
                 if not stat.S_ISDIR(os.lstat(entry, dir_fd=fd).st_mode):
@@ -192,9 +197,9 @@ class Tree:
 
     def look(self, name: str) -> os.stat_result | None:
         """What is at a path, the link itself where it is one; None when there is nothing."""
-        path = PurePosixPath(name)
         try:
-            return os.lstat(path.name, dir_fd=self.directory(_upper(path), make=False))
+            upper, last = self.at(name, make=False)
+            return os.lstat(last, dir_fd=upper)
         except FileNotFoundError:
             self.close_thread()
             return None
@@ -212,8 +217,3 @@ class Tree:
         for found in self._caches:
             if cache := found():
                 cache.close()
-
-
-def _upper(path: PurePosixPath) -> str:
-    upper = str(path.parent)
-    return "" if upper == "." else upper

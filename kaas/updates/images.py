@@ -60,7 +60,7 @@ def newer_image(
         words = f"Site {site.metadata.name} names node image {named} for {version}, {present} is in use"
         return Newer(named, None, words) if named != present else None
     own = next((r for r in releases if r.spec.image == present), None)
-    found = _newest(releases, channel, _GOOD, now)
+    found = newest(releases, channel, now)
     if found is None and (own is None or state_of(own, now) is ReleaseState.EXPIRED):
         found = _newest(releases, channel, _USABLE, now)
     if found is None or found.spec.image == present or (own is not None and order_of(found) <= order_of(own)):
@@ -99,6 +99,11 @@ def named_by(site: Site, version: KubernetesVersion) -> str | None:
 def next_date(releases: Iterable[Release], now: datetime) -> datetime | None:
     """When the answer may become another one."""
     return min((date.astimezone(UTC) for r in releases for date in dates_of(r) if date > now), default=None)
+
+
+def newest(releases: Iterable[Release], channel: Channel, now: datetime) -> Release | None:
+    """The Release with the newest image, of those that are supported in a channel; None when there is none."""
+    return _newest(releases, channel, _GOOD, now)
 
 
 def _newest(

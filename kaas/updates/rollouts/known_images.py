@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, is_in, order_of, state_of
 from kaas.api.rollout_carried import CarriedImage
 from kaas.api.site import Site
 from kaas.api.updates import Channel
@@ -43,9 +42,7 @@ class KnownImages:
         """The newest image of each version: of Releases that are supported in a channel, or what the Site names."""
         several = sorted(set(places))
         for version in sorted({version for version, site in several if self.named(version, site) is None}):
-            there = (r for r in self._of(version) if is_in(r, channel, now))
-            good = (r for r in there if state_of(r, now) is ReleaseState.SUPPORTED)
-            if (newest := max(good, key=order_of, default=None)) is not None:
+            if (newest := images.newest(self._of(version), channel, now)) is not None:
                 yield CarriedImage(version=str(version), image=newest.spec.image)
         for version, site in several:
             if named := self.named(version, site):

@@ -85,10 +85,15 @@ def _settled(changed: Object, live: Object | None) -> Object:
 
 async def _with_cloud(connected: Session, snapshot: Snapshot) -> Snapshot:
     """The snapshot with what the cloud has, asked only when the next change wants something of it."""
-    if snapshot.site is None or not wanted_of_cloud(snapshot):
+    site = snapshot.site
+    if site is None:
         return snapshot
     with directory() as clouds:
-        return replace(snapshot, cloud=await SiteClouds(connected.client, clouds).look(snapshot.site))
+        asked = SiteClouds(connected.client, clouds)
+        snapshot = replace(snapshot, surplus=await asked.surplus(site, snapshot.live))
+        if not wanted_of_cloud(snapshot):
+            return snapshot
+        return replace(snapshot, cloud=await asked.look(site))
 
 
 # --- what is printed ----------------------------------------------------------------------------------------------
@@ -106,6 +111,7 @@ def _step(step: Step) -> Object:
         "reason": step.reason,
         "apply": list(step.apply),
         "delete": [str(r) for r in step.delete],
+        "release": step.release.goes.address if step.release else None,
         "gates": gates,
     }
 
@@ -128,6 +134,8 @@ def _shown(number: int, step: Step) -> Text:
         text.append(f"\n     + {ref}", "green")
     for ref in step.delete:
         text.append(f"\n     - {ref}", "red")
+    if step.release:
+        text.append(f"\n     - floating IP {step.release.goes.address}", "red")
     return text
 
 

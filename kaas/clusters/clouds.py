@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from kaas.api.site import Site
-from kaas.clusters.snapshot import Cloud, Object
+from kaas.clusters.addresses import FloatingIP, Surplus, surplus, twice
+from kaas.clusters.snapshot import Cloud, Live, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.errors import CloudError, Problem
@@ -51,6 +53,32 @@ class SiteClouds:
         if fault is None:
             return f"there is no server {server}"
         return fault.message or f"server {server} is {fault.status}, for no reason given"
+
+    async def surplus(self, site: Site, live: Live) -> Surplus | None:
+        """A floating IP that CAPO made twice; the cloud is asked only when its OpenStackCluster names two.
+
+        None when there is none, and when the cloud could not be asked.
+        """
+        found = twice(live.infrastructure)
+        if found is None or live.infrastructure is None or live.cluster is None:
+            return None
+        try:
+            async with asyncio.timeout(self._patience):
+                credentials = await credentials_of(site, self._secret)
+                told = await self._directory.floating_ips(credentials, (found.used, found.other))
+        except (NoCredentials, CloudError, TimeoutError):
+            return None
+        known = {a: FloatingIP(ip.id, a, ip.port, ip.description) for a, ip in told.items()}
+        return surplus(live.infrastructure, live.cluster, found, known)
+
+    async def release(self, site: Site, address: FloatingIP) -> str | None:
+        """Give a floating IP back that leads nowhere; why it is not gone, None when it is."""
+        what = f"floating IP {address.address} of Site {site.metadata.name} cannot be given back"
+        try:
+            gone = await self._directory.release(await credentials_of(site, self._secret), address.id)
+        except (NoCredentials, CloudError) as error:
+            return f"{what}: {error}"
+        return None if gone else f"{what}: it is in use by now"
 
     async def _secret(self, namespace: str, name: str) -> Object | None:
         return await self._reader.get(Ref("v1", "Secret", namespace, name))

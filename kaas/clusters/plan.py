@@ -10,6 +10,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.constants import FINALIZER
 from kaas.api.site import Site
 from kaas.clusters import gates, render
+from kaas.clusters.addresses import Surplus
 from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
 from kaas.clusters.holding import alone
@@ -26,6 +27,7 @@ class Step:
     id: stable name of the step. reason: for a person, why it is there.
     apply, delete: objects to write, and to delete, in this order. keep: whether the Cluster keeps its finalizer.
     instead: what is applied when that is refused.
+    release: a floating IP to give back; the status that named it is put right.
     gates: what it waits for; nothing of it or after it is done before none is left.
     """
 
@@ -35,6 +37,7 @@ class Step:
     delete: tuple[Ref, ...] = ()
     keep: bool | None = None
     instead: tuple[Object, ...] = ()
+    release: Surplus | None = None
     gates: tuple[Gate, ...] = ()
 
 
@@ -71,6 +74,8 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
     if snapshot.name_taken:
         yield Step("name", "nothing that others made is taken over", gates=(_name_taken(snapshot.cluster),))
         return
+    if snapshot.surplus:
+        yield _release(snapshot.surplus)
     missing = tuple(gates.offered(snapshot.cluster, site, snapshot.live))
     try:
         aim = target(snapshot, site, revision)
@@ -86,6 +91,11 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
         yield _offer(missing)
         return
     yield from _apply(snapshot, site, revision, aim, desired)
+
+
+def _release(found: Surplus) -> Step:
+    what = f"CAPO made a second floating IP, {found.goes.address}, and cannot go on: the API server has {found.stays}"
+    return Step("floating-ip", what, release=found)
 
 
 def _offer(missing: tuple[Gate, ...]) -> Step:

@@ -12,14 +12,15 @@ from typing import Any, Protocol
 from kaas.api.constants import FINALIZER
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
+from kaas.clusters.addresses import FloatingIP, Surplus, twice
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, observe
 from kaas.clusters.others import without_others
 from kaas.clusters.plan import Step, plan, wanted_of_cloud
-from kaas.clusters.snapshot import Cloud, Object, Snapshot
+from kaas.clusters.snapshot import Cloud, Live, Object, Snapshot
 from kaas.clusters.status import settles_in, status
-from kaas.kube import resources
+from kaas.kube import lean, resources
 from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Ref, metadata, ref_of
 from kaas.kube.ports import Announcer, EventType, Source, Times
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 600.0  # costs no request when nothing differs
 REFUSED_SECONDS = 30.0
-UNANSWERED_SECONDS = 30.0  # until Nova is asked again about a server in ERROR
+UNANSWERED_SECONDS = 30.0  # until the cloud is asked again: Nova about a server in ERROR, Neutron about addresses
 MOST_ROUNDS = 12  # a plan has fewer steps; more means that writing does not change what is planned
 
 
@@ -57,6 +58,9 @@ class Writer(Protocol):
     async def delete(self, ref: Ref) -> bool:
         """Ask for deletion."""
 
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        """Merge patch of an object, or of its subresource."""
+
     async def get(self, ref: Ref) -> Object | None:
         """The object, None when there is none."""
 
@@ -66,6 +70,12 @@ class Clouds(Nova, Protocol):
 
     async def look(self, site: Site) -> Cloud:
         """What the cloud has, or the problem; never raises for a cloud that is wrong or away."""
+
+    async def surplus(self, site: Site, live: Live) -> Surplus | None:
+        """A floating IP that CAPO made twice; the cloud is asked only when there may be one, and never raises."""
+
+    async def release(self, site: Site, address: FloatingIP) -> str | None:
+        """Give a floating IP back that leads nowhere; why it is not gone, None when it is."""
 
 
 KEPT_FOR = timedelta(hours=1)  # until it is asked again whether a class revision may go
@@ -119,7 +129,7 @@ class ClusterReconciler:
                 return min(look_again(snapshot, steps, refused), settles_in(reported) or RESYNC_SECONDS)
             log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
             try:
-                refused = await self._carry_out(steps[0], key)
+                refused = await self._carry_out(steps[0], snapshot)
             except (Unavailable, NotFound) as error:
                 await self._tell(snapshot, steps, error)
                 raise
@@ -134,12 +144,15 @@ class ClusterReconciler:
             return snapshot
         if failed := failed_servers(snapshot.live):
             snapshot = replace(snapshot, faults=await self._faults.of(key, site, failed))
+        snapshot = replace(snapshot, surplus=await self._clouds.surplus(site, snapshot.live))
         if wanted_of_cloud(snapshot):
             snapshot = replace(snapshot, cloud=cloud or await self._clouds.look(site))
         return snapshot
 
-    async def _carry_out(self, step: Step, key: Key) -> str | None:
+    async def _carry_out(self, step: Step, snapshot: Snapshot) -> str | None:
         """Writes of one step, in order; returns the refusal, if any."""
+        meta = snapshot.cluster.metadata
+        key = (meta.namespace or "", meta.name)
         try:
             for obj in step.apply:
                 applied = await self._writer.apply(obj)
@@ -149,9 +162,19 @@ class ClusterReconciler:
                 await self._delete(ref)
             if step.keep is not None:
                 await self._set_finalizer(key, keep=step.keep)
+            if step.release and snapshot.site:
+                return await self._release(step.release, snapshot.site)
         except (Invalid, Forbidden) as error:
             await self._apply_instead(step)
             return str(error)
+        return None
+
+    async def _release(self, found: Surplus, site: Site) -> str | None:
+        """The address first: as long as the status names it, this is done again, whenever we are killed."""
+        if found.goes.id and (refused := await self._clouds.release(site, found.goes)):
+            return refused
+        patched = await self._writer.patch(found.of, found.patch, subresource="status")
+        self._store.put(lean.infrastructure(patched))
         return None
 
     async def _apply_instead(self, step: Step) -> None:
@@ -222,7 +245,9 @@ class ClusterReconciler:
 def look_again(snapshot: Snapshot, steps: Sequence[Step], refused: str | None) -> float:
     """Seconds until the Cluster is looked at again without an event."""
     asked = [g.look_again for s in steps for g in s.gates if g.look_again]
-    unanswered = failed_servers(snapshot.live) - snapshot.faults.keys()
+    unanswered = bool(failed_servers(snapshot.live) - snapshot.faults.keys()) or (
+        snapshot.surplus is None and twice(snapshot.live.infrastructure) is not None
+    )
     asked += [UNANSWERED_SECONDS] if unanswered else []
     return min([*asked, *([REFUSED_SECONDS] if refused else []), RESYNC_SECONDS])
 

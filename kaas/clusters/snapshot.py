@@ -10,6 +10,7 @@ from typing import Any
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.site import Site
+from kaas.clusters.addresses import Surplus
 from kaas.clusters.classes import ClassRevision
 
 Object = dict[str, Any]
@@ -74,6 +75,7 @@ class Snapshot:
     name_taken: whether Cluster API has a Cluster of this name that someone else made; then `live` is empty.
     cloud: None when the cloud was not asked, since nothing new is wanted of it.
     faults: what Nova says of the Cluster's servers that are in ERROR, by id, as far as it was asked.
+    surplus: a floating IP that CAPO made twice, as the cloud bears out; asked only when the OpenStackCluster names two.
     now: when that was; None where the dates of Releases are to be left out of account.
     """
 
@@ -90,6 +92,7 @@ class Snapshot:
     name_taken: bool = False
     cloud: Cloud | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    surplus: Surplus | None = None
     now: datetime | None = None
 
     @property

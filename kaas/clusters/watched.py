@@ -25,6 +25,7 @@ PARTS = (
     resources.OPENSTACK_SERVER,
 )
 """What Cluster API and its provider make of one Cluster."""
+KEPT_OF = {resources.MACHINE: lean.machine, resources.OPENSTACK_CLUSTER: lean.infrastructure}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def interests(source: Source) -> list[Interest]:
         Interest(resources.OPENSTACK_CLUSTER_IDENTITY, lambda o: of_site(labels(o).get(LABEL_SITE, ""))),
         Interest(resources.CAPI_CLUSTER, lambda o: [name_of(o)], lean.cluster),
     ]
-    return every + [Interest(r, _cluster_key, lean.machine if r is resources.MACHINE else lean.part) for r in PARTS]
+    return every + [Interest(r, _cluster_key, KEPT_OF.get(r, lean.part)) for r in PARTS]
 
 
 def _cluster_key(obj: Object) -> Iterable[Key]:

@@ -32,7 +32,6 @@ KEPT_STATUS = (
     *("replicas", "readyReplicas", "availableReplicas", "upToDateReplicas", "observedGeneration"),
     *("version", "versions", "nodeRef", "instanceID", "instanceState", "failureReason", "failureMessage"),
     "certificatesExpiryDate",
-    "certificatesExpiryDate",
 )
 KEPT_OF_CONDITION = ("type", "status", "reason", "message")
 KEPT_WITH_TIME = (*KEPT_OF_CONDITION, "lastTransitionTime")
@@ -65,6 +64,20 @@ def part(obj: Object) -> Object:
         "spec": _spec(obj.get("spec") or {}),
         "status": counts | _conditions_of(status),
     }
+
+
+def infrastructure(obj: Object) -> Object:
+    """Of an OpenStackCluster, beside the above: the addresses of the API server."""
+    kept = part(obj)
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    host = (spec.get("controlPlaneEndpoint") or {}).get("host")
+    chosen = spec.get("apiServerFloatingIP")
+    ip = (status.get("apiServerLoadBalancer") or {}).get("ip")
+    where = ({"controlPlaneEndpoint": {"host": host}} if host else {}) | (
+        {"apiServerFloatingIP": chosen} if chosen else {}
+    )
+    balanced = {"apiServerLoadBalancer": {"ip": ip}} if ip else {}
+    return {**kept, "spec": kept["spec"] | where, "status": kept["status"] | balanced}
 
 
 def machine(obj: Object) -> Object:

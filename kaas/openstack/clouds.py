@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeVar
 
 from openstack.connection import Connection
 
-from kaas.openstack import placement, power, questions, servers
+from kaas.openstack import addresses, placement, power, questions, servers
 from kaas.openstack.connection import Session
 from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind, Problem, classify, not_in_time
-from kaas.openstack.facts import CloudFacts, Leftovers, ServerAction, ServerFacts, ServerFault
+from kaas.openstack.facts import CloudFacts, FloatingIP, Leftovers, ServerAction, ServerFacts, ServerFault
 from kaas.openstack.shared import Shared
 
 Answer = TypeVar("Answer")
@@ -184,6 +184,14 @@ class CloudDirectory:
     async def hosts_with_room(self, credentials: Credentials, flavor: str, zone: str | None, wanted: int) -> int:
         """Hosts that have room for one more server of a flavor, as `placement.hosts` counts them. Raises CloudError."""
         return await self._within(credentials, lambda cloud, _: placement.hosts(cloud, flavor, zone, wanted))
+
+    async def floating_ips(self, credentials: Credentials, named: Iterable[str]) -> Mapping[str, FloatingIP]:
+        """The project's floating IPs of these addresses, by address. Raises CloudError."""
+        return await self._within(credentials, lambda cloud, project: addresses.named(cloud, project, named))
+
+    async def release(self, credentials: Credentials, floating_ip: str) -> bool:
+        """Give a floating IP back by its id, unless it leads anywhere; whether it is gone. Raises CloudError."""
+        return await self._within(credentials, lambda cloud, _: addresses.release(cloud, floating_ip))
 
     async def leftovers(self, credentials: Credentials) -> Leftovers:
         """What the project holds, counted. Raises CloudError."""

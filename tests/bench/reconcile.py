@@ -10,8 +10,9 @@ import time
 from collections.abc import Sequence
 
 from kaas.api.site import Site
+from kaas.clusters.addresses import FloatingIP, Surplus
 from kaas.clusters.reconciler import ClusterReconciler
-from kaas.clusters.snapshot import Cloud
+from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
 from kaas.kube import resources
 from kaas.kube.objects import Object, Ref
@@ -45,6 +46,10 @@ class Wire:
         """Not needed: the Cluster has its finalizer."""
         raise NotImplementedError
 
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        """Not needed: CAPO made nothing twice."""
+        raise NotImplementedError
+
     async def delete(self, ref: Ref) -> bool:
         """Not needed: nothing is deleted."""
         raise NotImplementedError
@@ -73,6 +78,14 @@ class NoCloud:
 
     async def server_fault(self, site: Site, server: str) -> str | None:
         """Refuse to look."""
+        raise NotImplementedError
+
+    async def surplus(self, site: Site, live: Live) -> Surplus | None:
+        """Nothing was made twice."""
+        return None
+
+    async def release(self, site: Site, address: FloatingIP) -> str | None:
+        """Not needed: CAPO made nothing twice."""
         raise NotImplementedError
 
 

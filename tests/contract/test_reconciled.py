@@ -9,8 +9,9 @@ import pytest
 from kaas_lab.management import Management
 
 from kaas.api.site import Site
+from kaas.clusters.addresses import FloatingIP, Surplus
 from kaas.clusters.reconciler import ClusterReconciler
-from kaas.clusters.snapshot import Cloud
+from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
@@ -37,6 +38,12 @@ class OneCloud:
 
     async def server_fault(self, site: Site, server: str) -> str | None:
         return None
+
+    async def surplus(self, site: Site, live: Live) -> Surplus | None:
+        return None
+
+    async def release(self, site: Site, address: FloatingIP) -> str | None:
+        raise NotImplementedError
 
 
 class NoEvents:
@@ -66,6 +73,10 @@ class Counted:
     async def delete(self, ref: Ref) -> bool:
         self.writes.append(f"delete {ref.kind}")
         return await self.client.delete(ref)
+
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        self.writes.append(f"patch {ref.kind}")
+        return await self.client.patch(ref, patch, subresource=subresource)
 
     async def get(self, ref: Ref) -> Object | None:
         return await self.client.get(ref)

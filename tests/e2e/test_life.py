@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kaas.clusters.addresses import DESCRIPTION
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
+from kaas.kube.objects import condition, ref_of
 from kaas.openstack.clouds import CloudDirectory
-from kaas.openstack.credentials import from_secret
+from kaas.openstack.connection import Session
+from kaas.openstack.credentials import Credentials, from_secret
 from kaas.openstack.facts import Leftovers
 from tests.e2e.platform import Object, Platform, until
 
 pytestmark = pytest.mark.e2e
 
 NAME = "team-a"
+OPENSTACK_CLUSTERS = "apis/infrastructure.cluster.x-k8s.io/v1beta1/openstackclusters"
 MADE_BY_CLUSTER_API = (
     "apis/cluster.x-k8s.io/v1beta2/clusters",
     "apis/cluster.x-k8s.io/v1beta2/clusterclasses",
@@ -30,7 +34,7 @@ MADE_BY_CLUSTER_API = (
     "apis/controlplane.cluster.x-k8s.io/v1beta2/kubeadmcontrolplanetemplates",
     "apis/bootstrap.cluster.x-k8s.io/v1beta2/kubeadmconfigs",
     "apis/bootstrap.cluster.x-k8s.io/v1beta2/kubeadmconfigtemplates",
-    "apis/infrastructure.cluster.x-k8s.io/v1beta1/openstackclusters",
+    OPENSTACK_CLUSTERS,
     "apis/infrastructure.cluster.x-k8s.io/v1beta1/openstackclustertemplates",
     "apis/infrastructure.cluster.x-k8s.io/v1beta1/openstackmachines",
     "apis/infrastructure.cluster.x-k8s.io/v1beta1/openstackmachinetemplates",
@@ -58,6 +62,10 @@ def test_from_apply_to_nothing_left(openstack: Platform, tmp_path: Path) -> None
     assert {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"} in dgx["spec"]["taints"]
     assert _leftovers(openstack).total > 0
 
+    _capo_makes_its_address_twice(openstack)
+    until("its floating IP is the only one again, and CAPO goes on", lambda: _one_address(openstack))
+    until("the Cluster is Ready again", lambda: openstack.phase(NAME) == "Ready")
+
     openstack.kaas("delete", NAME, "--wait", "--yes", "--timeout", "30m")
     assert not openstack.cluster(NAME)
     assert str(_leftovers(openstack)) == "nothing"
@@ -76,14 +84,51 @@ def _nodes(platform: Platform, directory: Path) -> list[Object]:
     return asyncio.run(ask())
 
 
-def _leftovers(platform: Platform) -> Leftovers:
-    """What the project has in OpenStack, asked with the credentials that the Site names."""
+def _infrastructure(platform: Platform) -> Object:
+    (found,) = platform.items(OPENSTACK_CLUSTERS)
+    return found
+
+
+def _capo_makes_its_address_twice(platform: Platform) -> None:
+    """What CAPO leaves when it looks at an OpenStackCluster as it was before its own last write."""
+    found = _infrastructure(platform)
+    session = Session(_credentials(platform), 60.0)
+    words = DESCRIPTION.format("default", NAME)
+    network = found["status"]["externalNetwork"]["id"]
+    second = session.cloud.network.create_ip(floating_network_id=network, description=words)
+    session.close()
+
+    async def name_it() -> None:
+        async with await KubeClient.connect(platform.kubeconfig) as client:
+            status = {"apiServerLoadBalancer": {"ip": second.floating_ip_address}}
+            await client.patch(ref_of(found), {"status": status}, subresource="status")
+
+    assert _leftovers(platform).floating_ips == 2
+    asyncio.run(name_it())
+
+
+def _one_address(platform: Platform) -> bool:
+    found = _infrastructure(platform)
+    named = found["status"]["apiServerLoadBalancer"]["ip"], found["spec"]["controlPlaneEndpoint"]["host"]
+    ready = condition(found, "Ready")
+    well = ready is not None and ready["status"] == "True"
+    return well and named[0] == named[1] and _leftovers(platform).floating_ips == 1
+
+
+def _credentials(platform: Platform) -> Credentials:
+    """Those that the Site names."""
     secret = platform.get("api/v1/namespaces/kaas-system/secrets/lab-openstack")
+    return from_secret(secret["data"], "openstack")
+
+
+def _leftovers(platform: Platform) -> Leftovers:
+    """What the project has in OpenStack."""
+    credentials = _credentials(platform)
 
     async def ask() -> Leftovers:
         directory = CloudDirectory()
         try:
-            return await directory.leftovers(from_secret(secret["data"], "openstack"))
+            return await directory.leftovers(credentials)
         finally:
             directory.close()
 

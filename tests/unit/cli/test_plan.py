@@ -75,6 +75,7 @@ def test_programs_get_data() -> None:
                 "reason": "why",
                 "apply": [],
                 "delete": [],
+                "release": None,
                 "gates": [{"reason": "Missing", "message": "no image", "lookAgainSeconds": 15.0}],
             }
         ],

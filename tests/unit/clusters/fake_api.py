@@ -54,6 +54,15 @@ class FakeApi:
             raise Conflict("set finalizers", "changed since")
         return self._written("finalizers", obj, self.set_finalizers(stored, finalizers))
 
+    async def patch(self, ref: Ref, patch: Object, *, subresource: str = "") -> Object:
+        """A merge patch of the status."""
+        assert subresource == "status"
+        stored = self.objects.get(_key(ref))
+        if stored is None:
+            raise NotFound("patch", "not there")
+        status = _patched(stored.get("status") or {}, patch["status"])
+        return self._written("patch", stored, self.change(stored, status=status))
+
     async def delete(self, ref: Ref) -> bool:
         found = _key(ref) in self.objects
         self.remove(ref)
@@ -160,6 +169,13 @@ def _merged(live: Any, before: Any, wanted: Any) -> Any:
         first = [i["name"] for i in wanted]
         return [merged[name] for name in [*first, *(n for n in merged if n not in first)]]
     return wanted
+
+
+def _patched(live: Any, patch: Any) -> Any:
+    """RFC 7396, without the taking away."""
+    if not isinstance(patch, dict):
+        return patch
+    return live | {k: _patched(live.get(k) or {}, v) for k, v in patch.items()}
 
 
 def _named(items: Any) -> bool:

@@ -7,11 +7,12 @@ from typing import Any
 from kaas.api.constants import LABEL_POOL
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
+from kaas.clusters.addresses import FloatingIP, Surplus, surplus, twice
 from kaas.clusters.classes import CLUSTER_API
 from kaas.clusters.observe import observe
 from kaas.clusters.plan import Step, plan
 from kaas.clusters.reconciler import ClusterReconciler
-from kaas.clusters.snapshot import Cloud
+from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
 from kaas.kube.objects import is_deleting, ref_of
 from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
@@ -36,6 +37,8 @@ class FakeClouds:
         self.looks = 0
         self.faults: dict[str, str] = {}
         self.asked: list[str] = []
+        self.addresses: dict[str, FloatingIP] = {}
+        self.refusal: str | None = None
 
     async def look(self, site: Site) -> Cloud:
         self.looks += 1
@@ -44,6 +47,17 @@ class FakeClouds:
     async def server_fault(self, site: Site, server: str) -> str | None:
         self.asked.append(server)
         return self.faults.get(server)
+
+    async def surplus(self, site: Site, live: Live) -> Surplus | None:
+        found = twice(live.infrastructure)
+        if found is None or live.infrastructure is None or live.cluster is None:
+            return None
+        return surplus(live.infrastructure, live.cluster, found, self.addresses)
+
+    async def release(self, site: Site, address: FloatingIP) -> str | None:
+        if self.refusal is None:
+            self.addresses.pop(address.address)
+        return self.refusal
 
 
 class Announced:

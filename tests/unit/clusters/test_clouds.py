@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from kaas.clusters import addresses
+from kaas.clusters.addresses import DESCRIPTION
 from kaas.clusters.clouds import SiteClouds
-from kaas.clusters.snapshot import Object
+from kaas.clusters.snapshot import Live, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.errors import CloudError, Kind, Problem
-from kaas.openstack.facts import CloudFacts, ServerFault
-from tests.unit.clusters.builders import site
+from kaas.openstack.facts import CloudFacts, FloatingIP, ServerFault
+from tests.unit.clusters.builders import NAME, NAMESPACE, raw_cluster, site
+from tests.unit.clusters.test_addresses import OTHER, USED, infrastructure
 
 CLOUDS = "clouds: {openstack: {auth: {auth_url: 'http://keystone.example'}}}"
 AWAY = CloudError(Problem(Kind.UNREACHABLE, "http://keystone.example cannot be reached"))
@@ -38,6 +41,16 @@ class Directory:
 
     async def facts(self, _: Any, patience: float | None) -> CloudFacts:
         return CloudFacts(error=self.answer)
+
+    async def floating_ips(self, _: Any, addresses: Any) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def release(self, _: Any, floating_ip: str) -> bool:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return bool(self.answer)
 
     async def server_fault(self, _: Any, server: str) -> ServerFault | None:
         if isinstance(self.answer, Exception):
@@ -100,3 +113,43 @@ async def test_a_site_without_credentials_is_a_problem() -> None:
 )
 async def test_what_nova_says_of_a_server(found: Object | None, answer: Any, said: str | None) -> None:
     assert await clouds(found, answer).server_fault(site(), "s1") == said
+
+
+TWO = {
+    USED: FloatingIP("1", USED, "port"),
+    OTHER: FloatingIP("2", OTHER, "", DESCRIPTION.format(NAMESPACE, NAME)),
+}
+LIVE = Live(cluster=raw_cluster(), infrastructure=infrastructure())
+
+
+async def test_a_floating_ip_that_was_made_twice() -> None:
+    found = await clouds(secret(), TWO).surplus(site(), LIVE)
+    assert found is not None
+    assert (found.goes.id, found.goes.address, found.stays) == ("2", OTHER, USED)
+
+
+@pytest.mark.parametrize(
+    ("found", "answer", "live"),
+    [
+        (None, TWO, LIVE),
+        (secret(), AWAY, LIVE),
+        (secret(), TimeoutError(), LIVE),
+        (secret(), {}, LIVE),
+        (secret(), AssertionError("asked for nothing"), Live(infrastructure=infrastructure(ip=USED))),
+        (secret(), AssertionError("asked for nothing"), Live()),
+    ],
+    ids=["no Secret", "cloud away", "slow cloud", "neither is there", "one address", "nothing"],
+)
+async def test_no_floating_ip_is_surplus(found: Object | None, answer: Any, live: Live) -> None:
+    assert await clouds(found, answer).surplus(site(), live) is None
+
+
+async def test_what_is_not_given_back_is_told() -> None:
+    address = addresses.FloatingIP("2", OTHER)
+    told = f"floating IP {OTHER} of Site north cannot be given back: "
+    assert await clouds(secret(), True).release(site(), address) is None
+    assert await clouds(secret(), False).release(site(), address) == f"{told}it is in use by now"
+    assert await clouds(secret(), AWAY).release(site(), address) == f"{told}{AWAY}"
+    refused = await clouds(None).release(site(), address)
+    assert refused is not None
+    assert "there is no such Secret" in refused

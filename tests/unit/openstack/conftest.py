@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from kaas.openstack.clouds import CloudDirectory
 from tests.unit.openstack.fake_cloud import Clock, FakeCloud, running
 
 
@@ -18,3 +19,10 @@ def cloud() -> Iterator[FakeCloud]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+async def clouds(clock: Clock) -> AsyncIterator[CloudDirectory]:
+    directory = CloudDirectory(clock=clock)
+    yield directory
+    directory.close()

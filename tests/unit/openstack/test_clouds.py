@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -20,13 +20,6 @@ from tests.unit.openstack.fake_cloud import PROJECT, SECRET, Clock, FakeCloud
 
 TOKENS = "POST /identity/v3/auth/tokens"
 SERVER = "/compute/v2.1/servers/s1"
-
-
-@pytest.fixture
-async def clouds(clock: Clock) -> AsyncIterator[CloudDirectory]:
-    directory = CloudDirectory(clock=clock)
-    yield directory
-    directory.close()
 
 
 @contextmanager

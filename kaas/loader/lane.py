@@ -12,7 +12,8 @@ import math
 import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
 from kaas.loader import small
 from kaas.loader.fetching import Fetching, Late, Watch
@@ -73,13 +74,21 @@ class Turn(Watch):
 
 
 class Lane:
-    """Threads for reads of one load. close: has none of them write any more; waits for none."""
+    """Threads for reads of one load. close: has none of them write any more; waits for none.
+
+    A thread cannot be taken from a server that keeps it waiting: while half of them are lost so, nothing goes here.
+    """
 
     def __init__(self, source: Streaming, site: Site, fetching: Fetching) -> None:
         self._source = source
         self._site = site
         self._fetching = fetching
         self._threads = Threads(site.limits.streams, _NAME)
+        self._lost: set[Future[Any]] = set()
+
+    @property
+    def _is_free(self) -> bool:
+        return 2 * len(self._lost) < self._site.limits.streams
 
     def turn(self, work: Sequence[Work]) -> Turn:
         """For `files`."""
@@ -90,6 +99,8 @@ class Lane:
 
         Whatever ends it, the turn knows what was made.
         """
+        if not self._is_free:
+            return
         try:
             await self._watched(turn, lambda: self._files(work, part, turn))
         except Late:
@@ -132,7 +143,7 @@ class Lane:
     async def piece(self, large: Large, number: int) -> int | None:
         """Load a range of a large file; its sum, None when it can only be read the slow way. SourceError, OSError."""
         start, length = large.span(number)
-        pieces = self._source.stream(large.entry, start, length)
+        pieces = self._source.stream(large.entry, start, length) if self._is_free else None
         if pieces is None:
             return None
         turn = Turn(self._deadline(length), self._site.now)
@@ -153,9 +164,13 @@ class Lane:
 
     async def _watched(self, turn: Turn, work: Callable[[], T]) -> T:
         """Wait for a thread; Late when it takes too long. Whatever ends the wait, nothing is written after it."""
+        thread = self._threads.submit(work)
         try:
-            return await self._fetching.watched(asyncio.get_running_loop().run_in_executor(self._threads, work), turn)
+            return await self._fetching.watched(asyncio.wrap_future(thread), turn)
         finally:
+            if not thread.done():
+                self._lost.add(thread)
+                thread.add_done_callback(self._lost.discard)
             await turn.end()
 
     def _deadline(self, length: int) -> float:

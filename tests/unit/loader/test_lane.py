@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from kaas.loader import lane, small
 from kaas.loader.feed import MOST
+from kaas.loader.fetching import Fetching, Late, Watch
 from kaas.loader.journal import Journal
 from kaas.loader.options import Options, Patience
 from kaas.loader.report import Reason
@@ -20,6 +22,7 @@ from kaas.loader.run import load
 from kaas.loader.source import Algorithm, Buffer, Denied, Entry, Unreachable
 from tests.unit.loader.bucket import MIB, SMALL, Bucket, run, tree
 
+T = TypeVar("T")
 LARGE = b"0123456789abcdef" * (MIB // 16) * 3 + b"end"
 
 
@@ -116,6 +119,28 @@ def test_a_thread_that_hangs_writes_nothing_any_more(tmp_path: Path, name: str) 
     time.sleep(0.05)
     assert (tmp_path / name).read_bytes() == b"of the user now"
     assert not list((tmp_path / ".kaas-load" / "parts").iterdir())
+
+
+def test_a_server_that_keeps_all_threads_waiting_is_asked_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, late = Fetching.watched, []
+
+    async def counted(self: Fetching, work: Awaitable[T], watch: Watch) -> T:
+        try:
+            return await watched(self, work, watch)
+        except Late:
+            late.append(watch)
+            raise
+
+    monkeypatch.setattr(Fetching, "watched", counted)
+    bucket = Quick(files(100) | {"large": LARGE}, listed=Algorithm.MD5)
+    bucket.hang = set(bucket.objects)
+    assert run(bucket, tmp_path).reason is Reason.LOADED
+    assert tree(tmp_path) == bucket.objects
+    assert len({name for name, _, _ in bucket.reads}) == 101
+    assert 0 < len(late) <= SMALL.streams, "nobody waits for a thread that none is left of"
+    bucket.go_on.set()
 
 
 async def test_a_load_that_is_told_to_stop_waits_for_no_thread(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ from kaas.runtime.controller import ControllerSettings, Feature, Services, run_c
 from kaas.runtime.leader import LeaseLost
 from kaas.runtime.watches import Watch
 
-NO_METRICS = -1
 CLOUD_PATIENCE = 5.0  # seconds that a Cluster waits for its cloud, which is then asked on without it
 
 
@@ -38,12 +37,12 @@ CLOUD_PATIENCE = 5.0  # seconds that a Cluster waits for its cloud, which is the
 class Options:
     """How the controller runs. namespaces: those that it watches, none means all. workers: Clusters at once.
 
-    repairs: what holds for the whole fleet.
+    metrics_port: None serves no metrics. repairs: what holds for the whole fleet.
     """
 
     namespaces: tuple[str, ...]
     metrics_host: str
-    metrics_port: int
+    metrics_port: int | None
     leader_elect: bool
     log_format: Literal["json", "human"]
     workers: int
@@ -95,7 +94,7 @@ def _settings(settings: Settings, options: Options) -> ControllerSettings:
         context=settings.context,
         namespaces=options.namespaces,
         leader_election=options.leader_elect,
-        metrics_port=None if options.metrics_port == NO_METRICS else options.metrics_port,
+        metrics_port=options.metrics_port,
         metrics_host=options.metrics_host,
     )
 

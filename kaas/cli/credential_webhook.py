@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kaas.cli.command import command
-from kaas.cli.options import Format, LogFormat
+from kaas.cli.options import Format, LogFormat, port_or_none
 from kaas.cli.settings import Settings
 from kaas.cli.webhook_server import become, print_manifests
 
@@ -16,7 +16,9 @@ LOCAL = "127.0.0.1"
 
 Host = Annotated[str, typer.Option(help="Address to listen at, for API servers as for metrics.")]
 Port = Annotated[int, typer.Option(help="Port to listen at for API servers.")]
-MetricsPort = Annotated[int, typer.Option(help="Port of metrics and probes, -1 for none.")]
+MetricsPort = Annotated[
+    int | None, typer.Option(help="Port of metrics and probes, -1 for none.", callback=port_or_none)
+]
 CalledBy = Annotated[
     list[str] | None,
     typer.Option(

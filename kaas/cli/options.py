@@ -76,7 +76,18 @@ class LogFormat(StrEnum):
     HUMAN = "human"
 
 
-MetricsPort = Annotated[int, typer.Option(help="Port of metrics and health; 0 takes a free one, -1 serves none.")]
+NO_METRICS = -1
+
+
+def port_or_none(port: int) -> int | None:
+    """Port of metrics as it was given, None when none are to be served."""
+    return None if port == NO_METRICS else port
+
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(help="Port of metrics and health; 0 takes a free one, -1 serves none.", callback=port_or_none),
+]
 MetricsHost = Annotated[str, typer.Option(help="Address of metrics and health.")]
 LeaderElect = Annotated[bool, typer.Option("--leader-elect/--no-leader-elect", help="Several controllers, one leads.")]
 WatchNamespaces = Annotated[

@@ -30,7 +30,6 @@ from kaas.volumes.reconciler import SWEEP, Office, VolumeReconciler
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.watched import Interest, interests
 
-NO_METRICS: Final = -1
 LEASE: Final = "kaas-volumes"
 NAMESPACE: Final = "kaas-volumes"
 """Of the Lease, outside of a Pod."""
@@ -40,11 +39,11 @@ WORKERS: Final = 32
 
 @dataclass(frozen=True)
 class Process:
-    """How the process runs. namespaces: those that it watches, none means all."""
+    """How the process runs. namespaces: those that it watches, none means all. metrics_port: None serves none."""
 
     namespaces: tuple[str, ...]
     metrics_host: str
-    metrics_port: int
+    metrics_port: int | None
     leader_elect: bool
     log_format: Literal["json", "human"]
 
@@ -91,7 +90,7 @@ def _settings(settings: Settings, process: Process) -> ControllerSettings:
         namespaces=process.namespaces,
         leader_election=process.leader_elect,
         election=Election(name=LEASE, namespace=access.own_namespace(NAMESPACE)),
-        metrics_port=None if process.metrics_port == NO_METRICS else process.metrics_port,
+        metrics_port=process.metrics_port,
         metrics_host=process.metrics_host,
     )
 

@@ -12,7 +12,6 @@ from typing import Any, NoReturn, TypeVar
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.settings import Settings
 
-NO_METRICS = -1
 V = TypeVar("V")
 
 
@@ -27,7 +26,6 @@ def become(module: str, settings: Settings, options: Mapping[str, Any]) -> NoRet
         "namespace": settings.namespace or "",
         "log_level": "DEBUG" if settings.verbose else "INFO",
         **options,
-        "metrics_port": None if options["metrics_port"] == NO_METRICS else options["metrics_port"],
         "names": options["names"] or [],
     }
     os.execv(sys.executable, [sys.executable, "-m", module, json.dumps(given)])  # noqa: S606

@@ -86,6 +86,15 @@ AllowEndpoints = Annotated[
         show_default="all; with --job public ones only",
     ),
 ]
+MaxRate = Annotated[
+    str,
+    typer.Option(
+        metavar="BYTES",
+        help="Bytes a second at most, as 200Mi; this loader's, where there are several.",
+        rich_help_panel=_ASKED,
+        show_default="no limit",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Progress and result as lines of JSON.")]
 Job = Annotated[
     bool, typer.Option("--job", help="Lines of JSON, and nothing of this machine's identity.", rich_help_panel=_JOB)
@@ -165,6 +174,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
     anonymous: Anonymous = False,
     requester_pays: RequesterPays = False,
     allow_endpoints: AllowEndpoints = None,
+    max_rate: MaxRate = "",
     json: Json = False,
     job: Job = False,
     termination_log: TerminationLog = None,
@@ -199,6 +209,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
         job,
         delete_excluded,
         distrust,
+        max_rate,
     )
     try:
         return run(settings, asked, lines=lines, dry_run=dry_run, termination_log=termination_log)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaas.loader import rate
 from kaas.loader.address import Address, parse
 from kaas.loader.faults import Fault
 from kaas.loader.filters import Filter
@@ -43,6 +44,7 @@ class Asked:
     job: bool = False
     delete_excluded: bool = False
     distrust: str = ""
+    max_rate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def read(asked: Asked, environment: Mapping[str, str] = os.environ) -> Request:
             owner=Owner.parse(asked.owner) if asked.owner else None,
             shard=_shard(asked, environment),
             sparse=asked.sparse,
+            max_rate=_max_rate(asked.max_rate) if asked.max_rate else None,
         )
         return Request(parse(asked.source), asked.destination, _access(asked), options, wanted)
     except ValueError as error:
@@ -80,6 +83,13 @@ def _verify(text: str) -> Verify:
         return Verify(text)
     except ValueError:
         raise ValueError(f"verify {text!r}: write {', '.join(Verify)}") from None
+
+
+def _max_rate(text: str) -> int:
+    try:
+        return rate.parse(text)
+    except ValueError as error:
+        raise ValueError(f"max-rate {error}") from None
 
 
 def _shard(asked: Asked, environment: Mapping[str, str]) -> Shard:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kaas.loader.options import Patience
 from kaas.loader.pace import Pace
+from kaas.loader.rate import Rate
 from kaas.loader.source import Buffer, Entry, Source, Unreachable
 
 T = TypeVar("T")
@@ -26,17 +27,20 @@ class Late(Exception):
 
 
 class Fetching:
-    """Reads of one load. now: seconds that only grow.
+    """Reads of one load. now: seconds that only grow. rate: of all that is asked for, None for no limit.
 
     `look` has to be called now and then: it ends reads that take too long. One look for all of them costs less than a
     timer for each.
     """
 
-    def __init__(self, source: Source, patience: Patience, pace: Pace, now: Callable[[], float]) -> None:
+    def __init__(
+        self, source: Source, patience: Patience, pace: Pace, now: Callable[[], float], rate: Rate | None = None
+    ) -> None:
         self._source = source
         self._patience = patience
         self._pace = pace
         self._now = now
+        self.rate = rate
         self._reads: dict[asyncio.Task[object], Watch] = {}
         self._late: set[asyncio.Task[object]] = set()
 
@@ -56,6 +60,8 @@ class Fetching:
         self._pace.done(length)
 
     async def _once(self, entry: Entry, start: int, length: int) -> Buffer:
+        if self.rate:
+            await self.rate.take(length)
         watch = Watch(self._now() + self._patience.deadline(length))
         try:
             return await self.watched(self._source.read(entry, start, length), watch)

@@ -50,6 +50,11 @@ class Turn(Watch):
         self.error: SourceError | OSError | None = None
         self.wrong: Buffer | None = None
 
+    @property
+    def met(self) -> bool:
+        """Whether one was asked for and is not in its place."""
+        return self.error is not None or self.wrong is not None
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[bool]:
         """For a thread that would write: whether it may. A disk may take its time: the deadline is the source's."""
@@ -146,6 +151,8 @@ class Lane:
         pieces = self._source.stream(large.entry, start, length) if self._is_free else None
         if pieces is None:
             return None
+        if rate := self._fetching.rate:
+            await rate.take(length)
         turn = Turn(self._deadline(length), self._site.now)
         try:
             return await self._watched(turn, lambda: self._written(turn, large, start, pieces))

@@ -88,7 +88,8 @@ class Options:
     takes: whether an object of this name is wanted. delete: remove what the source has not; delete_excluded: also what
     is not wanted. distrust: mark of this load, a name that nobody knew before: files that were there without it are
     believed no more than their contents prove; "" believes whatever journal is there. sparse: leave holes where a whole
-    range is zeros, and reserve no space. limits: None for those of the container.
+    range is zeros, and reserve no space. limits: None for those of the container. max_rate: bytes a second that are
+    asked for at most, None for as many as come.
     """
 
     takes: Callable[[str], bool] = everything
@@ -100,6 +101,7 @@ class Options:
     shard: Shard = field(default_factory=Shard)
     sparse: bool = False
     limits: Limits | None = None
+    max_rate: int | None = None
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:

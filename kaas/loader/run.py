@@ -7,7 +7,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -47,15 +47,17 @@ async def load(
     report: Callable[[Progress], None] = _quiet,
     stop: asyncio.Event | None = None,
     now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Result:
     """Have all objects of a source below a directory, which is made when it is missing.
 
-    report: told every two seconds. stop: set to end the load early; what it has stays. now: seconds that only grow.
+    report: told every two seconds. stop: set to end the load early; what it has stays. now: seconds that only grow;
+    sleep: waits for so many of them where the rate is limited.
     Raises nothing for what a load can meet: the result says it, and `faults.exit_code` what to exit with.
     """
     start = now()
     meter = Meter(start, start)
-    running = Load(source, destination, options or Options(), meter, now)
+    running = Load(source, destination, options or Options(), meter, now, sleep)
     try:
         reason, message = await _watched(running, meter, report, stop or asyncio.Event(), now)
     except Fault as fault:
@@ -87,13 +89,20 @@ class Load:
     """One load. digest: of the listing, once it is whole."""
 
     def __init__(
-        self, source: Source, destination: Path, options: Options, meter: Meter, now: Callable[[], float]
+        self,
+        source: Source,
+        destination: Path,
+        options: Options,
+        meter: Meter,
+        now: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._source = source
         self._destination = destination
         self._options = options
         self._meter = meter
         self._now = now
+        self._sleep = sleep
         self.digest = ""
 
     def look(self, *, stopped: bool) -> None:
@@ -112,7 +121,7 @@ class Load:
             tree = Tree(root, self._options.owner, clear=self._options.delete)
             limits = self._options.limits or container.limits()
             parts = (self._source, tree, journal, self._options, limits, self._meter)
-            site = Site(*parts, writers, scribe, self._now)
+            site = Site(*parts, writers, scribe, self._now, self._sleep)
             try:
                 return await self._run(site)
             finally:

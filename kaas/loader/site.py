@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=int | None)
 
 @dataclass(slots=True)
 class Site:
-    """One load. writers: threads for files; scribe: the ledger's thread; now: only grows."""
+    """One load. writers: threads for files; scribe: the ledger's thread; now: only grows; sleep: by the same clock."""
 
     source: Source
     tree: Tree
@@ -33,6 +33,7 @@ class Site:
     writers: Executor
     scribe: Executor
     now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]]
 
     def moved(self) -> None:
         """Something has come, or was looked at: the load is not silent. From any thread."""

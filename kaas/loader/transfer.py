@@ -16,6 +16,7 @@ from kaas.loader.lane import Lane
 from kaas.loader.large import Large
 from kaas.loader.ledger import Part
 from kaas.loader.pace import Pace
+from kaas.loader.rate import Rate, piece
 from kaas.loader.room import Room
 from kaas.loader.site import Site
 from kaas.loader.source import Changed, Checksum, Entry, NotThere, SourceError, Streaming, Unreachable
@@ -27,9 +28,11 @@ class Transfer:
 
     def __init__(self, site: Site, batch: Callable[[], Awaitable[list[Entry]]]) -> None:
         self._site = site
-        self._range = site.limits.range
         self._pace = Pace(site.limits.streams, min(16, site.limits.streams), site.now())
-        self._fetching = Fetching(site.source, site.options.patience, self._pace, site.now)
+        rate = site.options.max_rate
+        self._range = piece(rate, site.limits.range)
+        limit = Rate(rate, site.now, site.sleep, site.moved) if rate else None
+        self._fetching = Fetching(site.source, site.options.patience, self._pace, site.now, limit)
         self._judge = Judge(site.source, site.options.verify)
         self._room = Room(site.limits.buffers)
         self._feed = Feed(batch, self._range, self._begin, lambda: self._pace.window)

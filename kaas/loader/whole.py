@@ -10,7 +10,7 @@ from kaas.loader import small
 from kaas.loader.content import Judge
 from kaas.loader.faults import Fault, of_system
 from kaas.loader.fetching import Fetching
-from kaas.loader.lane import Lane, Work
+from kaas.loader.lane import Lane, Turn, Work
 from kaas.loader.report import Reason
 from kaas.loader.room import Room
 from kaas.loader.site import Site
@@ -52,17 +52,28 @@ class Whole:
         work = [(e, self._judge.listed(e)) for e in takewhile(lambda e: not self._judge.asks(e), entries)]
         largest = max(entry.size for entry, _ in work)
         await self._room.take(largest)
-        turn = lane.turn(work)
         try:
-            await lane.files(turn, work, part)
+            turn = await self._turn(lane, work, part)
         finally:
             self._room.give(largest)
-            if turn.made:
-                self._made(work[: len(turn.made)], turn.made)
         done = len(turn.made)
         if isinstance(turn.error, OSError):
             raise of_system(turn.error, work[done][0].name) from turn.error
         return done, turn.error or turn.wrong
+
+    async def _turn(self, lane: Lane, work: Sequence[Work], part: str) -> Turn:
+        rate = self._fetching.rate
+        if rate:
+            await rate.take(_bytes(work))
+        turn = lane.turn(work)
+        try:
+            await lane.files(turn, work, part)
+        finally:
+            if turn.made:
+                self._made(work[: len(turn.made)], turn.made)
+        if rate:
+            rate.give(_bytes(work[len(turn.made) + turn.met :]))
+        return turn
 
     def _made(self, done: Sequence[Work], mtimes: Sequence[int]) -> None:
         site = self._site
@@ -116,6 +127,10 @@ class Whole:
 
     async def _second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
         return await self._fetching.patiently(lambda: self._judge.second(entry, data))
+
+
+def _bytes(work: Sequence[Work]) -> int:
+    return sum(entry.size for entry, _ in work)
 
 
 def corrupt(entry: Entry, expected: Checksum | None, times: int) -> Fault:

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,15 +39,18 @@ def test_defaults() -> None:
     assert request.options.takes("any/thing")
     assert request.options.shard == Shard()
     assert request.options.owner is None
+    assert request.options.max_rate is None
 
 
 def test_everything_said() -> None:
     said = asked(include=("*.bin,*.json", "a/**"), exclude=("secret.*",), delete=True, verify="size", owner="1:2:0640")
+    said = replace(said, max_rate="200Mi")
     request = read(said, {})
     assert [n for n in ("x.bin", "a/x", "y.txt", "secret.json") if request.options.takes(n)] == ["x.bin", "a/x"]
     assert request.options.delete
     assert request.options.verify is Verify.SIZE
     assert request.options.owner == Owner(1, 2, 0o640)
+    assert request.options.max_rate == 200 * 2**20
 
 
 def test_what_others_have_filled_is_replaced_by_one_loader() -> None:
@@ -81,6 +85,8 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"verify": "hard"}, "verify 'hard': write auto, size, off"),
     ({"owner": "root"}, "owner 'root'"),
     ({"shard": "4/4"}, "shard 4 of 4"),
+    ({"max_rate": "50MB/s"}, "max-rate '50MB/s' is no rate: write bytes a second, at least 64Ki"),
+    ({"max_rate": "1Ki"}, "max-rate '1Ki' is too little"),
     ({"shards": 2}, "JOB_COMPLETION_INDEX does not say"),
     ({"allow_endpoints": ("https://x",)}, "endpoint 'https://x'"),
 ]
@@ -133,6 +139,15 @@ def test_a_job_with_wrong_values_says_so_in_its_last_words(tmp_path: Path) -> No
     assert found is not None
     assert found.reason is Reason.INVALID_SPEC
     assert result.stdout.splitlines() == [found.text()]
+
+
+def test_a_job_with_a_wrong_rate_ends_with_64_and_names_the_option(tmp_path: Path) -> None:
+    result = kaas("load", "s3://bucket/", tmp_path / "data", "--job", "--max-rate", "1Ki")
+    assert result.exit_code == 64
+    found = Result.parse(result.stdout)
+    assert found is not None
+    assert (found.reason, found.message[:29]) == (Reason.INVALID_SPEC, "max-rate '1Ki' is too little:")
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("words", [["--termination-log={}"], ["--termination-log", "{}"], []])

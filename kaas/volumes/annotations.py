@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from kaas.loader import address, filters, paths, shards
+from kaas.loader import address, filters, paths, rate, shards
 from kaas.loader.address import Address, Scheme
 from kaas.volumes import terms
 
@@ -78,7 +78,8 @@ class Fault:
 class Spec:
     """What is to be loaded. path: below the volume's root, "" for the root. id: as written, "" when it was not.
 
-    timeout: seconds for all attempts together, None for the controller's default.
+    max_rate: bytes a second of all Pods together, None for no limit. timeout: seconds for all attempts together, None
+    for the controller's default.
     """
 
     source: Address
@@ -98,6 +99,7 @@ class Spec:
     owner: Owner | None = None
     requester_pays: bool = False
     shards: int = 1
+    max_rate: int | None = None
     timeout: int | None = None
 
     def digest(self) -> str:
@@ -106,7 +108,7 @@ class Spec:
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 
 
-_NOT_OF_A_LOAD: Final = frozenset({"id", "wait", "cache", "bind"})
+_NOT_OF_A_LOAD: Final = frozenset({"id", "wait", "cache", "bind", "max_rate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ def _spec(reading: _Reading) -> Spec | None:
         owner=reading.get(terms.OWNER, None, _owner),
         requester_pays=reading.get(terms.REQUESTER_PAYS, False, _flag),
         shards=reading.get(terms.SHARDS, 1, _shards),
+        max_rate=reading.get(terms.MAX_RATE, None, _max_rate),
         timeout=reading.get(terms.TIMEOUT, None, _timeout),
     )
     if source is not None:
@@ -213,8 +216,15 @@ def _check_together(spec: Spec, reading: _Reading) -> None:
         reading.refuse(terms.CREDENTIALS, f"sources of {scheme}:// are loaded without credentials: remove it")
     if spec.requester_pays and not spec.credentials:
         reading.refuse(terms.REQUESTER_PAYS, f"nobody is billed for anonymous requests: add {terms.CREDENTIALS}")
+    _check_pods(spec, reading)
+
+
+def _check_pods(spec: Spec, reading: _Reading) -> None:
     if spec.shards > 1 and not spec.source.directory:
         reading.refuse(terms.SHARDS, "one object is loaded by one Pod: remove it")
+    if spec.max_rate is not None and spec.max_rate < rate.SMALLEST * spec.shards:
+        least = f"{rate.SMALLEST * spec.shards // 1024}Ki"
+        reading.refuse(terms.MAX_RATE, f"{spec.shards} Pods share it, and each needs 64Ki: write at least {least}")
 
 
 def _unknown(name: str) -> Fault:
@@ -310,6 +320,10 @@ def _shards(text: str) -> int:
     return int(text)
 
 
+def _max_rate(text: str) -> int | None:
+    return rate.parse(text)
+
+
 def _timeout(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not _SHORTEST <= int(text) <= _LONGEST:
         raise ValueError(f"{text[:_SHOWN]!r} is no number of seconds from {_SHORTEST} to {_LONGEST}")
@@ -327,5 +341,5 @@ _KNOWN: Final = (
         terms.INCLUDE,
     ),
     *(terms.EXCLUDE, terms.ID, terms.DELETE, terms.VERIFY, terms.WAIT, terms.CACHE, terms.BIND, terms.OWNER),
-    *(terms.REQUESTER_PAYS, terms.SHARDS, terms.TIMEOUT),
+    *(terms.REQUESTER_PAYS, terms.SHARDS, terms.MAX_RATE, terms.TIMEOUT),
 )

@@ -196,6 +196,7 @@ def arguments(spec: Spec, settings: LoadSettings, *, anonymous: bool) -> list[st
         "--endpoint": spec.endpoint,
         "--region": spec.region,
         "--shards": str(spec.shards) if spec.shards > 1 else "",
+        "--max-rate": str(spec.max_rate // spec.shards) if spec.max_rate else "",
         "--allow-endpoints": ",".join([*settings.allow_endpoints, *(f"!{cidr}" for cidr in settings.keep_out)]),
     }
     flags = {"--delete": spec.delete, "--anonymous": anonymous, "--requester-pays": spec.requester_pays}

@@ -39,6 +39,8 @@ OWNER: Final = f"{PREFIX}owner"
 REQUESTER_PAYS: Final = f"{PREFIX}requester-pays"
 SHARDS: Final = f"{PREFIX}shards"
 """Pods that load side by side, from 1 to 64; more than one needs ReadWriteMany."""
+MAX_RATE: Final = f"{PREFIX}max-rate"
+"""Bytes a second of all Pods of one load together, as `200Mi`; from 64Ki for each of them on."""
 TIMEOUT: Final = f"{PREFIX}timeout"
 """Seconds for all attempts together."""
 

@@ -17,6 +17,8 @@ from kaas.api import crd
 from kaas.api.fields import pattern_rule
 from kaas.api.model import AGE, Column, Model, Resource
 from kaas.api.rules import JSON, Rule
+from kaas.kube import quantity
+from kaas.loader import rate
 
 _NAME: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _ObjectName = Annotated[
@@ -29,6 +31,12 @@ _OF_BUCKETS: Final = re.compile(r"(s3|gs)://")
 
 def _of_bucket(spec: JSON) -> bool:
     return bool(_OF_BUCKETS.match(spec["source"]))
+
+
+def _is_enough(spec: JSON) -> bool:
+    """Whether each Pod has a rate that a load can have; what is no rate at all another rule refuses."""
+    text = str(spec.get("maxRate", ""))
+    return not re.fullmatch(rate.PATTERN, text) or quantity.whole(text) >= rate.SMALLEST * spec.get("shards", 1)
 
 
 def _needs(field: str, cel: str, message: str, check: object) -> Rule:
@@ -60,6 +68,13 @@ RULES: Final = (
         "!self.requesterPays || (has(self.credentials) && self.source.matches('^(s3|gs)://'))",
         "spec.requesterPays: nobody is billed for anonymous requests: add spec.credentials",
         lambda spec: not spec.get("requesterPays") or ("credentials" in spec and _of_bucket(spec)),
+    ),
+    _needs(
+        "maxRate",
+        f"!isQuantity(self.maxRate) || quantity(self.maxRate).asApproximateFloat() >= {rate.SMALLEST}.0"
+        " * double(has(self.shards) ? self.shards : 1)",
+        "spec.maxRate: each Pod needs 64Ki of it: write more, or fewer spec.shards",
+        _is_enough,
     ),
 )
 
@@ -128,6 +143,12 @@ class DataSourceSpec(Model):
     """Whether who asks is billed."""
     shards: int | None = Field(default=None, ge=1, le=64)
     """Pods that load side by side; more than one needs ReadWriteMany."""
+    max_rate: Annotated[
+        str | None,
+        Field(default=None, max_length=32),
+        pattern_rule(rate.PATTERN, "it is no rate: write bytes a second, as 50Mi, 1Gi or 200M"),
+    ]
+    """Bytes a second of all Pods together; as many as come when left out."""
     timeout: int | None = Field(default=None, ge=60, le=30 * 86400)
     """Seconds for all attempts together."""
 

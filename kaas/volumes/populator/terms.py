@@ -34,6 +34,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "owner": terms.OWNER,
     "requesterPays": terms.REQUESTER_PAYS,
     "shards": terms.SHARDS,
+    "maxRate": terms.MAX_RATE,
     "timeout": terms.TIMEOUT,
 }
 """Field of a DataSource, and the annotation that says the same of a claim."""

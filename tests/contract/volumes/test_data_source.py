@@ -52,6 +52,7 @@ async def test_all_that_annotations_can_say_is_taken(stage: Stage) -> None:
         "owner": "1000:100:0640",
         "requesterPays": True,
         "shards": 4,
+        "maxRate": "1.5Gi",
         "timeout": 600,
     }
     made = await stage.client.create(source(stage, **wanted))
@@ -74,6 +75,9 @@ async def test_other_sources_are_taken(stage: Stage, address: str) -> None:
         ({"source": "s3://a/b/", "requesterPays": True}, "spec.requesterPays"),
         ({"source": "s3://a/b/", "owner": "0:0"}, "spec.owner"),
         ({"source": "s3://a/b/", "shards": 65}, "spec.shards"),
+        ({"source": "s3://a/b/", "maxRate": "50MB/s"}, "spec.maxRate"),
+        ({"source": "s3://a/b/", "maxRate": "63Ki"}, "spec.maxRate: each Pod needs 64Ki"),
+        ({"source": "s3://a/b/", "maxRate": "100Ki", "shards": 2}, "spec.maxRate: each Pod needs 64Ki"),
         ({"source": "s3://a/b/", "delete": True}, "spec.delete"),
         ({}, "spec.source"),
     ],

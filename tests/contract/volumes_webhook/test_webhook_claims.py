@@ -18,6 +18,7 @@ MERGE = "application/merge-patch+json"
         ({"source": "bucket/a"}, f"{terms.SOURCE}: "),
         ({"source": SOURCE, "path": "../etc"}, f"{terms.PATH}: "),
         ({"source": SOURCE, "wiat": "false"}, f"{terms.PREFIX}wiat: is not known: did you mean {terms.WAIT}?"),
+        ({"source": SOURCE, "max-rate": "50MB/s"}, f"{terms.MAX_RATE}: '50MB/s' is no rate"),
         ({"source": SOURCE, "shards": "4"}, f"{terms.SHARDS}: "),
         (
             {"source": SOURCE, "endpoint": "https://user:pass@s3.example.com"},

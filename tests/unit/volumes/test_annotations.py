@@ -55,6 +55,7 @@ def test_everything_at_once() -> None:
         terms.OWNER: "1000:100:0640",
         terms.REQUESTER_PAYS: "true",
         terms.SHARDS: "4",
+        terms.MAX_RATE: "200Mi",
         terms.TIMEOUT: "3600",
     }
     found = request_of(notes)
@@ -63,6 +64,7 @@ def test_everything_at_once() -> None:
     assert found.spec.path == "models"
     assert found.spec.owner == Owner(1000, 100, "0640")
     assert (found.spec.shards, found.spec.timeout, found.spec.id) == (4, 3600, "2026-01")
+    assert found.spec.max_rate == 200 * 2**20
     assert not found.waits
 
 
@@ -91,6 +93,8 @@ def test_everything_at_once() -> None:
         ("owner", "9999999999:1", "go up to"),
         ("shards", "0", "from 1 to 64"),
         ("shards", "2.5", "from 1 to 64"),
+        ("max_rate", "fast", "write bytes a second, at least 64Ki"),
+        ("max_rate", "1Ki", "is too little"),
         ("timeout", "10", "from 60"),
         ("requester_pays", "true", "kaas.internal/load-credentials"),
     ],
@@ -126,6 +130,14 @@ def test_what_a_source_cannot_have_is_named() -> None:
     assert "one Pod" in faults(source="s3://models/file", shards="2")["shards"]
 
 
+def test_each_pod_of_several_needs_a_rate_that_a_load_can_have() -> None:
+    assert (
+        "4 Pods share it, and each needs 64Ki: write at least 256Ki" in faults(shards="4", max_rate="255Ki")["max-rate"]
+    )
+    assert not faults(shards="4", max_rate="256Ki")
+    assert not faults(max_rate="64Ki")
+
+
 def test_nothing_secret_is_quoted() -> None:
     for notes in ({"source": "https://user:hunter2@host/f"}, {"endpoint": "https://user:hunter2@host"}):
         assert "hunter2" not in str(faults(**notes))
@@ -138,12 +150,17 @@ def test_a_load_begins_anew_when_what_it_does_changes_and_only_then() -> None:
         return spec.digest()
 
     same = [digest(), digest(wait="false"), digest(id="2"), digest(bind="immediate"), digest(cache="snapshot")]
+    same.append(digest(**{"max-rate": "1Gi"}))
     assert len(set(same)) == 1
     others = [digest(source="s3://models/"), digest(path="x"), digest(shards="2"), digest(verify="off")]
     assert len({same[0], *others}) == 5
 
 
-@given(st.dictionaries(st.sampled_from([terms.SOURCE, terms.PATH, terms.ENDPOINT, terms.OWNER, "x"]), st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from([terms.SOURCE, terms.PATH, terms.ENDPOINT, terms.OWNER, terms.MAX_RATE, "x"]), st.text()
+    )
+)
 def test_any_text_is_read_or_refused(notes: dict[str, str]) -> None:
     found = request_of(notes)
     assert not (found.spec and found.faults)

@@ -151,6 +151,13 @@ def test_arguments_have_no_blank_ones() -> None:
     assert "" not in found
 
 
+@pytest.mark.parametrize(("shards", "each"), [("1", 200_000_000), ("3", 66_666_666)])
+def test_pods_share_what_a_load_may_take(shards: str, each: int) -> None:
+    spec = work(load_max_rate="200M", load_shards=shards, accessModes=["ReadWriteMany"]).spec
+    assert f"--max-rate={each}" in arguments(spec, SETTINGS, anonymous=True)
+    assert "--max-rate" not in str(arguments(work().spec, SETTINGS, anonymous=True))
+
+
 @pytest.mark.parametrize(
     ("scheme", "given", "words"),
     [

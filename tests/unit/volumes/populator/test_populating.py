@@ -35,7 +35,14 @@ from kaas.volumes.reasons import Reason
 from tests.unit.volumes.builders import NOW, claim, raw_claim
 
 CRD = Path(__file__).parents[4] / "deploy" / "volumes" / "crds.yaml"
-SPEC = {"source": "s3://models/llama/", "path": "/models", "requesterPays": True, "credentials": "a", "shards": 2}
+SPEC = {
+    "source": "s3://models/llama/",
+    "path": "/models",
+    "requesterPays": True,
+    "credentials": "a",
+    "shards": 2,
+    "maxRate": "1Gi",
+}
 KEY = ("populate", "team", "data")
 
 
@@ -78,6 +85,7 @@ def test_every_field_says_what_an_annotation_says() -> None:
     [
         ({"source": None}, Reason.PENDING, "DataSource llama is not there"),
         ({"source": source(shards=999)}, Reason.INVALID, "DataSource llama: spec.shards"),
+        ({"source": source(maxRate="100Ki")}, Reason.INVALID, "DataSource llama: spec.maxRate: 2 Pods share it"),
         ({"binding": Binding.NO_CLASS}, Reason.PENDING, "StorageClass fast is not there"),
         ({"target": replace(claim_of(target()), storage_class="")}, Reason.PENDING, "names no StorageClass"),
         ({"binding": Binding.FIRST_CONSUMER}, Reason.WAITING, "first Pod"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,24 +55,56 @@ def of(algorithm: Algorithm, data: Buffer) -> str:
 
 def matches(expected: Checksum, data: Buffer) -> bool:
     """Whether a content is the one that was summed."""
-    return of(expected.algorithm, data) == expected.value
+    if not expected.parts:
+        return of(expected.algorithm, data) == expected.value
+    view = memoryview(data)
+    sums = (of(expected.algorithm, view[start:end]) for start, end in spans(expected.parts))
+    return of_sums(expected.algorithm, sums) == expected.value
 
 
-def of_file(algorithm: Algorithm, fd: int, size: int, moved: Callable[[], None] = lambda: None) -> str:
-    """Sum of the first bytes of a file, read back: for sums that need their bytes in order. OSError as reads give.
+def of_sums(algorithm: Algorithm, sums: Iterable[str]) -> str:
+    """Sum of the sums of parts, as S3 makes it of an object that came in parts."""
+    return of(algorithm, b"".join(map(bytes.fromhex, sums)))
+
+
+def spans(parts: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Where each of some parts begins and ends."""
+    at = 0
+    for length in parts:
+        yield at, at + length
+        at += length
+
+
+def file_matches(expected: Checksum, fd: int, size: int, moved: Callable[[], None] = lambda: None) -> bool:
+    """Whether the first bytes of a file, read back, are the content that was summed. OSError as reads give.
 
     moved: called for each block: a large file on a slow disk takes longer than a load may be silent.
     """
+    algorithm, parts = expected.algorithm, expected.parts
+    if not parts:
+        return _of_file(algorithm, fd, 0, size, moved) == expected.value
+    sums = (_of_file(algorithm, fd, start, end, moved) for start, end in spans(parts))
+    return of_sums(algorithm, sums) == expected.value
+
+
+def _of_file(algorithm: Algorithm, fd: int, start: int, end: int, moved: Callable[[], None]) -> str:
+    blocks = _blocks(fd, start, end, moved)
+    if cyclic := CYCLIC.get(algorithm):
+        total = 0
+        for block in blocks:
+            total = cyclic.of(block, total)
+        return cyclic.text(total)
     found = _hash(algorithm)
-    at = 0
-    while at < size:
-        block = os.pread(fd, min(BLOCK, size - at), at)
-        if not block:
-            break
+    for block in blocks:
         found.update(block)
-        at += len(block)
-        moved()
     return str(found.hexdigest())
+
+
+def _blocks(fd: int, start: int, end: int, moved: Callable[[], None]) -> Iterator[bytes]:
+    while start < end and (block := os.pread(fd, min(BLOCK, end - start), start)):
+        yield block
+        start += len(block)
+        moved()
 
 
 def _hash(algorithm: Algorithm, data: Buffer = b"") -> Any:

@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from kaas.loader.checksums import file_matches
 from kaas.loader.fetching import Fetching
 from kaas.loader.looks import Usual, handle, mended, path_of
 from kaas.loader.mark import strange
 from kaas.loader.pace import Pace
-from kaas.loader.proof import Proof, Proving, holds, proof_of
+from kaas.loader.proof import Proving, proof_of
 from kaas.loader.site import Site
-from kaas.loader.source import Changed, Entry, NotThere
+from kaas.loader.source import Changed, Checksum, Entry, NotThere
 from kaas.loader.sweep import Sweep
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -23,7 +24,7 @@ _AT_ONCE: Final = 8
 _GROUP: Final = 2**20
 """Bytes of files that one thread reads in a go."""
 
-Candidate: TypeAlias = "tuple[Entry, Proof | None]"
+Candidate: TypeAlias = "tuple[Entry, Checksum | None]"
 
 
 class _Over(Exception):
@@ -89,7 +90,7 @@ class Comparison:
                 self._site.meter.compared(entry.size, method)
                 there.add(entry.name)
 
-    async def _proof(self, entry: Entry) -> Proof | None:
+    async def _proof(self, entry: Entry) -> Checksum | None:
         source = self._site.source
         if not entry.size or not isinstance(source, Proving):
             return proof_of(entry.checksum)
@@ -105,12 +106,12 @@ class Comparison:
             upper, name = self._site.tree.at(entry.name, make=False)
             mtime = self._mtime(upper, name, entry, proof)
             if mtime is not None:
-                right.append((entry, proof.checksum.algorithm.value if proof else "size", mtime))
+                right.append((entry, proof.algorithm.value if proof else "size", mtime))
             elif self._site.options.replaces:
                 os.unlink(name, dir_fd=upper)  # what comes in its place may need the room
         return right
 
-    def _mtime(self, upper: int, name: str, entry: Entry, proof: Proof | None) -> int | None:
+    def _mtime(self, upper: int, name: str, entry: Entry, proof: Checksum | None) -> int | None:
         if entry.size and proof is None:
             return None
         with handle(upper, name) as found:
@@ -118,7 +119,7 @@ class Comparison:
                 return None
             fd = os.open(path_of(found), _READ)
         try:
-            if proof is not None and not holds(proof, fd, entry.size, self._moved):
+            if proof is not None and not file_matches(proof, fd, entry.size, self._moved):
                 return None
             return os.fstat(fd).st_mtime_ns
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaas.loader import checksums
 from kaas.loader.options import Verify
-from kaas.loader.source import Buffer, Checksum, Entry, Source
+from kaas.loader.source import Buffer, Checksum, Entry, Measuring, Source
 
 
 class Judge:
@@ -29,15 +29,23 @@ class Judge:
         """The sum that the listing says a small object has."""
         return entry.checksum if self._verify is Verify.AUTO and entry.size else None
 
-    async def second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
-        """Whether a content that is not what the listing says is right by what the store says of the object itself.
+    async def second(self, entry: Entry, data: Buffer, first: Checksum) -> tuple[bool, Checksum | None]:
+        """Whether a content that is not what its first sum says is right all the same, and by which.
 
-        An ETag looks like an MD5 and is none where the store encrypts by keys of others.
+        An ETag looks like an MD5 and is none where the store encrypts by keys of others; parts may not be alike.
         """
-        better = await self._source.checksum(entry)
-        if better == entry.checksum and better is not None:
+        better = await (self.measured(entry, first) if first.parts else self._source.checksum(entry))
+        if better == first and better is not None:
             return False, better
         return better is None or checksums.matches(better, data), better
+
+    async def measured(self, entry: Entry, expected: Checksum) -> Checksum | None:
+        """What to compare a content with that is not what a sum of sums says of parts that are alike: they may not be.
+
+        None when the store does not tell how long they are: then nobody knows what that sum says.
+        """
+        source = self._source
+        return await source.measured(entry, expected) if isinstance(source, Measuring) else None
 
     def method(self, compared: Checksum | None) -> str:
         """Name by which a report counts a file that was compared with this sum."""

@@ -98,12 +98,20 @@ class Large:
 
     def intact(self, moved: Callable[[], None]) -> bool:
         """Whether the content is what it must be. moved: called while it is read. OSError as reads give."""
-        if self.expected is None:
+        expected, cyclic, piece = self.expected, self._cyclic, self.part.piece
+        if expected is None:
             return True
-        if self._cyclic:
-            total = self._cyclic.whole(self._sums, self.part.piece, self.entry.size)
-            return self._cyclic.text(total) == self.expected.value
-        return checksums.of_file(self.expected.algorithm, self.fd, self.entry.size, moved) == self.expected.value
+        if not cyclic or any(length % piece for length in expected.parts[:-1]):
+            return checksums.file_matches(expected, self.fd, self.entry.size, moved)
+        if not expected.parts:
+            return cyclic.text(cyclic.whole(self._sums, piece, self.entry.size)) == expected.value
+        sums = [self._sum_of(cyclic, start, end) for start, end in checksums.spans(expected.parts)]
+        return checksums.of_sums(expected.algorithm, sums) == expected.value
+
+    def _sum_of(self, cyclic: checksums.Cyclic, start: int, end: int) -> str:
+        """Of what begins with a range: the sums of its ranges give it."""
+        piece = self.part.piece
+        return cyclic.text(cyclic.whole(self._sums[start // piece : -(-end // piece)], piece, end - start))
 
     def seal(self, tree: Tree) -> int:
         """Give the file to its owner; returns its mtime in nanoseconds. OSError as the file system gives."""

@@ -24,10 +24,15 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """Sum of a whole object, as the store has it. value: lower-case hexadecimal of the big-endian sum."""
+    """Sum of a whole object, as the store has it. value: lower-case hexadecimal of the big-endian sum.
+
+    parts: lengths of the parts that an object came to the store in, all of it, when this is the sum of their sums; none
+    when it is that of the content.
+    """
 
     algorithm: Algorithm
     value: str
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,17 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A source whose objects came to it in parts that it can be asked for. SourceError, as every method of a source."""
+
+    async def measured(self, entry: Entry, checksum: Checksum) -> Checksum | None:
+        """A sum of sums with the lengths that the parts really have; None when the store does not tell.
+
+        One request a part: for a content that is not what the sum says if the parts are taken to be alike.
+        """
 
 
 @runtime_checkable

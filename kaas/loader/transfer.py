@@ -197,7 +197,7 @@ class Transfer:
     async def _finish(self, large: Large) -> None:
         """A file has all of its ranges: compare it, and move it to its place."""
         site, entry = self._site, large.entry
-        if not await site.write(large.intact, site.moved):
+        if not await self._is_intact(large):
             self._damaged(large)
             return
         mtime = await site.write(large.seal, site.tree)
@@ -208,6 +208,15 @@ class Transfer:
         self._larges.discard(large)
         site.journal.moved(entry)
         site.meter.finished(self._judge.method(large.expected))
+
+    async def _is_intact(self, large: Large) -> bool:
+        site, expected = self._site, large.expected
+        if await site.write(large.intact, site.moved):
+            return True
+        if expected is None or not expected.parts:
+            return False
+        large.expected = await self._fetching.patiently(lambda: self._judge.measured(large.entry, expected))
+        return large.expected != expected and await site.write(large.intact, site.moved)
 
     def _damaged(self, large: Large) -> None:
         """What came is not what the store says: fetch it all again, or give up."""

@@ -106,8 +106,8 @@ class Whole:
             site.meter.came(entry.size, site.now())
             place = (site.tree, site.journal.parts, part, entry.name, data)
             mtime = await site.write(small.store, *place, expected)
-            if mtime is None and expected == entry.checksum:
-                right, expected = await self._second(entry, data)
+            if mtime is None and expected and (expected.parts or expected == entry.checksum):
+                right, expected = await self._second(entry, data, expected)
                 mtime = await site.write(small.store, *place, None) if right else None
             if mtime is not None:
                 site.moved()
@@ -125,8 +125,8 @@ class Whole:
         self._fetching.came(entry.size)
         return met
 
-    async def _second(self, entry: Entry, data: Buffer) -> tuple[bool, Checksum | None]:
-        return await self._fetching.patiently(lambda: self._judge.second(entry, data))
+    async def _second(self, entry: Entry, data: Buffer, first: Checksum) -> tuple[bool, Checksum | None]:
+        return await self._fetching.patiently(lambda: self._judge.second(entry, data, first))
 
 
 def _bytes(work: Sequence[Work]) -> int:

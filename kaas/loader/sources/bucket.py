@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from obstore.store import GCSStore, S3Store
 
 T = TypeVar("T")
-_THREADS: Final = 8
+THREADS: Final = 8
+"""Requests of a library that blocks, at once."""
 OBSTORE: Final = (BaseError, OSError, ValueError)
 """What obstore raises."""
 
@@ -39,7 +40,7 @@ class Bucket(ABC):
         self._address = address
         self._access = access
         self._sleep = sleep
-        self._pool = Threads(_THREADS, address.scheme)
+        self._pool = Threads(THREADS, address.scheme)
         self._door = Door(access.policy)
 
     @property

@@ -23,7 +23,7 @@ from obstore.exceptions import UnauthenticatedError
 from obstore.store import GCSStore
 
 from kaas.loader.address import Address
-from kaas.loader.proof import Proof, proof_of
+from kaas.loader.proof import proof_of
 from kaas.loader.source import Algorithm, Buffer, Changed, Checksum, Entry, NotThere, Refused, Unreachable
 from kaas.loader.sources import failures, google
 from kaas.loader.sources.access import CONNECT_SECONDS, PAGE, STALL_SECONDS, Access
@@ -203,7 +203,7 @@ class GCSSource(Bucket):
         """What the listing said: Cloud Storage has a CRC32C of every object."""
         return entry.checksum
 
-    async def proof(self, entry: Entry) -> Proof | None:
+    async def proof(self, entry: Entry) -> Checksum | None:
         """The MD5 of an object that was not composed of others, by one request."""
         find = lambda: self._bucket.get_blob(  # noqa: E731
             entry.key, generation=int(entry.version), retry=None, timeout=_TIMES

@@ -7,7 +7,8 @@ a slash at an end, and gives no listing when there is one. Those are read by bot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
@@ -16,11 +17,10 @@ from obstore.exceptions import UnauthenticatedError
 from obstore.store import S3Store
 
 from kaas.loader.address import Address
-from kaas.loader.proof import Proof
 from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Unreachable
 from kaas.loader.sources import aws, sums
 from kaas.loader.sources.access import Access
-from kaas.loader.sources.bucket import OBSTORE, Bucket
+from kaas.loader.sources.bucket import OBSTORE, THREADS, Bucket
 from kaas.loader.sources.exactly import exact, plain
 from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
@@ -117,8 +117,9 @@ class S3Source(Bucket):
                 raise NotThere(f"{self.label}: is no object but a directory: write {self.label}/") from None
             raise NotThere(f"{self.label}: there is no such object: correct the address") from None
         etag = plain_etag(str(head.get("ETag", "")))
-        self._heads[key] = sums.of_head(head)
-        return Entry(key, self._address.name, int(head.get("ContentLength", 0)), etag, self._heads[key])
+        entry = Entry(key, self._address.name, int(head.get("ContentLength", 0)), etag)
+        found = self._heads[key] = await self._best(entry, head)
+        return entry if found is None or found.parts else replace(entry, checksum=found)
 
     async def _head(self, key: str, version: str | None) -> dict[str, Any]:
         asked = self._object(key, version) | {"ChecksumMode": "ENABLED"}
@@ -193,19 +194,43 @@ class S3Source(Bucket):
     async def checksum(self, entry: Entry) -> Checksum | None:
         """The best sum that the store has of the whole object, by one request; None when it has none."""
         if entry.key not in self._heads:
-            return sums.of_head(await self._head(entry.key, entry.version))
+            return await self._best(entry, await self._head(entry.key, entry.version))
         return self._heads[entry.key]
 
-    async def proof(self, entry: Entry) -> Proof | None:
+    async def _best(self, entry: Entry, head: Mapping[str, Any]) -> Checksum | None:
+        """The best sum in the answer to a HEAD. Of a sum of sums the length of the first part takes another request."""
+        found = sums.of_head(head)
+        if found or not (of_parts := sums.of_sums(head)):
+            return found
+        found, count = of_parts
+        first = await self._part(entry, 1)
+        if parts := sums.alike(entry.size, first, count):
+            return replace(found, parts=parts)
+        return await self.measured(entry, replace(found, parts=(0,) * count)) if 0 < first < entry.size else None
+
+    async def measured(self, entry: Entry, checksum: Checksum) -> Checksum | None:
+        """A sum of sums with the lengths that the parts have: a request for each."""
+        lengths: list[int] = []
+        numbers = range(1, len(checksum.parts) + 1)
+        for first in numbers[::THREADS]:
+            some = numbers[first - 1 : first - 1 + THREADS]
+            lengths += await asyncio.gather(*(self._part(entry, number) for number in some))
+        return replace(checksum, parts=tuple(lengths)) if sum(lengths) == entry.size else None
+
+    async def _part(self, entry: Entry, number: int) -> int:
+        """Length of a part of an object; 0 when the server does not say."""
+        # Of any version: the length of another one's part proves nothing, and some servers compare the part's own ETag.
+        asked = self._object(entry.key, None) | {"PartNumber": number}
+        found = await self._ask(lambda: self._client.head_object(**asked), self._what(entry.key), listed=True)
+        return int(found.get("ContentLength", 0))
+
+    async def proof(self, entry: Entry) -> Checksum | None:
         """What its ETag proves: it is the MD5 of the object, or of its parts, whose length takes a request."""
         if whole := sums.of_etag(entry.version):
-            return Proof(whole)
+            return whole
         if not sums.in_parts(entry.version):
             return None
-        # Of any version: the length of another one's part proves nothing, and some servers compare the part's own ETag.
-        asked = self._object(entry.key, None) | {"PartNumber": 1}
-        first = await self._ask(lambda: self._client.head_object(**asked), self._what(entry.key), listed=True)
-        return sums.of_parts(entry.version, entry.size, int(first.get("ContentLength", 0)))
+        return sums.of_parts(entry.version, entry.size, await self._part(entry, 1))
 
     async def close(self) -> None:
         """Close all connections."""

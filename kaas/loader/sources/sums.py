@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kaas.loader.proof import Proof
 from kaas.loader.source import Algorithm, Checksum
 
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 _OF_PARTS: Final = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,4})")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _BYTES: Final = {
     Algorithm.CRC64NVME: 8,
     Algorithm.CRC32C: 4,
@@ -54,19 +54,25 @@ def in_parts(etag: str) -> int:
     return int(found[2]) if found else 0
 
 
-def of_parts(etag: str, size: int, first: int) -> Proof | None:
-    """What such an ETag proves of an object whose first part has so many bytes; None when the others have not."""
-    if first <= 0 or -(-size // first) != in_parts(etag):
-        return None
-    return Proof(Checksum(Algorithm.MD5, etag.partition("-")[0]), first)
+def of_parts(etag: str, size: int, first: int) -> Checksum | None:
+    """What such an ETag says of an object whose first part has so many bytes; None when the others have not."""
+    parts = alike(size, first, in_parts(etag))
+    return Checksum(Algorithm.MD5, etag.partition("-")[0], parts) if parts else None
+
+
+def alike(size: int, first: int, count: int) -> tuple[int, ...]:
+    """Lengths of so many parts of an object, all but the last as the first; none when they cannot be."""
+    if first <= 0 or -(-size // first) != count:
+        return ()
+    return (*[first] * (count - 1), size - first * (count - 1))
 
 
 def of_head(head: Mapping[str, Any]) -> Checksum | None:
     """The best sum in an answer of S3's HeadObject, with ChecksumMode.
 
-    A sum of sums of the parts (COMPOSITE) says nothing that could be compared without knowing the parts. The ETag is a
-    sum of the content unless that is encrypted with a key of KMS or of the customer. Source: Amazon S3 user guide,
-    checking object integrity; API reference, Object.
+    Not a sum of sums of parts (COMPOSITE), for which see `of_sums`. The ETag is a sum of the content unless that is
+    encrypted with a key of KMS or of the customer. Source: Amazon S3 user guide, checking object integrity; API
+    reference, Object.
     """
     if head.get("ChecksumType") != "COMPOSITE":
         for name, algorithm in _S3.items():
@@ -74,6 +80,19 @@ def of_head(head: Mapping[str, Any]) -> Checksum | None:
                 return found
     plain = head.get("ServerSideEncryption", "AES256") == "AES256" and not head.get("SSECustomerAlgorithm")
     return of_etag(str(head.get("ETag", "")).strip('"')) if plain else None
+
+
+def of_sums(head: Mapping[str, Any]) -> tuple[Checksum, int] | None:
+    """The best sum of sums in such an answer, and of how many parts; their lengths it does not tell.
+
+    S3 makes it of the sums that came with the parts: `AAAAAA==-2`. Source: Amazon S3 user guide, checking object
+    integrity, composite checksums.
+    """
+    for name, algorithm in _S3.items():
+        text, _, count = str(head.get(name) or "").rpartition("-")
+        if _COUNT.fullmatch(count) and (found := of_base64(algorithm, text)):
+            return found, int(count)
+    return None
 
 
 def of_headers(headers: Mapping[str, str]) -> Checksum | None:

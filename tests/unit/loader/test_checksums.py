@@ -46,6 +46,34 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
     data = os.urandom(2 * checksums.BLOCK + 5)
     (tmp_path / "f").write_bytes(data + b"more")
     fd = os.open(tmp_path / "f", os.O_RDONLY)
-    assert checksums.of_file(Algorithm.SHA256, fd, len(data)) == hashlib.sha256(data).hexdigest()
-    assert checksums.of_file(Algorithm.MD5, fd, 10**9) == hashlib.md5(data + b"more", usedforsecurity=False).hexdigest()
+    for algorithm in Algorithm:
+        right = Checksum(algorithm, checksums.of(algorithm, data))
+        assert checksums.file_matches(right, fd, len(data))
+        assert not checksums.file_matches(right, fd, len(data) - 1)
+        all_there = Checksum(algorithm, checksums.of(algorithm, data + b"more"))
+        assert checksums.file_matches(all_there, fd, 10**9), "what is there, when that is less"
     os.close(fd)
+
+
+# Source: zlib and hashlib over the sums of parts, as the Amazon S3 user guide tells composite checksums.
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256, Algorithm.MD5])
+def test_sums_of_sums(algorithm: Algorithm, tmp_path: Path) -> None:
+    data, parts = os.urandom(25), (10, 10, 5)
+    pieces = data[:10], data[10:20], data[20:]
+    if algorithm is Algorithm.CRC32:
+        value = f"{zlib.crc32(b''.join(zlib.crc32(p).to_bytes(4, 'big') for p in pieces)):08x}"
+    else:
+        each = [hashlib.new(algorithm.value, p, usedforsecurity=False).digest() for p in pieces]
+        value = hashlib.new(algorithm.value, b"".join(each), usedforsecurity=False).hexdigest()
+    expected = Checksum(algorithm, value, parts)
+    (tmp_path / "f").write_bytes(data)
+    fd = os.open(tmp_path / "f", os.O_RDONLY)
+    try:
+        assert checksums.matches(expected, data)
+        assert checksums.file_matches(expected, fd, len(data))
+        for wrong in (Checksum(algorithm, value, (10, 5, 10)), Checksum(algorithm, value)):
+            assert not checksums.matches(wrong, data)
+            assert not checksums.file_matches(wrong, fd, len(data))
+        assert not checksums.matches(expected, data[::-1])
+    finally:
+        os.close(fd)

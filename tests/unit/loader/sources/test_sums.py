@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kaas.loader.proof import Proof
 from kaas.loader.source import Algorithm, Checksum
-from kaas.loader.sources.sums import of_base64, of_etag, of_head, of_headers, of_parts
+from kaas.loader.sources.sums import of_base64, of_etag, of_head, of_headers, of_parts, of_sums
 
 SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -40,20 +39,37 @@ def test_of_etag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("etag", "size", "first", "proves"),
+    ("etag", "size", "first", "parts"),
     [
-        (f"{MD5}-3", 25, 10, True),
-        (f"{MD5}-3", 30, 10, True),
-        (f"{MD5}-1", 10, 10, True),
-        (f"{MD5}-3", 31, 10, False),  # its parts differ in length
-        (f"{MD5}-3", 25, 25, False),  # a server that knows no parts
-        (f"{MD5}-3", 25, 0, False),
-        (f"{MD5}-0", 25, 10, False),
-        (MD5, 25, 25, False),
+        (f"{MD5}-3", 25, 10, (10, 10, 5)),
+        (f"{MD5}-3", 30, 10, (10, 10, 10)),
+        (f"{MD5}-1", 10, 10, (10,)),
+        (f"{MD5}-3", 31, 10, ()),  # its parts differ in length
+        (f"{MD5}-3", 25, 25, ()),  # a server that knows no parts
+        (f"{MD5}-3", 25, 0, ()),
+        (f"{MD5}-0", 25, 10, ()),
+        (MD5, 25, 25, ()),
     ],
 )
-def test_of_parts(etag: str, size: int, first: int, *, proves: bool) -> None:
-    assert of_parts(etag, size, first) == (Proof(Checksum(Algorithm.MD5, MD5), first) if proves else None)
+def test_of_parts(etag: str, size: int, first: int, parts: tuple[int, ...]) -> None:
+    assert of_parts(etag, size, first) == (Checksum(Algorithm.MD5, MD5, parts) if parts else None)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ({"ChecksumCRC32C": "AAAAAA==-2"}, (Checksum(Algorithm.CRC32C, "00000000"), 2)),
+        ({"ChecksumSHA1": "2jmj7l5rSw0yVb/vlWAYkK/YBwk=-10000"}, (Checksum(Algorithm.SHA1, SHA1), 10_000)),
+        ({"ChecksumCRC32C": "AAAAAA=="}, None),
+        ({"ChecksumCRC32C": "AAAAAA==-"}, None),
+        ({"ChecksumCRC32C": "AAAAAA==-0"}, None),
+        ({"ChecksumCRC32C": "AAAAAA==-999999999"}, None),
+        ({"ChecksumCRC32C": "x-2"}, None),
+        ({}, None),
+    ],
+)
+def test_of_sums(head: dict[str, str], expected: tuple[Checksum, int] | None) -> None:
+    assert of_sums(head) == expected
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "????", "AAAAAA==\n", None, 7])

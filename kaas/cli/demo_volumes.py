@@ -30,6 +30,8 @@ POD = Ref("v1", "Pod", NAMESPACE, "trainer")
 BUCKET, PREFIX = "datasets", "images/"
 LARGE, LARGE_BYTES, SMALL, SMALL_BYTES = 24, 16 << 20, 200, 4 << 10
 REGION = "us-east-1"
+MAX_RATE = "25Mi"
+"""Bytes a second: with all that it has, a machine loads the bucket faster than anybody looks."""
 STEP = 0.5
 
 
@@ -130,11 +132,12 @@ async def _show(place: Layout, start: float) -> int:
     file = EXAMPLES / "volumes" / "claim.yaml"
     endpoint = f"http://{HOST}:{place.management_port(BUCKET_PORT)}"
     console.print(f"[bold]$ kubectl apply -f {file.relative_to(EXAMPLES.parent)}[/bold], with load-endpoint {endpoint}")
+    console.print(f"  and load-max-rate {MAX_RATE}, so that there is something to see")
     async with await KubeClient.connect(place.kubeconfig) as client:
         await _forget(client)
         for document in yaml.safe_load_all(file.read_text()):
             if document["kind"] == "PersistentVolumeClaim":
-                document["metadata"]["annotations"] |= {terms.ENDPOINT: endpoint, terms.REGION: REGION}
+                document["metadata"]["annotations"] |= _here(endpoint)
             await client.apply(document)
         applied = time.monotonic()
         if not await _follow(client, applied):
@@ -148,6 +151,11 @@ async def _show(place: Layout, start: float) -> int:
     console.print(f"  kubectl -n {NAMESPACE} logs {POD.name}")
     console.print("  make demo-down")
     return 0
+
+
+def _here(endpoint: str) -> dict[str, str]:
+    """Annotations for this machine's bucket, which is loaded slowly enough to be watched."""
+    return {terms.ENDPOINT: endpoint, terms.REGION: REGION, terms.MAX_RATE: MAX_RATE}
 
 
 async def _forget(client: KubeClient) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+_MOST: Final = 2**63 - 1
 _SUFFIXES: Final = {
     **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
     **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
@@ -21,6 +22,9 @@ def whole(text: str) -> int:
     try:
         if not _NUMBER.fullmatch(number):
             raise ValueError("no number")
-        return int((Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))).to_integral_value(ROUND_CEILING))
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        found = Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))
+        if abs(found) > _MOST:
+            raise ValueError("more than there can be")
+        return int(found.to_integral_value(ROUND_CEILING))
+    except (ArithmeticError, ValueError) as error:
         raise ValueError(f"{text!r} is no amount: write one like 20Gi") from error

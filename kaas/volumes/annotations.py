@@ -20,7 +20,7 @@ T = TypeVar("T")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _SECRET: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-_NAMChoiceLENGTH: Final = 253  # k8s.io/apimachinery, DNS-1123 subdomain
+_NAME_LENGTH: Final = 253  # k8s.io/apimachinery, DNS-1123 subdomain
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _OWNER: Final = re.compile(r"(\d{1,10}):(\d{1,10})(?::(0?[0-7]{3}))?")
@@ -247,7 +247,7 @@ def _path(text: str) -> str:
 
 
 def _object_name(text: str) -> str:
-    if len(text) > _NAMChoiceLENGTH or not _SECRET.fullmatch(text):
+    if len(text) > _NAME_LENGTH or not _SECRET.fullmatch(text):
         raise ValueError(f"{text[:_SHOWN]!r} is no name of an object: lower-case letters, digits, dots and hyphens")
     return text
 

@@ -18,20 +18,19 @@ from kaas.admission import access
 from kaas.admission.api import Api
 from kaas.admission.app import State, Webhook, application, observation
 from kaas.admission.keeper import Keeper, Keeping
+from kaas.admission.listening import leave, listening
 from kaas.admission.metrics import Metrics
 from kaas.admission.tls import Tls
 
 log = logging.getLogger(__name__)
-
-ANSWERING = 6.0  # seconds that a stop waits for answers under way: more than any review takes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a server listens, and how it reaches its API server.
 
-    kubeconfig: None for the account of the Pod we run in. metrics_port: None serves no metrics. drain: seconds between
-    SIGTERM and the end of listening, in which the cluster learns that this replica is leaving; it serves all along.
+    kubeconfig: None for the account of the Pod we run in. metrics_port: None serves no metrics. drain: seconds after
+    SIGTERM in which the cluster learns that this replica is leaving; it serves all along.
     """
 
     kubeconfig: Path | None = None
@@ -51,20 +50,35 @@ class Service:
     keeping: Keeping
 
 
+class Stop:
+    """When to stop. asked: without losing a request. hurry: now, since nobody calls any more, or nobody cares."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.hurry = asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask for a stop; who asks a second time is in a hurry."""
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
 def run(place: Place, service: Service) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AccessError, and OSError when a port is taken."""
+    """Serve until SIGTERM or SIGINT; the second of them cuts the stop short.
+
+    Raises AccessError, and OSError when a port is taken.
+    """
     asyncio.run(_until_signal(place, service))
 
 
 async def _until_signal(place: Place, service: Service) -> None:
-    stop = asyncio.Event()
+    stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
     await serve(place, service, stop)
 
 
-async def serve(place: Place, service: Service, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then `drain` seconds more, then until every answer under way is given."""
+async def serve(place: Place, service: Service, stop: Stop) -> None:
+    """Serve until a stop is asked for, then until nobody comes any more: `drain` seconds at least."""
     tls, metrics = Tls(), service.metrics
     state = State(lambda: tls.expires is not None)
     metrics.certificate(lambda: _left(tls))
@@ -72,15 +86,15 @@ async def serve(place: Place, service: Service, stop: asyncio.Event) -> None:
         reviews = application(service.webhooks(api), state, metrics)
         async with (
             _keeping(Keeper(api, tls, service.keeping)),
-            _listening(observation(state, metrics), place.host, place.metrics_port, None),
-            _listening(reviews, place.host, place.port, tls),
+            _observed(observation(state, metrics), place),
+            listening(reviews, place.host, place.port, tls) as reached,
         ):
             gc.freeze()  # what is there now stays: nobody need look for garbage in it
             log.info("listening at %s:%s", place.host, place.port)
-            await stop.wait()
+            await stop.asked.wait()
             state.draining = True
-            log.info("stopping in %.0f s", place.drain)
-            await asyncio.sleep(place.drain)
+            log.info("stopping in %.0f s, when nobody is connected any more", place.drain)
+            await leave(reached, place.drain, stop.hurry)
 
 
 @asynccontextmanager
@@ -102,18 +116,12 @@ def _ended(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int | None, tls: Tls | None) -> AsyncIterator[None]:
-    if port is None:
+async def _observed(app: web.Application, place: Place) -> AsyncIterator[None]:
+    if place.metrics_port is None:
         yield
         return
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=ANSWERING, handle_signals=False)
-    await runner.setup()
-    try:
-        context = tls.context if tls else None
-        await web.TCPSite(runner, host, port, ssl_context=context, backlog=1024).start()
+    async with listening(app, place.host, place.metrics_port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 def _left(tls: Tls, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float:

@@ -27,7 +27,7 @@ CalledBy = Annotated[
         show_default="kaas-credentials.NAMESPACE.svc, and -a, -b",
     ),
 ]
-Drain = Annotated[float, typer.Option(min=0.0, help="Seconds that it serves on after SIGTERM.")]
+Drain = Annotated[float, typer.Option(min=0.0, help="Seconds that it serves on after SIGTERM, at least.")]
 Decided = Annotated[
     str,
     typer.Option("--policy", metavar="JSON", help="What Secrets may hold, as value `policy` says.", show_default=False),

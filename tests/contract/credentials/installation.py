@@ -83,7 +83,7 @@ def installed(management: Management, directory: Path, replicas: int = REPLICAS,
             asyncio.run(_answering(management, found.replicas))
             yield found
         finally:
-            replica.stop(*found.replicas)
+            replica.stop(*found.replicas, hurry=True)
             asyncio.run(_remove(management))
 
 

@@ -21,6 +21,7 @@ import aiohttp
 import psutil
 
 from kaas.admission.certificates import CA_LIFE, LEAF_LIFE, SETTLED, Lives
+from kaas.admission.listening import KEPT
 from kaas.credentials.server.process import Options, run
 from kaas.runtime import logs
 from tests import metrics
@@ -29,17 +30,19 @@ T = TypeVar("T")
 
 HOST = "127.0.0.1"
 PATIENCE = 60.0
+LEAVING = 2 * KEPT  # seconds: whoever leaves waits until the API server has closed what it does not use
 FAILED = 500  # what the API server answers when it cannot reach a webhook
 
 
 @dataclass
 class Replica:
-    """One process. port: TLS; metrics_port: plain."""
+    """One process. port: TLS; metrics_port: plain. leaving: it was told to end."""
 
     process: subprocess.Popen[bytes]
     port: int
     metrics_port: int
     log: Path
+    leaving: bool = False
 
     @property
     def memory(self) -> float:
@@ -50,7 +53,12 @@ class Replica:
         return metrics.scrape(self.metrics_port)
 
     def terminate(self) -> None:
+        self.leaving = True
         self.process.send_signal(signal.SIGTERM)
+
+    def hurry(self) -> None:
+        """After `terminate`: nobody calls it any more. Two of one signal may be one."""
+        self.process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         self.process.kill()
@@ -67,7 +75,7 @@ class Replica:
             return False
 
     async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, PATIENCE)
+        return await asyncio.to_thread(self.process.wait, LEAVING)
 
 
 def start(kubeconfig: Path, port: int, log: Path, **options: Any) -> Replica:
@@ -90,12 +98,14 @@ async def until(check: Callable[[], Awaitable[T]], what: str = "") -> T:
     return found
 
 
-def stop(*replicas: Replica) -> None:
-    """End replicas, and see that they end well."""
-    for replica in replicas:
-        if replica.process.poll() is None:
-            replica.terminate()
-    for replica in replicas:
+def stop(*replicas: Replica, hurry: bool = False) -> None:
+    """End replicas, and see that they end well. hurry: they are webhooks that nobody calls any more."""
+    living = [replica for replica in replicas if replica.process.poll() is None]
+    for replica in living:
+        replica.terminate()
+        if hurry:
+            replica.hurry()
+    for replica in living:
         try:
             replica.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -123,8 +133,12 @@ class Service:
         self._turn = 0
 
     def size(self) -> int:
-        """How many of its replicas live."""
-        return sum(replica.process.poll() is None for replica in self.replicas)
+        """How many of its replicas live, and stay."""
+        return sum(replica.process.poll() is None and not replica.leaving for replica in self.replicas)
+
+    async def leads_to_none_that_leaves(self) -> bool:
+        """Whether it has heard of all that were told to end."""
+        return not any(replica.leaving for replica in self.endpoints)
 
     async def look(self) -> None:
         """Find the endpoints, again and again."""

@@ -12,20 +12,26 @@ from tests import metrics
 from tests.contract.credentials.cluster import AWS, Cluster, Object, aws_secret, manifest, pod, variables
 from tests.contract.credentials.installation import Webhook, api_port
 from tests.contract.credentials.load import load
-from tests.contract.credentials.replica import until
+from tests.contract.credentials.replica import Replica, stop, until
 from tests.contract.credentials.sidecar import SIDECAR_PORT, sidecar
+
+
+async def left(webhook: Webhook) -> Replica:
+    """A replica that was told to end when another was there for it, and that its Service leads to no more."""
+    service = webhook.services[0]
+    leaving, coming = service.endpoints[0], webhook.start()
+    await until(coming.is_ready)
+    leaving.terminate()
+    await until(service.leads_to_none_that_leaves)
+    return leaving
 
 
 async def test_a_replica_that_is_stopped_under_load_costs_no_pod(cluster: Cluster, webhook: Webhook) -> None:
     async with load(cluster) as found:
         await found.more(50)
-        for _ in range(2):
-            leaving = webhook.ready[0]
-            coming = webhook.start()
-            await until(coming.is_ready)
-            leaving.terminate()
-            assert await leaving.ended() == 0
-            await found.more(50)
+        leaving = [await left(webhook) for _ in range(2)]
+        await found.more(100)
+        assert [await replica.ended() for replica in leaving] == [0, 0]
     assert found.bad == []
 
 
@@ -114,10 +120,7 @@ async def test_no_value_of_a_secret_is_in_a_log(cluster: Cluster, webhook: Webho
 @pytest.fixture
 async def nobody(cluster: Cluster, webhook: Webhook) -> AsyncIterator[None]:
     """No replica runs."""
-    for replica in webhook.replicas:
-        replica.terminate()
-    for replica in webhook.replicas:
-        await replica.ended()
+    await asyncio.to_thread(stop, *webhook.replicas, hurry=True)
     yield
     await webhook.install(cluster)
 

@@ -119,7 +119,7 @@ def installed(
             asyncio.run(_answering(server, found.replicas))
             yield found
         finally:
-            stop(*found.replicas)
+            stop(*found.replicas, hurry=True)
             asyncio.run(_remove(server))
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from kaas.volumes import terms
 from tests.contract.credentials.cluster import Answer, Cluster, manifest
-from tests.contract.credentials.replica import FAILED, until
+from tests.contract.credentials.replica import FAILED, Replica, stop, until
 from tests.contract.volumes_webhook.conftest import furnished
 from tests.contract.volumes_webhook.installation import Installed
 from tests.contract.volumes_webhook.objects import SOURCE, claim, held, made, pod
 
 AT_ONCE = 8
+BURST = 40
 
 
 @asynccontextmanager
@@ -48,29 +49,52 @@ async def more(answers: list[Answer], count: int) -> None:
     await until(reached)
 
 
+async def left(webhook: Installed) -> Replica:
+    """A replica that was told to end when another was there for it, and that the Service leads to no more."""
+    leaving, coming = webhook.service.endpoints[0], webhook.start()
+    await until(coming.is_ready)
+    leaving.terminate()
+    await until(webhook.service.leads_to_none_that_leaves)
+    return leaving
+
+
 async def test_a_replica_that_is_stopped_under_load_costs_no_pod_and_has_little_memory(
     cluster: Cluster, webhook: Installed
 ) -> None:
     async with load(cluster) as answers:
         await more(answers, 50)
-        for _ in range(2):
-            leaving, coming = webhook.service.endpoints[0], webhook.start()
-            await until(coming.is_ready)
-            leaving.terminate()
-            assert await leaving.ended() == 0
-            await more(answers, 50)
+        leaving = [await left(webhook) for _ in range(2)]
         await more(answers, 500)
+        assert [await replica.ended() for replica in leaving] == [0, 0]
     assert not [a for a in answers if a.status != 201 or not held(a.body)]
     assert all(replica.memory <= 60 for replica in webhook.service.endpoints)
+
+
+async def test_connections_of_a_burst_lead_to_a_replica_that_was_told_to_end_and_cost_no_pod(
+    cluster: Cluster, webhook: Installed
+) -> None:
+    """The API server keeps more of them than it needs, and no replica may close them: it would lose what comes then."""
+    namespace = await furnished(cluster)
+
+    async def burst() -> set[int]:
+        pods = (cluster.create(pod(namespace, "data"), dryRun="All") for _ in range(BURST))
+        return {answer.status for answer in await asyncio.gather(*pods)}
+
+    assert await burst() == {201}
+    leaving = await left(webhook)
+
+    async def is_drained() -> bool:
+        return "connections are left to who holds them" in await asyncio.to_thread(leaving.log.read_text)
+
+    await until(is_drained)
+    assert await burst() == {201}
+    stop(leaving, hurry=True)
 
 
 @pytest.fixture
 async def nobody(webhook: Installed) -> AsyncIterator[None]:
     """No replica runs."""
-    for replica in webhook.replicas:
-        replica.terminate()
-    for replica in webhook.replicas:
-        await replica.ended()
+    await asyncio.to_thread(stop, *webhook.replicas, hurry=True)
     yield
     await until(webhook.start().is_ready)
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kaas.admission.listening import ANSWERING, KEPT
+from kaas.admission.process import Place
 from kaas.credentials import terms
 from kaas.credentials.install import manifests
 from kaas.credentials.install.values import Values, schema
@@ -127,3 +129,9 @@ def test_nested_values_are_changed_one_by_one() -> None:
 def test_a_wrong_value_is_named(setting: str, said: str) -> None:
     with pytest.raises(manifests.WrongValue, match=said):
         manifests.values({}, [setting])
+
+
+@pytest.mark.parametrize("half", ["a", "b"])
+def test_nobody_kills_a_webhook_that_leaves_in_order(half: str) -> None:
+    spec = objects()[f"Deployment/kaas-credentials-{half}"]["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > Place().drain + KEPT + ANSWERING

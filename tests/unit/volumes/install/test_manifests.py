@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kaas.admission.listening import ANSWERING, KEPT
+from kaas.admission.process import Place
 from kaas.cli import volumes_controller
 from kaas.volumes import terms
 from kaas.volumes.install import manifests
@@ -153,3 +155,8 @@ def test_nested_values_are_changed_one_by_one() -> None:
 def test_a_wrong_value_is_named(setting: str, said: str) -> None:
     with pytest.raises(manifests.WrongValue, match=said):
         manifests.values({}, [setting])
+
+
+def test_nobody_kills_a_webhook_that_leaves_in_order() -> None:
+    spec = objects()["Deployment/kaas-volumes-webhook"]["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > Place().drain + KEPT + ANSWERING

@@ -134,7 +134,14 @@ class Service:
 
     def size(self) -> int:
         """How many of its replicas live, and stay."""
-        return sum(replica.process.poll() is None and not replica.leaving for replica in self.replicas)
+        return len(self._staying())
+
+    def _staying(self) -> list[Replica]:
+        return [replica for replica in self.replicas if replica.process.poll() is None and not replica.leaving]
+
+    async def leads_to_all_that_stay(self) -> bool:
+        """Whether it has heard of all that have come."""
+        return all(replica in self.endpoints for replica in self._staying())
 
     async def leads_to_none_that_leaves(self) -> bool:
         """Whether it has heard of all that were told to end."""

@@ -19,8 +19,9 @@ from tests.contract.credentials.sidecar import SIDECAR_PORT, sidecar
 async def left(webhook: Webhook) -> Replica:
     """A replica that was told to end when another was there for it, and that its Service leads to no more."""
     service = webhook.services[0]
-    leaving, coming = service.endpoints[0], webhook.start()
-    await until(coming.is_ready)
+    leaving = service.endpoints[0]
+    webhook.start()
+    await until(service.leads_to_all_that_stay)
     leaving.terminate()
     await until(service.leads_to_none_that_leaves)
     return leaving

@@ -49,10 +49,16 @@ async def more(answers: list[Answer], count: int) -> None:
     await until(reached)
 
 
+async def come(webhook: Installed) -> None:
+    """One more replica, which the Service leads to."""
+    webhook.start()
+    await until(webhook.service.leads_to_all_that_stay)
+
+
 async def left(webhook: Installed) -> Replica:
     """A replica that was told to end when another was there for it, and that the Service leads to no more."""
-    leaving, coming = webhook.service.endpoints[0], webhook.start()
-    await until(coming.is_ready)
+    leaving = webhook.service.endpoints[0]
+    await come(webhook)
     leaving.terminate()
     await until(webhook.service.leads_to_none_that_leaves)
     return leaving
@@ -96,7 +102,7 @@ async def nobody(webhook: Installed) -> AsyncIterator[None]:
     """No replica runs."""
     await asyncio.to_thread(stop, *webhook.replicas, hurry=True)
     yield
-    await until(webhook.start().is_ready)
+    await come(webhook)
 
 
 async def attempts(cluster: Cluster) -> list[int]:

@@ -1,5 +1,5 @@
 """`python -m kaas`: the command, for where its script is not on PATH."""
 
-from kaas.cli.main import main
+from kaas.cli.entry import main
 
 main()

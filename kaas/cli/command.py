@@ -23,6 +23,14 @@ _CODES: dict[type[KubeError], ExitCode] = {
 }
 
 
+def application(**said: Any) -> typer.Typer:
+    """The command `kaas`, with the shared options and nothing else yet. said: more for typer."""
+    settings = {"help_option_names": ["-h", "--help"]}
+    found = typer.Typer(name="kaas", pretty_exceptions_enable=False, context_settings=settings, **said)
+    found.callback()(callback)
+    return found
+
+
 def command(function: Callable[Concatenate[Settings, P], int | None]) -> Callable[..., None]:
     """A command for typer from a function of Settings and its own options, which returns its exit code."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]

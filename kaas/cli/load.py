@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from kaas.cli.command import command
+from kaas.cli.command import application, command
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.settings import Output, Settings
 
@@ -215,3 +215,8 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
         return run(settings, asked, lines=lines, dry_run=dry_run, termination_log=termination_log)
     finally:
         gc.enable()
+
+
+app = application()
+"""With this command alone."""
+app.command(cls=LoadCommand)(load)

@@ -6,7 +6,7 @@ import typer
 
 from kaas.api.actions import Mode
 from kaas.cli import credential_webhook, credentials, load, options, repair, rollout, volumes
-from kaas.cli.command import callback, command
+from kaas.cli.command import application, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
 from kaas.cli.options import LogFormat
@@ -14,15 +14,11 @@ from kaas.cli.settings import Output, Settings
 
 _EPILOG = "Exit codes:\n\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
-app = typer.Typer(
-    name="kaas",
+app = application(
     help="Kubernetes as a Service on OpenStack: apply `kind: Cluster`, get a Kubernetes cluster.",
     epilog=_EPILOG,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.callback()(callback)
 
 
 @app.command()
@@ -175,8 +171,3 @@ app.add_typer(credentials.app, name="credentials")
 app.add_typer(credential_webhook.app, name="credential-webhook")
 app.add_typer(volumes.app, name="volumes")
 app.add_typer(typer.Typer(name="lab", cls=LabGroup, help="A management cluster and OpenStack as local processes."))
-
-
-def main() -> None:
-    """Entry point of `kaas` and `kubectl-kaas`."""
-    app()

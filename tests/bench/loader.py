@@ -76,7 +76,7 @@ def _programs(url: str, load: Load, directory: Path) -> dict[str, list[str]]:
     """Command lines, by the names of programs."""
     bin_ = Path(sys.executable).parent
     source = f"s3://bucket/{load.prefix}"
-    kaas = [sys.executable, "-m", "kaas", "load", source, str(directory), "--endpoint", url]
+    kaas = [sys.executable, "-m", "kaas", "load", source, str(directory), "--endpoint", url, "--json"]  # as a Job
     boto3 = [sys.executable, "-m", "tests.bench.loader_boto3"]
     return {
         "kaas": kaas,

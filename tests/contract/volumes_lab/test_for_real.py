@@ -77,7 +77,7 @@ async def test_progress_comes_from_the_log(stage: Stage, workload_lab: WorkloadL
 
 async def test_a_loader_of_another_version_ends_its_load_at_once(stage: Stage, workload_lab: WorkloadLab) -> None:
     """It is given an option that it does not know; no try could go better."""
-    strange = "import sys; from kaas.cli.main import main; sys.argv.append('--of-tomorrow=1'); main()"
+    strange = "import sys; from kaas.cli.entry import main; sys.argv.append('--of-tomorrow=1'); main()"
     workload_lab.set_image("kaas", [sys.executable, "-c", strange])
     try:
         await stage.claim(bound=False, storageClassName="lab-immediate", load_source=f"s3://{BUCKET}/llama/")

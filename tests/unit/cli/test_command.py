@@ -19,7 +19,7 @@ from tests.unit.cli.running import kaas
 
 HELP = """
 import sys
-from kaas.cli.main import main
+from kaas.cli.entry import main
 sys.argv = ["kaas", "--help"]
 try:
     main()

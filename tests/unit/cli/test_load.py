@@ -108,11 +108,22 @@ def test_wrong_values_end_with_64_and_nothing_is_made(tmp_path: Path) -> None:
 
 
 def test_without_its_libraries_it_says_what_to_install(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['awscrt'] = None; from kaas.cli.main import main; main()"
+    code = "import sys; sys.modules['awscrt'] = None; from kaas.cli.entry import main; main()"
     command = [sys.executable, "-c", code, "load", "s3://bucket/", str(tmp_path)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 64
     assert "install kaas[loader]" in ended.stderr
+
+
+def test_it_imports_no_other_command(tmp_path: Path) -> None:
+    """The start of a Job counts for every volume."""
+    code = "import sys; from kaas.cli.entry import main\ntry: main()\nfinally: print(*sys.modules)"
+    command = [sys.executable, "-c", code, "load", "s3://Wrong/", str(tmp_path), "--job"]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 64
+    loaded = set(ended.stdout.split())
+    assert "kaas.cli.load" in loaded
+    assert not loaded & {"kaas.cli.main", "kaas.cli.repair", "kaas.cli.volumes", "kopf", "kubernetes", "openstack", "rich"}
 
 
 def test_last_words_are_there_from_the_beginning(tmp_path: Path) -> None:

@@ -1,0 +1,14 @@
+"""Entry point of `kaas` and `kubectl-kaas`. `kaas load`, which every volume's Job starts, imports no other command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command that is named."""
+    if sys.argv[1:2] == ["load"]:
+        from kaas.cli.load import app  # noqa: PLC0415 - slow to import
+    else:
+        from kaas.cli.main import app  # noqa: PLC0415
+    app()

@@ -15,7 +15,7 @@ from kaas.loader.journal import part_file
 from kaas.loader.lane import Lane
 from kaas.loader.large import Large
 from kaas.loader.ledger import Part
-from kaas.loader.pace import Pace
+from kaas.loader.pace import START, Pace
 from kaas.loader.rate import Rate, piece
 from kaas.loader.room import Room
 from kaas.loader.site import Site
@@ -28,7 +28,7 @@ class Transfer:
 
     def __init__(self, site: Site, batch: Callable[[], Awaitable[list[Entry]]]) -> None:
         self._site = site
-        self._pace = Pace(site.limits.streams, min(16, site.limits.streams), site.now())
+        self._pace = Pace(site.limits.streams, min(START, site.limits.streams), site.now())
         rate = site.options.max_rate
         self._range = piece(rate, site.limits.range)
         limit = Rate(rate, site.now, site.sleep, site.moved) if rate else None

@@ -209,7 +209,8 @@ def test_what_a_thread_leaves_is_not_counted_twice(tmp_path: Path, monkeypatch: 
     result, seconds = paced(bucket, tmp_path, MIB // 4)
     assert result.reason is Reason.LOADED
     assert not bucket.reads
-    assert seconds <= 64 * (MIB // 16) / (MIB // 4)
+    once = 64 * (MIB // 16) / (MIB // 4)
+    assert seconds <= 2 * once, "counted again it would be many times; what is given back late may lie idle"
 
 
 def test_what_a_thread_cannot_read_is_counted_once(tmp_path: Path) -> None:

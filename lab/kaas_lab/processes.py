@@ -17,6 +17,8 @@ from pathlib import Path
 MARK = "KAAS_LAB"
 NAME = "KAAS_LAB_PROCESS"
 LOG_TAIL_LINES = 15
+_MOMENT = 0.001
+_MARKED_WITHIN = 10.0  # seconds: a program may have wiped what it was started with
 
 
 _stopping: set[Path] = set()
@@ -53,7 +55,7 @@ def spawn(
         if state.resolve() in _stopping:
             raise ProcessFailed(f"{name} was not started: the lab is being stopped")
         try:
-            return subprocess.Popen(  # noqa: S603 - argv is the lab's own
+            process = subprocess.Popen(  # noqa: S603 - argv is the lab's own
                 [str(a) for a in argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -64,6 +66,19 @@ def spawn(
             )
         except OSError as error:
             raise ProcessFailed(f"{name} cannot be started: {error}") from error
+        _wait_until_marked(process)
+    return process
+
+
+def _wait_until_marked(process: subprocess.Popen[bytes]) -> None:
+    """Return when `find` finds a process that was started, or it has ended.
+
+    The kernel closes the pipe by which we hear of an exec a moment before the environment can be read. Source: Linux,
+    fs/exec.c, begin_new_exec; fs/proc/base.c, environ_read.
+    """
+    end = time.monotonic() + _MARKED_WITHIN
+    while not environment(process.pid) and is_alive(process.pid) and time.monotonic() < end:
+        time.sleep(_MOMENT)
 
 
 def forbid(state: Path) -> None:

@@ -36,6 +36,16 @@ def test_a_process_is_started_once(state: Path) -> None:
     assert not supervisor.is_alive("s1", "kube-apiserver")
 
 
+def test_a_process_that_was_started_is_found(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment can be read a moment after its exec only."""
+    environment = processes.environment
+    early: list[dict[str, str]] = [{}, {}, {}]
+    monkeypatch.setattr(processes, "environment", lambda pid: early.pop() if early else environment(pid))
+    process = processes.spawn(state, "it", SLEEP, log=state / "log")
+    assert not early
+    assert processes.find(state) == {process.pid: "it"}
+
+
 def test_it_is_started_again_when_it_has_ended(state: Path) -> None:
     supervisor = Supervisor(state, "lab")
     start(supervisor, state, "s1", "etcd")

@@ -34,28 +34,28 @@ async def listening(app: web.Application, host: str, port: int, tls: Tls | None 
         await runner.cleanup()
 
 
-async def leave(runner: web.AppRunner, drain: float, hurry: asyncio.Event, kept: float = KEPT) -> None:
+async def leave(runner: web.AppRunner, drain: float, hurry: asyncio.Event) -> None:
     """Return when nobody comes here any more: after `drain` seconds, once nobody has been connected for a second.
 
     All are served meanwhile, and each answer has to say that its connection is to be used no more. HTTP/1.1 has no
     other word for that: a connection that is closed unused may carry a request at that very moment. An API server does
     not repeat it, since it is a POST, and refuses the object. So unused connections are left to the API server.
 
-    kept: seconds after `drain`, then it returns all the same. hurry: returns at once when it is set.
+    It returns all the same `KEPT` seconds after `drain`. hurry: returns at once when it is set.
     """
     if await _is_set(hurry, drain):
         return
     if left := _connections(runner):
         log.info("%d connections are left to who holds them", left)
     now = asyncio.get_running_loop().time
-    end, quiet, seen = now() + kept, 0, 0
+    end, quiet, seen = now() + KEPT, 0, 0
     while quiet < QUIET and now() < end:
         if await _is_set(hurry, LOOK):
             return
         before, seen = seen, _requests(runner)
         quiet = 0 if _connections(runner) or seen > before else quiet + 1
     if left := _connections(runner):
-        log.warning("%d unused connections are closed, after %.0f s", left, drain + kept)
+        log.warning("%d unused connections are closed, after %.0f s", left, drain + KEPT)
 
 
 def _connections(runner: web.AppRunner) -> int:

@@ -84,7 +84,7 @@ def _settled(changed: Object, live: Object | None) -> Object:
 
 
 async def _with_cloud(connected: Session, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with what the cloud has, asked only when the next change wants something of it."""
+    """The snapshot with what the cloud has, asked only when the next change wants something of it, or CAPO is stuck."""
     site = snapshot.site
     if site is None:
         return snapshot

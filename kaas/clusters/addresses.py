@@ -11,18 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kaas.kube.objects import Object, Ref, is_deleting, name_of, ref_of
+from kaas.openstack.floating_ip import FloatingIP
 
 DESCRIPTION = "Created by cluster-api-provider-openstack cluster {}-{}"  # CAPO's, with namespace and name of a Cluster
-
-
-@dataclass(frozen=True)
-class FloatingIP:
-    """A floating IP as Neutron has it; port: the id of the one that it leads to, "" for none."""
-
-    id: str
-    address: str
-    port: str = ""
-    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ import asyncio
 from typing import Protocol
 
 from kaas.api.site import Site
-from kaas.clusters.addresses import FloatingIP, Surplus, surplus, twice
+from kaas.clusters.addresses import Surplus, surplus, twice
 from kaas.clusters.snapshot import Cloud, Live, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.errors import CloudError, Problem
 from kaas.openstack.facts import CloudFacts
+from kaas.openstack.floating_ip import FloatingIP
 from kaas.openstack.sites import NoCredentials, credentials_of
 
 # Without these nobody can say whether what is wanted is there; an unknown quota only means that it is not checked.
@@ -65,10 +66,9 @@ class SiteClouds:
         try:
             async with asyncio.timeout(self._patience):
                 credentials = await credentials_of(site, self._secret)
-                told = await self._directory.floating_ips(credentials, (found.used, found.other))
+                known = await self._directory.floating_ips(credentials, (found.used, found.other))
         except (NoCredentials, CloudError, TimeoutError):
             return None
-        known = {a: FloatingIP(ip.id, a, ip.port, ip.description) for a, ip in told.items()}
         return surplus(live.infrastructure, live.cluster, found, known)
 
     async def release(self, site: Site, address: FloatingIP) -> str | None:

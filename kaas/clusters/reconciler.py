@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from kaas.api.constants import FINALIZER
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
-from kaas.clusters.addresses import FloatingIP, Surplus, twice
+from kaas.clusters.addresses import Surplus, twice
 from kaas.clusters.causes import failed_servers
 from kaas.clusters.faults import Faults, Nova
 from kaas.clusters.observe import Key, observe
@@ -24,6 +24,7 @@ from kaas.kube import lean, resources
 from kaas.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 from kaas.kube.objects import Ref, metadata, ref_of
 from kaas.kube.ports import Announcer, EventType, Source, Times
+from kaas.openstack.floating_ip import FloatingIP
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class ClusterReconciler:
                 return min(look_again(snapshot, steps, refused), settles_in(reported) or RESYNC_SECONDS)
             log.info("step %s: %s", steps[0].id, steps[0].reason, extra=_where(key, steps[0]))
             try:
-                refused = await self._carry_out(steps[0], snapshot)
+                refused = await self._carry_out(steps[0], key, snapshot.site)
             except (Unavailable, NotFound) as error:
                 await self._tell(snapshot, steps, error)
                 raise
@@ -144,15 +145,14 @@ class ClusterReconciler:
             return snapshot
         if failed := failed_servers(snapshot.live):
             snapshot = replace(snapshot, faults=await self._faults.of(key, site, failed))
-        snapshot = replace(snapshot, surplus=await self._clouds.surplus(site, snapshot.live))
+        if surplus := await self._clouds.surplus(site, snapshot.live):
+            snapshot = replace(snapshot, surplus=surplus)
         if wanted_of_cloud(snapshot):
             snapshot = replace(snapshot, cloud=cloud or await self._clouds.look(site))
         return snapshot
 
-    async def _carry_out(self, step: Step, snapshot: Snapshot) -> str | None:
+    async def _carry_out(self, step: Step, key: Key, site: Site | None) -> str | None:
         """Writes of one step, in order; returns the refusal, if any."""
-        meta = snapshot.cluster.metadata
-        key = (meta.namespace or "", meta.name)
         try:
             for obj in step.apply:
                 applied = await self._writer.apply(obj)
@@ -162,8 +162,8 @@ class ClusterReconciler:
                 await self._delete(ref)
             if step.keep is not None:
                 await self._set_finalizer(key, keep=step.keep)
-            if step.release and snapshot.site:
-                return await self._release(step.release, snapshot.site)
+            if step.release and site:
+                return await self._release(step.release, site)
         except (Invalid, Forbidden) as error:
             await self._apply_instead(step)
             return str(error)

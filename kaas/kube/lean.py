@@ -70,12 +70,8 @@ def infrastructure(obj: Object) -> Object:
     """Of an OpenStackCluster, beside the above: the addresses of the API server."""
     kept = part(obj)
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    host = (spec.get("controlPlaneEndpoint") or {}).get("host")
-    chosen = spec.get("apiServerFloatingIP")
+    where = {k: spec[k] for k in ("controlPlaneEndpoint", "apiServerFloatingIP") if k in spec}
     ip = (status.get("apiServerLoadBalancer") or {}).get("ip")
-    where = ({"controlPlaneEndpoint": {"host": host}} if host else {}) | (
-        {"apiServerFloatingIP": chosen} if chosen else {}
-    )
     balanced = {"apiServerLoadBalancer": {"ip": ip}} if ip else {}
     return {**kept, "spec": kept["spec"] | where, "status": kept["status"] | balanced}
 

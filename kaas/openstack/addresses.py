@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from openstack.connection import Connection
 from openstack.exceptions import NotFoundException
 
-from kaas.openstack.facts import FloatingIP
+from kaas.openstack.floating_ip import FloatingIP
 
 
 def named(cloud: Connection, project: str, addresses: Iterable[str]) -> Mapping[str, FloatingIP]:

@@ -18,7 +18,8 @@ from kaas.openstack import addresses, placement, power, questions, servers
 from kaas.openstack.connection import Session
 from kaas.openstack.credentials import Credentials
 from kaas.openstack.errors import CloudError, Kind, Problem, classify, not_in_time
-from kaas.openstack.facts import CloudFacts, FloatingIP, Leftovers, ServerAction, ServerFacts, ServerFault
+from kaas.openstack.facts import CloudFacts, Leftovers, ServerAction, ServerFacts, ServerFault
+from kaas.openstack.floating_ip import FloatingIP
 from kaas.openstack.shared import Shared
 
 Answer = TypeVar("Answer")

@@ -107,16 +107,6 @@ class ServerAction:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FloatingIP:
-    """A floating IP of Neutron. port: the id of the port that it leads to, "" for none."""
-
-    id: str
-    address: str
-    port: str = ""
-    description: str = ""
-
-
 @dataclass(frozen=True)
 class Leftovers:
     """Objects in a project, counted; the default security group aside."""

@@ -192,7 +192,7 @@ def _spec(reading: _Reading) -> Spec | None:
         owner=reading.get(terms.OWNER, None, _owner),
         requester_pays=reading.get(terms.REQUESTER_PAYS, False, _flag),
         shards=reading.get(terms.SHARDS, 1, _shards),
-        max_rate=reading.get(terms.MAX_RATE, None, _max_rate),
+        max_rate=reading.get(terms.MAX_RATE, None, rate.parse),
         timeout=reading.get(terms.TIMEOUT, None, _timeout),
     )
     if source is not None:
@@ -318,10 +318,6 @@ def _shards(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= shards.MOST:
         raise ValueError(f"{text[:_SHOWN]!r} is no number from 1 to {shards.MOST}")
     return int(text)
-
-
-def _max_rate(text: str) -> int | None:
-    return rate.parse(text)
 
 
 def _timeout(text: str) -> int:

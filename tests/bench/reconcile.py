@@ -10,12 +10,13 @@ import time
 from collections.abc import Sequence
 
 from kaas.api.site import Site
-from kaas.clusters.addresses import FloatingIP, Surplus
+from kaas.clusters.addresses import Surplus
 from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
 from kaas.kube import resources
 from kaas.kube.objects import Object, Ref
+from kaas.openstack.floating_ip import FloatingIP
 from kaas.runtime.clock import SystemClock
 from kaas.runtime.index import Index
 from tests.bench import fleet

@@ -9,7 +9,7 @@ import pytest
 from kaas_lab.management import Management
 
 from kaas.api.site import Site
-from kaas.clusters.addresses import FloatingIP, Surplus
+from kaas.clusters.addresses import Surplus
 from kaas.clusters.reconciler import ClusterReconciler
 from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
@@ -17,6 +17,7 @@ from kaas.kube import resources
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import KubeError
 from kaas.kube.objects import Ref, condition, ref_of
+from kaas.openstack.floating_ip import FloatingIP
 from kaas.runtime.clock import SystemClock
 from kaas.runtime.index import Index
 from tests.contract.cluster_shapes import RELEASES, SITES, VERSION, cluster

@@ -212,8 +212,7 @@ class S3Source(Bucket):
         """A sum of sums with the lengths that the parts have: a request for each."""
         lengths: list[int] = []
         numbers = range(1, len(checksum.parts) + 1)
-        for first in numbers[::THREADS]:
-            some = numbers[first - 1 : first - 1 + THREADS]
+        while some := numbers[len(lengths) : len(lengths) + THREADS]:
             lengths += await asyncio.gather(*(self._part(entry, number) for number in some))
         return replace(checksum, parts=tuple(lengths)) if sum(lengths) == entry.size else None
 

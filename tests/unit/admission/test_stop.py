@@ -227,7 +227,7 @@ async def test_it_ends_when_its_callers_have_closed_their_connections(
 async def test_connections_that_nobody_closes_hold_it_no_longer_than_they_are_kept(
     replica: Replica, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listening.leave, "__defaults__", (0.2,))
+    monkeypatch.setattr(listening, "KEPT", 0.2)
     kept = await Kept.to(replica.port)
     await kept.ask()
     replica.stop.ask()

@@ -7,7 +7,7 @@ from typing import Any
 from kaas.api.constants import LABEL_POOL
 from kaas.api.parsed import Parsed
 from kaas.api.site import Site
-from kaas.clusters.addresses import FloatingIP, Surplus, surplus, twice
+from kaas.clusters.addresses import Surplus, surplus, twice
 from kaas.clusters.classes import CLUSTER_API
 from kaas.clusters.observe import observe
 from kaas.clusters.plan import Step, plan
@@ -16,6 +16,7 @@ from kaas.clusters.snapshot import Cloud, Live
 from kaas.clusters.watched import interests
 from kaas.kube.objects import is_deleting, ref_of
 from kaas.kube.resources import TOPOLOGY_DEPLOYMENT_LABEL
+from kaas.openstack.floating_ip import FloatingIP
 from kaas.runtime.clock import FakeClock
 from kaas.runtime.index import Index
 from tests.unit.clusters.builders import NAME, NAMESPACE, Object, condition, full_cloud

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from kaas.api.parsed import Parsed
-from kaas.clusters.addresses import DESCRIPTION, FloatingIP, Surplus, Twice, surplus, twice
+from kaas.clusters.addresses import DESCRIPTION, Surplus, Twice, surplus, twice
 from kaas.clusters.observe import observe
 from kaas.clusters.plan import plan
 from kaas.clusters.reconciler import REFUSED_SECONDS, RESYNC_SECONDS, UNANSWERED_SECONDS
 from kaas.kube import lean
 from kaas.kube.objects import ref_of
+from kaas.openstack.floating_ip import FloatingIP
 from tests.unit.clusters.builders import NAME, NAMESPACE, VERSIONS, Object, raw_cluster, raw_release, raw_site
 from tests.unit.clusters.fake_api import Killed
 from tests.unit.clusters.fake_world import World

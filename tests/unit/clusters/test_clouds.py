@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from kaas.clusters import addresses
 from kaas.clusters.addresses import DESCRIPTION
 from kaas.clusters.clouds import SiteClouds
 from kaas.clusters.snapshot import Live, Object
 from kaas.kube.objects import Ref
 from kaas.openstack.errors import CloudError, Kind, Problem
-from kaas.openstack.facts import CloudFacts, FloatingIP, ServerFault
+from kaas.openstack.facts import CloudFacts, ServerFault
+from kaas.openstack.floating_ip import FloatingIP
 from tests.unit.clusters.builders import NAME, NAMESPACE, raw_cluster, site
 from tests.unit.clusters.test_addresses import OTHER, USED, infrastructure
 
@@ -145,7 +145,7 @@ async def test_no_floating_ip_is_surplus(found: Object | None, answer: Any, live
 
 
 async def test_what_is_not_given_back_is_told() -> None:
-    address = addresses.FloatingIP("2", OTHER)
+    address = FloatingIP("2", OTHER)
     told = f"floating IP {OTHER} of Site north cannot be given back: "
     assert await clouds(secret(), True).release(site(), address) is None
     assert await clouds(secret(), False).release(site(), address) == f"{told}it is in use by now"

@@ -6,7 +6,7 @@ import pytest
 
 from kaas.openstack.clouds import CloudDirectory
 from kaas.openstack.errors import CloudError
-from kaas.openstack.facts import FloatingIP
+from kaas.openstack.floating_ip import FloatingIP
 from tests.unit.openstack.fake_cloud import Answer, FakeCloud, Query
 
 IPS = "/network/v2.0/floatingips"

@@ -24,6 +24,8 @@ from kaas.loader.threads import Threads
 
 Work = tuple[Entry, Checksum | None]
 """A small object, and what it must sum up to."""
+Made = tuple[int, Checksum | None]
+"""A file's mtime in nanoseconds, and the sum that it was compared with."""
 T = TypeVar("T")
 _NAME: Final = "load"
 _LOOK: Final = 0.01
@@ -37,7 +39,7 @@ _SMALL: Final = 256 * 1024
 class Turn(Watch):
     """What one thread does. Nothing is written any more when `end` has returned, however long the thread hangs.
 
-    made: mtimes of files that are in their places, in the order of the work. error: what the next one met; wrong: its
+    made: files that are in their places, in the order of the work. error: what the next one met; wrong: its
     content, when that is not what it must be. Neither when its time was over, or the next one is only read slowly.
     """
 
@@ -46,7 +48,7 @@ class Turn(Watch):
         self._now = now
         self._lock = threading.Lock()
         self.over = False
-        self.made: list[int] = []
+        self.made: list[Made] = []
         self.error: SourceError | OSError | None = None
         self.wrong: Buffer | None = None
 
@@ -119,19 +121,21 @@ class Lane:
                 if turn.made and self._site.now() > until:
                     return
                 turn.deadline = self._deadline(entry.size)
-                data = self._whole(entry, turn)
-                if data is None or not self._stored(turn, part, entry, data, expected):
+                found = self._whole(entry, turn)
+                if found is None or not self._stored(turn, part, entry, found[0], expected and (found[1] or expected)):
                     return
         except (SourceError, OSError) as error:
             turn.error = error
 
-    def _whole(self, entry: Entry, turn: Turn) -> Buffer | None:
+    def _whole(self, entry: Entry, turn: Turn) -> tuple[Buffer, Checksum | None] | None:
+        """A content, and what its answer says of it; None when it is to be read the slow way, or not any more."""
         if not entry.size:
-            return b""
-        pieces = self._source.stream(entry, 0, entry.size)
-        if pieces is None:
+            return b"", None
+        stream = self._source.stream(entry, 0, entry.size)
+        if stream is None:
             return None
-        return _joined(pieces, turn) if entry.size <= _SMALL else _gathered(pieces, entry.size, turn)
+        data = (_joined if entry.size <= _SMALL else _gathered)(stream.pieces, entry.size, turn)
+        return None if data is None else (data, stream.checksum)
 
     def _stored(self, turn: Turn, part: str, entry: Entry, data: Buffer, expected: Checksum | None) -> bool:
         site = self._site
@@ -140,22 +144,22 @@ class Lane:
                 return False
             mtime = small.store(site.tree, site.journal.parts, part, entry.name, data, expected)
             if mtime is None:
-                turn.wrong = data
+                turn.wrong = bytes(data)  # the thread's memory is used again
                 return False
-            turn.made.append(mtime)
+            turn.made.append((mtime, expected))
             return True
 
     async def piece(self, large: Large, number: int) -> int | None:
         """Load a range of a large file; its sum, None when it can only be read the slow way. SourceError, OSError."""
         start, length = large.span(number)
-        pieces = self._source.stream(large.entry, start, length) if self._is_free else None
-        if pieces is None:
+        stream = self._source.stream(large.entry, start, length) if self._is_free else None
+        if stream is None:
             return None
         if rate := self._fetching.rate:
             await rate.take(length)
         turn = Turn(self._deadline(length), self._site.now)
         try:
-            return await self._watched(turn, lambda: self._written(turn, large, start, pieces))
+            return await self._watched(turn, lambda: self._written(turn, large, start, stream.pieces))
         except Late:
             raise Unreachable(f"{large.entry.key}: {length} bytes did not come in time") from None
 
@@ -188,14 +192,19 @@ class Lane:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _joined(pieces: Iterator[Buffer], turn: Turn) -> Buffer | None:
-    """A small content; None when it is not wanted any more."""
-    found = []
+def _joined(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:
+    """A small content, which mostly comes in one piece; None when it is not wanted any more."""
+    first = next(pieces)
+    if len(first) == size:
+        found: Buffer = first
+        _ = next(pieces, None)  # what comes after the last piece may be an error
+        return None if turn.over else found
+    rest = bytearray(first)
     for piece in pieces:
         if turn.over:
             return None
-        found.append(piece)
-    return found[0] if len(found) == 1 else b"".join(found)
+        rest += piece
+    return rest
 
 
 def _gathered(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:

@@ -116,12 +116,24 @@ class Measuring(Protocol):
         """
 
 
+@dataclass(slots=True)
+class Stream:
+    """A content on its way to a thread. Nothing is asked for before the first piece is.
+
+    pieces: each is good until the thread asks for another one, of this content or the next. checksum: what the answer
+    says that the whole object sums up to, None when it does not; known from the first piece on.
+    """
+
+    pieces: Iterator[Buffer]
+    checksum: Checksum | None = None
+
+
 @runtime_checkable
 class Streaming(Protocol):
     """A source that threads can read as well, which costs less."""
 
-    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
-        """The bytes that `read` gives, in pieces as they come; None when only `read` can give them.
+    def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
+        """The bytes that `read` gives, as they come; None when only `read` can give them.
 
         Blocks, many threads at once. Changed and NotThere are final; after another SourceError `read` may know a way.
         """

@@ -13,7 +13,6 @@ import stat
 import threading
 import weakref
 from collections import OrderedDict
-from pathlib import PurePosixPath
 from typing import Final
 
 from kaas.loader import disk
@@ -73,9 +72,8 @@ class Tree:
 
     def at(self, name: str, *, make: bool = True) -> tuple[int, str]:
         """The directory that a path is in, as of `directory`, and the last name of the path."""
-        path = PurePosixPath(name)
-        upper = str(path.parent)
-        return self.directory("" if upper == "." else upper, make=make), path.name
+        upper, _, last = name.rpartition("/")
+        return self.directory(upper, make=make), last
 
     def _keep(self, path: str, fd: int) -> None:
         cache = self._cache()
@@ -147,7 +145,7 @@ class Tree:
             except OSError as error:
                 if error.errno not in _IN_THE_WAY:
                     raise
-                self._remove_directory(str(PurePosixPath(name)))
+                self._remove_directory(name)
         return self._move(part, parts, name)
 
     def _move(self, part: str, parts: int, name: str) -> None:

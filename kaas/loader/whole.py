@@ -10,7 +10,7 @@ from kaas.loader import small
 from kaas.loader.content import Judge
 from kaas.loader.faults import Fault, of_system
 from kaas.loader.fetching import Fetching
-from kaas.loader.lane import Lane, Turn, Work
+from kaas.loader.lane import Lane, Made, Turn, Work
 from kaas.loader.report import Reason
 from kaas.loader.room import Room
 from kaas.loader.site import Site
@@ -75,12 +75,12 @@ class Whole:
             rate.give(_bytes(work[len(turn.made) + turn.met :]))
         return turn
 
-    def _made(self, done: Sequence[Work], mtimes: Sequence[int]) -> None:
+    def _made(self, done: Sequence[Work], made: Sequence[Made]) -> None:
         site = self._site
-        site.journal.made((entry, mtime) for (entry, _), mtime in zip(done, mtimes, strict=True))
-        for entry, expected in done:
+        site.journal.made((entry, mtime) for (entry, _), (mtime, _) in zip(done, made, strict=True))
+        for (entry, _), (_, compared) in zip(done, made, strict=True):
             site.meter.came(entry.size, site.now())
-            site.meter.finished(self._judge.method(expected))
+            site.meter.finished(self._judge.method(compared))
             self._fetching.came(entry.size)
 
     async def _patiently(self, entry: Entry, part: str, met: Met) -> None:

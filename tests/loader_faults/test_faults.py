@@ -69,11 +69,11 @@ async def test_an_object_that_is_put_meanwhile_is_loaded_anew(store: Store, tmp_
 
 
 async def test_a_version_that_a_server_without_conditions_gives_is_noticed(store: Store, tmp_path: Path) -> None:
-    store.fail("large", _nothing, faults.swap(blob(LARGE, 9, md5=False)))
+    store.fail("large", _nothing, *[faults.swap(blob(LARGE, 9, md5=False))] * (2 * STREAMS))  # each is read two ways
     result = await load_from(store.url, tmp_path)
     assert result.reason is Reason.LOADED, result.message
     assert differing(store, tmp_path) == []
-    assert store.listings == 2
+    assert store.listings > 1
 
 
 async def test_credentials_that_expire_end_the_load(store: Store, tmp_path: Path) -> None:

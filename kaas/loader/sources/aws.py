@@ -19,6 +19,7 @@ from botocore.session import Session
 from kaas.loader.source import Refused
 from kaas.loader.sources.access import CONNECT_SECONDS, STALL_SECONDS, Access
 from kaas.loader.sources.s3_listing import take_over
+from kaas.loader.sources.signing import Secret
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -50,29 +51,30 @@ class Keys:
     def __call__(self) -> S3Credential:
         """Keys for obstore, which asks in a thread of its own. Blocks while they are renewed."""
         try:
-            frozen, self.failure = self._frozen(), None
+            found, self.failure = self.secret(), None
         except (BotoCoreError, ClientError) as error:
             self.failure = error
             raise
         return {
-            "access_key_id": frozen[0],
-            "secret_access_key": frozen[1],
-            "token": frozen[2],
+            "access_key_id": found.access,
+            "secret_access_key": found.secret,
+            "token": found.token,
             "expires_at": datetime.now(UTC) + _KEPT,
         }
 
     def anew(self) -> bool:
         """Read files and environment again; whether there are other keys now. Blocks."""
-        before = self._frozen()
+        before = self.secret()
         self._session = _session(self._access)
-        return self._frozen() != before
+        return self.secret() != before
 
-    def _frozen(self) -> tuple[str, str, str | None]:
+    def secret(self) -> Secret:
+        """Keys as they are now. Blocks while they are renewed; BotoCoreError, ClientError when there are none."""
         found = self._session.get_credentials()
         if found is None:
             raise NoCredentialsError
         frozen = found.get_frozen_credentials()
-        return frozen.access_key, frozen.secret_key, frozen.token
+        return Secret(frozen.access_key, frozen.secret_key, frozen.token)
 
 
 @cache

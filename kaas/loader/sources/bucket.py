@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from kaas.loader.address import Address
-from kaas.loader.source import Buffer, Entry, Refused, SourceError
+from kaas.loader.source import Buffer, Entry, Refused, SourceError, Stream
 from kaas.loader.sources import failures
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.door import Door
@@ -48,11 +48,11 @@ class Bucket(ABC):
         """URL without credentials, for people."""
         return str(self._address)
 
-    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
+    def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
         """The bytes that `read` gives, for a thread, in pieces as they come; None for what obstore cannot read."""
-        return self._stream(entry, start, length) if self._is_for_obstore(entry) else None
+        return Stream(self._pieces(entry, start, length)) if self._is_for_obstore(entry) else None
 
-    def _stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
+    def _pieces(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
         what = self._what(entry.key)
         try:
             result = obstore.get(self._store, entry.key, options=self._options(entry, start, length))

@@ -105,6 +105,8 @@ class Pages:
         if not key.startswith(self.prefix):
             raise Refused(f"{self.what}: the listing has a key outside of it, {key!r}: the server is wrong")
         etag = plain_etag(str(item.get("ETag", "")))
+        if not (etag.isascii() and etag.isprintable()):  # reads name it in a header
+            raise Refused(f"{self.what}: the listing has an ETag that is none, {etag!r}: the server is wrong")
         return Entry(key, key[len(self.prefix) :], int(item["Size"]), etag, of_etag(etag))
 
 

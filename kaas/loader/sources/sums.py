@@ -29,6 +29,10 @@ _S3: Final = {
     "ChecksumSHA1": Algorithm.SHA1,
 }
 """Fields of HeadObject's answer, the cheapest to compute first."""
+_ANSWERED: Final = {f"x-amz-checksum-{algorithm}": algorithm for algorithm in _S3.values()}
+_TYPE: Final = "x-amz-checksum-type"
+SUMS: Final = (_TYPE, *_ANSWERED)
+"""The same as headers."""
 
 
 def of_base64(algorithm: Algorithm, text: object) -> Checksum | None:
@@ -92,6 +96,16 @@ def of_sums(head: Mapping[str, Any]) -> tuple[Checksum, int] | None:
         text, _, count = str(head.get(name) or "").rpartition("-")
         if _COUNT.fullmatch(count) and (found := of_base64(algorithm, text)):
             return found, int(count)
+    return None
+
+
+def of_answer(headers: Mapping[str, str]) -> Checksum | None:
+    """The best sum in the headers of S3's answer to a GET of a whole object, their names in lower case."""
+    if headers.get(_TYPE) == "COMPOSITE":
+        return None
+    for name, algorithm in _ANSWERED.items():
+        if name in headers and (found := of_base64(algorithm, headers[name])):
+            return found
     return None
 
 

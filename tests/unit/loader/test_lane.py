@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import zlib
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,10 @@ from kaas.loader import lane, small
 from kaas.loader.feed import MOST
 from kaas.loader.fetching import Fetching, Late, Watch
 from kaas.loader.journal import Journal
-from kaas.loader.options import Options, Patience
+from kaas.loader.options import Options, Patience, Verify
 from kaas.loader.report import Reason
 from kaas.loader.run import load
-from kaas.loader.source import Algorithm, Buffer, Denied, Entry, Unreachable
+from kaas.loader.source import Algorithm, Buffer, Checksum, Denied, Entry, Stream, Unreachable
 from tests.unit.loader.bucket import MIB, SMALL, Bucket, run, tree
 
 T = TypeVar("T")
@@ -28,18 +29,19 @@ LARGE = b"0123456789abcdef" * (MIB // 16) * 3 + b"end"
 
 @dataclass
 class Quick(Bucket):
-    """A bucket that threads can read. refuse: raised by names; odd: names that only `read` can give."""
+    """Threads can read it. refuse: raised by names; odd: names that only `read` can give; told: with answers."""
 
     streamed: list[tuple[str, int]] = field(default_factory=list)
     refuse: dict[str, Exception] = field(default_factory=dict)
     odd: set[str] = field(default_factory=set)
+    told: dict[str, Checksum] = field(default_factory=dict)
     hang: set[str] = field(default_factory=set)
     go_on: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def stream(self, entry: Entry, start: int, length: int) -> Iterator[Buffer] | None:
+    def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
         """A range, in two pieces."""
-        return None if entry.name in self.odd else self._pieces(entry, start, length)
+        return None if entry.name in self.odd else Stream(self._pieces(entry, start, length), self.told.get(entry.name))
 
     def _pieces(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
         self.streamed.append((entry.name, start))
@@ -65,6 +67,28 @@ def test_what_is_simple_is_never_read_slowly(tmp_path: Path) -> None:
     assert not bucket.reads
     assert sorted(start for name, start in bucket.streamed if name == "large") == [0, MIB, 2 * MIB, 3 * MIB]
     assert result.verified == {"md5": 20, "crc64nvme": 1, "size": 1}
+
+
+def test_a_sum_that_comes_with_the_content_is_compared(tmp_path: Path) -> None:
+    bucket = Quick(files(), listed=Algorithm.MD5)
+    bucket.told = {name: Checksum(Algorithm.CRC32, f"{zlib.crc32(data):08x}") for name, data in bucket.objects.items()}
+    result = run(bucket, tmp_path)
+    assert result.verified == {"crc32": 20}
+    assert not bucket.reads
+
+
+def test_a_sum_that_comes_with_the_content_is_not_asked_for(tmp_path: Path) -> None:
+    bucket = Quick(files(), listed=Algorithm.MD5, told={"d0/f06": Checksum(Algorithm.CRC32, "00000000")})
+    assert run(bucket, tmp_path, verify=Verify.SIZE).verified == {"size": 20}
+
+
+def test_a_content_that_is_not_what_its_answer_says(tmp_path: Path) -> None:
+    """The listing's sum decides: the next one to hand over the answer may have been wrong."""
+    bucket = Quick(files(), listed=Algorithm.MD5, told={"d0/f06": Checksum(Algorithm.CRC32, "00000000")})
+    result = run(bucket, tmp_path)
+    assert result.reason is Reason.LOADED, result.message
+    assert result.verified == {"md5": 20}
+    assert tree(tmp_path) == bucket.objects
 
 
 @pytest.mark.parametrize("error", [Unreachable("busy"), Denied("the token has expired")])

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from kaas.loader.address import parse
 from kaas.loader.source import Entry, Refused, Source
@@ -23,48 +16,9 @@ from kaas.loader.sources.access import Access
 from kaas.loader.sources.opening import open_source
 from kaas.loader.sources.policy import Policy
 from tests.unit.loader.sources.s3_played import ETAG, content, names, page
+from tests.unit.loader.sources.tls import ALLOWED, INSIDE, Certificate
 
-ALLOWED, INSIDE = "127.0.0.2", "127.0.0.3"
 POLICY = Policy.parse([f"{ALLOWED}/32"])
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """chain: key and certificate of both addresses. ca: who signed it."""
-
-    chain: Path
-    ca: Path
-
-
-def _signed(subject: str, key: ec.EllipticCurvePrivateKey, by: str, by_key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A certificate in PEM; of an authority when it is its own."""
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]),
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]),
-        key.public_key(),
-        x509.random_serial_number(),
-        now - timedelta(days=1),
-        now + timedelta(days=1),
-    )
-    made = made.add_extension(x509.BasicConstraints(ca=subject == by, path_length=None), critical=True)
-    if subject != by:
-        addresses = [x509.IPAddress(ipaddress.ip_address(a)) for a in (ALLOWED, INSIDE)]
-        made = made.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-    return made.sign(by_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Of both addresses, by an authority of its own."""
-    folder = tmp_path_factory.mktemp("tls")
-    ca, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "chain").write_bytes(private + _signed("server", key, "ca", ca))
-    (folder / "ca").write_bytes(_signed("ca", ca, "ca", ca))
-    return Certificate(folder / "chain", folder / "ca")
 
 
 @dataclass

@@ -42,6 +42,17 @@ async def test_a_key_outside_of_the_prefix() -> None:
             await names(await s3.source("s3://bucket/models/"))
 
 
+@pytest.mark.parametrize("etag", ["a&#13;&#10;x-amz-meta: b", "\u00e9"])
+async def test_an_etag_that_is_none(etag: str) -> None:
+    """It would be a header of what is asked, and of others."""
+    element = f"<Contents><Key>a</Key><Size>1</Size><ETag>{etag}</ETag></Contents>"
+    async with playing(
+        lambda *_: xml(f"<ListBucketResult><IsTruncated>false</IsTruncated>{element}</ListBucketResult>")
+    ) as s3:
+        with pytest.raises(Refused, match="an ETag that is none"):
+            await names(await s3.source())
+
+
 @pytest.mark.parametrize("text", ["<ListAllMyBucketsResult/>", "<html><body>Welcome</body></html>"])
 async def test_what_is_no_listing(text: str) -> None:
     async with playing(lambda *_: xml(text)) as s3:

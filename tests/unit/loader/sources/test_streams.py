@@ -32,7 +32,7 @@ async def streamed(source: Streaming, entry: Entry, start: int, length: int) -> 
     def read() -> bytes:
         found = source.stream(entry, start, length)
         assert found is not None
-        return b"".join(map(bytes, found))
+        return b"".join(map(bytes, found.pieces))
 
     return await asyncio.to_thread(read)
 

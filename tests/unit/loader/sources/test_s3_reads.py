@@ -1,0 +1,162 @@
+"""Reads of S3 over the wire: signed as AWS wants it, of the version that was listed, and by obstore where they fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from kaas.loader.source import Algorithm, Changed, Checksum, Entry, Stream
+from kaas.loader.sources.s3 import S3Source
+from kaas.loader.sources.signing import Secret, Signer, path_of
+from tests.unit.loader.sources.s3_played import ETAG, content, error, playing
+
+BODY = b"0123456789" * 10_000
+KEY = Entry("key", "key", len(BODY), ETAG)
+AGENT = "kaas-load"
+CRC = {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}
+SUM = Checksum(Algorithm.CRC64NVME, "0" * 16)
+
+
+async def streamed(source: S3Source, entry: Entry = KEY, start: int = 0, length: int = len(BODY)) -> tuple[bytes, Any]:
+    """Content and sum, as a thread gets them."""
+
+    def read() -> tuple[bytes, Stream]:
+        found = source.stream(entry, start, length)
+        assert found is not None
+        return b"".join(map(bytes, found.pieces)), found
+
+    data, found = await asyncio.to_thread(read)
+    return data, found.checksum
+
+
+def agents(asked: list[web.Request]) -> list[bool]:
+    """Which requests came over the wire."""
+    return [request.headers.get("User-Agent") == AGENT for request in asked]
+
+
+def with_headers(request: web.Request, headers: dict[str, str], **said: Any) -> web.StreamResponse:
+    found = content(request, BODY, **said)
+    found.headers.update(headers)
+    return found
+
+
+@pytest.mark.parametrize("token", [None, "token/of+somebody="])
+@pytest.mark.parametrize("key", ["key", "a b/+%41&=~$@;:,!'()*", "ünï/コード", "deep/" * 40 + "x", "a\u0301"])
+def test_it_signs_as_botocore_does(key: str, token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = Secret("AKIDEXAMPLE", "secret/+key", token)
+    headers = [("host", "127.0.0.1:9000"), ("range", "bytes=0-9"), ("if-match", f'"{ETAG}"')]
+    said = Signer("eu-west-1").get(path_of("/base", "bucket", key), headers, secret).decode("latin-1")
+    line, *lines = said.split("\r\n")[:-2]
+    found = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
+    assert line.startswith("GET /base/bucket/")
+    assert line.isascii()
+
+    path = line.split(" ")[1]
+    asked = AWSRequest("GET", f"http://127.0.0.1:9000{path}", headers=dict(headers[1:]))
+    then = datetime.strptime(found["x-amz-date"], "%Y%m%dT%H%M%SZ")
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: then)
+    S3SigV4Auth(Credentials(secret.access, secret.secret, token), "s3", "eu-west-1").add_auth(asked)
+    theirs = asked.headers["Authorization"]
+    assert found["authorization"].replace(" ", "") == theirs.replace(" ", "")
+    assert found.get("x-amz-security-token") == token
+
+
+def test_keys_that_are_renewed_sign_what_follows() -> None:
+    signer, headers = Signer("eu-west-1"), [("host", "h")]
+    for access in ("AKIDONE", "AKIDTWO", "AKIDONE"):
+        assert f"Credential={access}/" in signer.get("/b/k", headers, Secret(access, "s", None)).decode()
+
+
+def test_what_is_not_signed() -> None:
+    assert Signer("eu-west-1").get("/b/k", [("host", "h")], None) == b"GET /b/k HTTP/1.1\r\nhost: h\r\n\r\n"
+
+
+async def test_plain_reads_go_over_the_wire() -> None:
+    async with playing(lambda request, _: with_headers(request, CRC)) as server:
+        source = await server.source()
+        assert await streamed(source) == (BODY, SUM)
+        assert await streamed(source, KEY, 5, 10) == (BODY[5:15], None)
+        whole, part = (request.headers for request in server.asked)
+        assert agents(server.asked) == [True, True]
+        assert whole["If-Match"] == part["If-Match"] == f'"{ETAG}"'
+        assert (whole.get("x-amz-checksum-mode"), whole.get("Range")) == ("ENABLED", None)
+        assert (part.get("x-amz-checksum-mode"), part.get("Range")) == (None, "bytes=5-14")
+        assert all("Signature=" in request.headers["Authorization"] for request in server.asked)
+        await source.close()
+
+
+@pytest.mark.parametrize("said", [{"anonymous": True}, {"requester_pays": True}])
+async def test_as_whom_it_asks(said: dict[str, Any]) -> None:
+    async with playing(lambda request, _: content(request, BODY)) as server:
+        source = await server.source(**said)
+        await streamed(source)
+        headers = server.asked[0].headers
+        assert agents(server.asked) == [True]
+        assert ("Authorization" in headers) is not said.get("anonymous", False)
+        assert headers.get("x-amz-request-payer") == ("requester" if said.get("requester_pays") else None)
+        await source.close()
+
+
+async def test_a_weak_version_is_no_condition() -> None:
+    weak = f'W/"{ETAG}"'
+    async with playing(lambda request, _: with_headers(request, {"ETag": weak})) as server:
+        source = await server.source()
+        assert (await streamed(source, Entry("key", "key", len(BODY), weak)))[0] == BODY
+        assert agents(server.asked) == [True]
+        assert "If-Match" not in server.asked[0].headers
+        await source.close()
+
+
+OTHERS: dict[str, Callable[[web.Request], web.StreamResponse]] = {
+    "busy": lambda request: error(503, "SlowDown"),
+    "another version": lambda request: content(request, BODY, etag="f" * 32),
+    "another size": lambda request: content(request, BODY + b"x"),
+    "no range": lambda request: web.Response(body=BODY[:10], headers={"ETag": f'"{ETAG}"'}),
+    "another range": lambda request: with_headers(request, {"Content-Range": f"bytes 6-15/{len(BODY)}"}),
+}
+
+
+@pytest.mark.parametrize("answer", OTHERS.values(), ids=OTHERS.keys())
+async def test_what_fails_once_comes_by_obstore(answer: Callable[[web.Request], web.StreamResponse]) -> None:
+    async with playing(lambda request, number: content(request, BODY) if number else answer(request)) as server:
+        source = await server.source()
+        assert (await streamed(source, KEY, 5, 10))[0] == BODY[5:15]
+        assert agents(server.asked) == [True, False]
+        await source.close()
+
+
+async def test_what_changed_is_told_by_obstore() -> None:
+    async with playing(lambda request, _: error(412, "PreconditionFailed")) as server:
+        source = await server.source()
+        with pytest.raises(Changed):
+            await streamed(source)
+        await source.close()
+
+
+@pytest.mark.parametrize(("bypass", "over_the_wire"), [("", False), ("127.0.0.1", True)])
+async def test_a_proxy_of_the_environment_is_for_obstore(
+    bypass: str, over_the_wire: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with playing(lambda request, _: content(request, BODY)) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        monkeypatch.setenv("no_proxy", bypass)
+        source = await server.source()
+        assert (await streamed(source))[0] == BODY
+        assert agents(server.asked) == [over_the_wire]
+        await source.close()
+
+
+async def test_a_sum_of_sums_is_no_sum_of_the_content() -> None:
+    composite = {"x-amz-checksum-crc32": "AAAAAA==-2", "x-amz-checksum-type": "COMPOSITE"}
+    async with playing(lambda request, _: with_headers(request, composite)) as server:
+        source = await server.source()
+        assert await streamed(source) == (BODY, None)
+        await source.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -188,7 +187,6 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
     except ModuleNotFoundError as error:
         raise CliError(f"{error.name} is not installed: install kaas[loader]", ExitCode.PERMANENT) from error
 
-    gc.disable()  # until the source is open: what is imported stays, and looking through it is a tenth of the start
     lines = json or job or settings.output is Output.JSON
     asked = Asked(
         source,
@@ -211,10 +209,7 @@ def load(  # noqa: PLR0913, PLR0917 - one an option
         distrust,
         max_rate,
     )
-    try:
-        return run(settings, asked, lines=lines, dry_run=dry_run, termination_log=termination_log)
-    finally:
-        gc.enable()
+    return run(settings, asked, lines=lines, dry_run=dry_run, termination_log=termination_log)
 
 
 app = application()

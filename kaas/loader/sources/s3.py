@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from obstore import GetOptions
 
 T = TypeVar("T")
+_BUSY: Final = frozenset({429, 500, 502, 503, 504})
+"""What a server answers that is to be asked later."""
 _BOTO: Final = (BotoCoreError, ClientError, OSError)
 
 
@@ -194,8 +196,10 @@ class S3Source(Bucket):
         what = self._what(entry.key)
         try:
             answer = reads.ask(entry, start, length)
-        except Odd:  # obstore may have it, or tell why not
-            yield from self._pieces(entry, start, length)
+        except Odd as odd:
+            if odd.status in _BUSY:  # it is not asked for more at once
+                raise self._error(Answer(odd.status), what, listed=True) from None
+            yield from self._pieces(entry, start, length)  # obstore may have it, or tell why not
             return
         except TimeoutError:
             raise Unreachable(f"{what}: no answer in time") from None

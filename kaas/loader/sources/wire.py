@@ -34,7 +34,11 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class Odd(Exception):
-    """An answer that is not understood here, or none. No byte of it was handed over."""
+    """An answer that is not understood here, or none. No byte of it was handed over. status: 0 without an answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ class Wire:
         except TimeoutError:
             self._count()
             raise
-        except (Odd, OSError, HttpParserError, HttpParserUpgrade) as error:
+        except Odd:
+            self._count()
+            raise
+        except (OSError, HttpParserError, HttpParserUpgrade) as error:
             self._count()
             raise Odd(str(error)) from error
         self._odd = 0
@@ -147,7 +154,7 @@ class _Connection:
         head = _Head()
         head.read(self._view[:start])
         if not head.is_plain(length) or came - start > length:
-            raise Odd(f"{head.status} was answered, or other bytes than {length}")
+            raise Odd(f"{head.status} was answered, or other bytes than {length}", head.status)
         return Answer(head.status, head.headers, self._pieces(start, came, length, keep=head.keep))
 
     def _head(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from kaas.loader.source import Algorithm, Changed, Checksum, Entry, Stream
+from kaas.loader.source import Algorithm, Changed, Checksum, Entry, Stream, Unreachable
 from kaas.loader.sources.s3 import S3Source
 from kaas.loader.sources.signing import Secret, Signer, path_of
 from tests.unit.loader.sources.s3_played import ETAG, content, error, playing
@@ -116,7 +116,7 @@ async def test_a_weak_version_is_no_condition() -> None:
 
 
 OTHERS: dict[str, Callable[[web.Request], web.StreamResponse]] = {
-    "busy": lambda request: error(503, "SlowDown"),
+    "refused": lambda request: error(400, "InvalidRequest"),
     "another version": lambda request: content(request, BODY, etag="f" * 32),
     "another size": lambda request: content(request, BODY + b"x"),
     "no range": lambda request: web.Response(body=BODY[:10], headers={"ETag": f'"{ETAG}"'}),
@@ -130,6 +130,16 @@ async def test_what_fails_once_comes_by_obstore(answer: Callable[[web.Request], 
         source = await server.source()
         assert (await streamed(source, KEY, 5, 10))[0] == BODY[5:15]
         assert agents(server.asked) == [True, False]
+        await source.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_server_that_is_busy_is_not_asked_twice(status: int) -> None:
+    async with playing(lambda request, _: error(status, "SlowDown")) as server:
+        source = await server.source()
+        with pytest.raises(Unreachable, match=str(status)):
+            await streamed(source)
+        assert len(server.asked) == 1
         await source.close()
 
 

@@ -33,7 +33,7 @@ from kaas.loader.trash import Trash
 
 _LEDGER: Final = "ledger.sqlite"
 _PARTS: Final = "parts"
-_BEGUN, _CAME, _MADE = "begun", "came", "made"
+_BEGUN, _CAME, _MOVING, _MADE = "begun", "came", "moving", "made"
 
 
 def part_file(name: str, size: int, version: str) -> str:
@@ -63,6 +63,7 @@ class Journal:
         self._pending: list[list[Any]] = []
         self._moving: dict[str, list[Any]] = {}
         self._large: set[str] = set()
+        self._new: set[str] = set()
         self._lost = False
         self.ledger = self._opened()
         self._recent = Recent(self._path, recent.boot())
@@ -169,8 +170,18 @@ class Journal:
         self._large.clear()
         self._sweep()
 
+    def forget_part(self, name: str) -> None:
+        """Believe nothing any more of a large file that is to begin from nothing. In the ledger's thread.
+
+        Its new part may be on the disk before a line about it is: it is as long, and has nothing of what was known.
+        """
+        self.ledger.begin()
+        self.ledger.ended(name)
+        self.ledger.commit()
+
     def begun(self, part: Part) -> None:
         """A large file is begun, from nothing."""
+        self._new.add(part.name)
         algorithm = part.algorithm.value if part.algorithm else None
         self._add([_BEGUN, part.name, part.size, part.version, part.piece, algorithm])
 
@@ -178,8 +189,16 @@ class Journal:
         """A range of a large file was written."""
         self._add([_CAME, name, number, total])
 
+    def is_new(self, name: str) -> bool:
+        """Whether a large file was begun since the last turn, and the ledger knows nothing of it."""
+        return name in self._new
+
     def moving(self, entry: Entry, mtime: int) -> None:
-        """A part that is whole is about to be moved to its place."""
+        """A part that is whole is about to be moved to its place.
+
+        The move may be on the disk before a line about it is, and the ledger then misses the part: one that is not new
+        is moved when `settle` has told it.
+        """
         line = [_MADE, entry.name, entry.size, entry.version, mtime]
         self._moving[entry.name] = line
         self._recent.write(line)
@@ -211,7 +230,8 @@ class Journal:
         for line in self._moving.values():
             self._recent.write(line)
         lines, self._pending = self._pending, []
-        return lines, before
+        self._new.clear()
+        return lines + [[_MOVING, *rest] for _, *rest in self._moving.values()], before
 
     def settle(self, lines: Iterable[list[Any]], before: list[int]) -> None:
         """Have all data on the disk, and then what is known of it. In the ledger's thread."""
@@ -239,7 +259,7 @@ class Journal:
 
     def _settle(self, line: list[Any]) -> None:
         kind, name, *rest = line
-        if kind == _MADE and name not in self._large:
+        if kind == _MOVING or (kind == _MADE and name not in self._large):
             self.ledger.made(name, *rest)  # most files are no parts: they have nothing to be removed
             return
         self._take(line)

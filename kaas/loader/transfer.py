@@ -129,6 +129,7 @@ class Transfer:
     async def _new(self, entry: Entry, expected: Checksum | None, old: Part | None) -> Large:
         site = self._site
         if old:
+            await site.note(site.journal.forget_part, entry.name)
             await site.write(_removed, site.journal.parts, part_file(entry.name, old.size, old.version))
         size = ranges.piece_size(entry.size, self._range)
         part = Part(entry.name, entry.size, entry.version, size, expected.algorithm if expected else None)
@@ -202,6 +203,8 @@ class Transfer:
             return
         mtime = await site.write(large.seal, site.tree)
         site.journal.moving(entry, mtime)
+        if not site.journal.is_new(entry.name):
+            await site.note(site.journal.settle, *site.journal.turn())
         file = part_file(entry.name, entry.size, entry.version)
         await site.write(site.tree.place, file, site.journal.parts, entry.name)
         large.close()

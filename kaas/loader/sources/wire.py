@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 import time
 import weakref
@@ -30,6 +31,7 @@ REST_SECONDS: Final = 60.0
 _READ: Final = {name.encode(): name for name in ("content-length", "content-range", "etag", "transfer-encoding", *SUMS)}
 _HEAD: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
+_STALLED: Final = "nothing came for too long"
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -136,12 +138,15 @@ class _Connection:
         self.memory = memory
         self.ready = True
         self._view = memoryview(memory)
+        self._all = 0 if tls else socket.MSG_WAITALL
         self._socket = socket.create_connection(address, CONNECT_SECONDS)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
-            self._socket.settimeout(STALL_SECONDS)
+                self._socket.settimeout(STALL_SECONDS)
+            else:
+                _stall(self._socket, STALL_SECONDS)
         except BaseException:
             self._socket.close()
             raise
@@ -149,7 +154,10 @@ class _Connection:
     def asked(self, request: bytes, length: int) -> Answer:
         """The answer to a request. Odd, OSError, and what httptools raises; then nothing can be asked here any more."""
         self.ready = False
-        self._socket.sendall(request)
+        try:
+            self._socket.sendall(request)
+        except BlockingIOError:
+            raise TimeoutError(_STALLED) from None
         start, came = self._head()
         head = _Head()
         head.read(self._view[:start])
@@ -171,7 +179,7 @@ class _Connection:
         while left:
             end, until = min(start + left, len(self.memory)), time.monotonic() + STALL_SECONDS
             while came < end:
-                came += self._received(came, end)
+                came += self._received(came, end, self._all)
                 if time.monotonic() > until:
                     raise TimeoutError("it comes too slowly")
             left -= came - start
@@ -179,8 +187,11 @@ class _Connection:
             yield self._view[start:came]
             start = came = 0
 
-    def _received(self, start: int, end: int) -> int:
-        count = self._socket.recv_into(self._view[start:end])
+    def _received(self, start: int, end: int, flags: int = 0) -> int:
+        try:
+            count = self._socket.recv_into(self._view[start:end], end - start, flags)
+        except BlockingIOError:
+            raise TimeoutError(_STALLED) from None
         if not count:
             raise ConnectionResetError("the connection was closed before its end")
         return count
@@ -227,6 +238,14 @@ class _Head:
         headers = self.headers
         right = self.status in PLAIN and headers.get("content-length") == str(length)
         return right and "transfer-encoding" not in headers
+
+
+def _stall(connected: socket.socket, seconds: float) -> None:
+    """Have the system end reads and writes that get nowhere, by BlockingIOError: Python would look before each one."""
+    connected.settimeout(None)
+    whole, rest = divmod(seconds, 1)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connected.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(whole), int(rest * 1e6)))
 
 
 def _context(authorities: str) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ from typing import Final
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Aims, Change, Decision, Event
 from kaas.updates.kinds import what
-from kaas.updates.planner import STOPPED, Subject, next_opening, notice_of, plan
+from kaas.updates.planner import STOPPED, Subject, next_opening, plan_and_notice
 from kaas.updates.standing import Obstacle, Present
 
 DAYS: Final = 90
@@ -58,9 +58,8 @@ class _Run:
         events: list[Event] = []
         time = now
         for _ in range(MOST_LOOKS):
-            decision = plan(self._subject, time)
+            decision, said = plan_and_notice(self._subject, time)
             events += self._expire(time, now)
-            said = notice_of(self._subject, decision, time)
             moves = decision.target is not None and decision.reason != STOPPED
             if moves:
                 events += self._update(decision, time, first=time == now)

@@ -105,12 +105,17 @@ def _notice(subject: Subject, version: KubernetesVersion | None, now: datetime) 
 
 def plan(subject: Subject, now: datetime) -> Decision:
     """What is to be done about a Cluster's version now."""
+    return plan_and_notice(subject, now)[0]
+
+
+def plan_and_notice(subject: Subject, now: datetime) -> tuple[Decision, Notice | None]:
+    """The same with what its owner is told beforehand, as of `notice_of`."""
     found = _found(subject, now)
     said = notice_of(subject, found, now)
     again = said.again if said else None
     if again is None or (found.until is not None and found.until <= again):
-        return found
-    return replace(found, until=again)
+        return found, said
+    return replace(found, until=again), said
 
 
 def kept(subject: Subject, now: datetime) -> dict[str, str]:
@@ -315,8 +320,10 @@ def _begun(subject: Subject, choice: Choice, ends: datetime | None, reason: str,
 
 def next_opening(calendar: Openings, change: Change, since: datetime) -> Opening | None:
     """The next time that is long enough to begin a change, or the one that is open; None when none is near."""
-    found = calendar.openings(change, since, since + HORIZON)
-    return next((o for o in found if max(o.start, since) + LEAST_LEFT < o.end), None)
+    for opening in calendar.openings(change, since, since + HORIZON):
+        if max(opening.start, since) + LEAST_LEFT < opening.end:
+            return opening
+    return None
 
 
 def _earliest(subject: Subject, now: datetime) -> datetime:

@@ -78,6 +78,8 @@ def fault(window: Window) -> str:
 
 def to_utc(local: datetime, where: ZoneInfo) -> datetime:
     """The moment of a local time: after the gap when the clocks skip it, the first when it comes twice."""
+    if where.key == "UTC":
+        return local.replace(tzinfo=UTC)
     early, late = local.replace(tzinfo=where), local.replace(tzinfo=where, fold=1)
     moment = early.astimezone(UTC)
     if early.utcoffset() == late.utcoffset() or moment.astimezone(where).replace(tzinfo=None) == local:
@@ -221,10 +223,9 @@ class Calendar:
         return (e for e in self.exclusions if e.scope in _SCOPES[change])
 
     def _around(self, change: Change, year: int) -> Openings:
-        if not (closed := self._closed[change]):
-            return _around(self.windows, year)
         if (found := self._known.get((change, year))) is None:
-            found = self._known[change, year] = _without(_around(self.windows, year), closed)
+            around, closed = _around(self.windows, year), self._closed[change]
+            found = self._known[change, year] = _without(around, closed) if closed else around
         return found
 
 

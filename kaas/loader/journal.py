@@ -5,7 +5,8 @@ lock. Parts lie here and not beside what they become: a rename needs the same fi
 for data. The directory stays after a load: by it the next one knows what is there already.
 
 Order of writing: data, then a line (outlives a kill); every few seconds all data to the disk, then the ledger (outlives
-a power cut). What the ledger says is there is there.
+a power cut). What the ledger says is there is there. A part that the ledger knows is moved to its place only when the
+ledger says so, too: else the move might be all that outlives a power cut, and the part be missed.
 """
 
 from __future__ import annotations

@@ -201,6 +201,44 @@ def test_a_file_that_could_not_be_moved_is_not_fetched_again(tmp_path: Path) -> 
     assert not bucket.served
 
 
+def test_a_large_file_that_was_moved_before_a_power_cut_is_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger has some of its ranges, and the move is on the disk before the next checkpoint."""
+    bucket, at, copy = Bucket(contents({"large": 12 * MIB})), tmp_path / "0", tmp_path / "copy"
+    at.mkdir()
+    assert cut_off(bucket, at, 10, tmp_path / "before")
+    place = Tree.place
+
+    def copied(moved: Tree, part: str, parts: int, name: str) -> None:
+        place(moved, part, parts, name)
+        shutil.copytree(at, copy)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tree, "place", copied)
+        assert run(bucket, at).reason is Reason.LOADED
+    monkeypatch.setattr(recent, "boot", lambda: "another")
+    bucket.served.clear()
+    assert run(bucket, copy).reason is Reason.LOADED
+    assert tree(copy) == bucket.objects
+    assert not bucket.served
+
+
+def test_what_was_known_of_a_part_that_is_gone_is_not_believed_of_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power is cut when the next part is on the disk, and no line about it is."""
+    bucket, at, copy = Bucket(contents({"large": 12 * MIB})), tmp_path / "0", tmp_path / "copy"
+    at.mkdir()
+    assert cut_off(bucket, at, 10, tmp_path / "before")
+    for part in (at / ".kaas-load" / "parts").iterdir():
+        part.unlink()
+    assert cut_off(bucket, at, 0, copy)
+    monkeypatch.setattr(recent, "boot", lambda: "another")
+    assert run(bucket, copy).reason is Reason.LOADED
+    assert tree(copy) == bucket.objects
+
+
 @pytest.mark.parametrize("then", [b"small", None])
 def test_no_part_of_an_object_that_was_large_is_left(tmp_path: Path, then: bytes | None) -> None:
     bucket = Bucket(contents({"a": 10, "large": 5 * MIB}))

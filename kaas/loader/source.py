@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -120,12 +120,17 @@ class Measuring(Protocol):
 class Stream:
     """A content on its way to a thread. Nothing is asked for before the first piece is.
 
-    pieces: each is good until the thread asks for another one, of this content or the next. checksum: what the answer
-    says that the whole object sums up to, None when it does not; known from the first piece on.
+    pieces: each is good until the thread asks for another one, of this content or the next. told: what the answer says
+    that the whole object sums up to, put there by whoever makes the pieces.
     """
 
     pieces: Iterator[Buffer]
-    checksum: Checksum | None = None
+    told: list[Checksum] = field(default_factory=list)
+
+    @property
+    def checksum(self) -> Checksum | None:
+        """What the answer says of the whole object; None when it does not. Known from the first piece on."""
+        return self.told[0] if self.told else None
 
 
 @runtime_checkable

@@ -64,17 +64,22 @@ class Keys:
 
     def anew(self) -> bool:
         """Read files and environment again; whether there are other keys now. Blocks."""
-        before = self.secret()
-        self._session = _session(self._access)
-        return self.secret() != before
+        before, session = self.secret(), _session(self._access)
+        found = _secret(session)  # before others can ask it: each would load them for itself
+        self._session = session
+        return found != before
 
     def secret(self) -> Secret:
         """Keys as they are now. Blocks while they are renewed; BotoCoreError, ClientError when there are none."""
-        found = self._session.get_credentials()
-        if found is None:
-            raise NoCredentialsError
-        frozen = found.get_frozen_credentials()
-        return Secret(frozen.access_key, frozen.secret_key, frozen.token)
+        return _secret(self._session)
+
+
+def _secret(session: Session) -> Secret:
+    found = session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    frozen = found.get_frozen_credentials()
+    return Secret(frozen.access_key, frozen.secret_key, frozen.token)
 
 
 @cache

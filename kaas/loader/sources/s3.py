@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import obstore
@@ -23,19 +23,26 @@ from kaas.loader.sources import aws, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.bucket import OBSTORE, THREADS, Bucket
 from kaas.loader.sources.exactly import exact, plain
-from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
+from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore, seconds
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
 from kaas.loader.sources.s3_reads import Reads, is_direct
-from kaas.loader.sources.wire import Odd
+from kaas.loader.sources.wire import LATER, Odd
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
 T = TypeVar("T")
-_BUSY: Final = frozenset({429, 500, 502, 503, 504})
-"""What a server answers that is to be asked later."""
 _BOTO: Final = (BotoCoreError, ClientError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """What asks one place: botocore and obstore."""
+
+    client: Any
+    store: S3Store
+    place: aws.Place
 
 
 class S3Source(Bucket):
@@ -55,34 +62,41 @@ class S3Source(Bucket):
     async def open(self) -> None:
         """Make the clients; Refused for an endpoint that is not allowed. Nothing is asked yet."""
         await self._connect()
-        await self._door.let(self._place.scheme, self._place.host)
-        if self._door.proxy:
-            await self._connect()
 
     async def _connect(self) -> None:
+        """Make the clients, if they may go where they would: what is configured may have changed meanwhile."""
+        made = await self._made()
+        if not self._door.proxy:
+            await self._door.let(made.place.scheme, made.place.host)
+            if self._door.proxy:
+                made = await self._made()
+        self._client, self._store, self._place = made.client, made.store, made.place
+        direct = is_direct(self._place, self._door.proxy)
+        self._reads = Reads(self._place, self._address, self._access, self._keys) if direct else None
+
+    async def _made(self) -> _Clients:
         proxy = self._door.proxy
         try:
-            self._client, self._place = await self._in_thread(
+            client, place = await self._in_thread(
                 lambda: aws.client_of(self._keys.session, self._access, self._region, proxy)
             )
         except _BOTO as error:
             raise self._error(of_botocore(error), self.label, listed=False) from None
         credentials: dict[str, Any] = {} if self._access.anonymous else {"credential_provider": self._keys}
-        self._store = S3Store(
+        store = S3Store(
             self._address.place,
             config={
-                "region": self._place.region,
-                "aws_endpoint_url_s3": self._place.url,
+                "region": place.region,
+                "aws_endpoint_url_s3": place.url,
                 "virtual_hosted_style_request": False,
                 "skip_signature": self._access.anonymous,
                 "request_payer": self._access.requester_pays,
             },
-            client_options=aws.store_options(self._place, proxy),  # type: ignore[arg-type]
+            client_options=aws.store_options(place, proxy),  # type: ignore[arg-type]
             retry_config={"max_retries": 0},
             **credentials,
         )
-        direct = is_direct(self._place, proxy)
-        self._reads = Reads(self._place, self._address, self._access, self._keys) if direct else None
+        return _Clients(client, store, place)
 
     async def pages(self) -> AsyncIterator[Sequence[Entry]]:
         """All objects, a page of the listing at a time; of a single object one page with one entry."""
@@ -188,23 +202,24 @@ class S3Source(Bucket):
         reads = self._reads
         if not length or reads is None or reads.rest or not self._is_for_obstore(entry):
             return super().stream(entry, start, length)
-        stream = Stream(iter(()))
-        stream.pieces = self._by_wire(reads, stream, entry, start, length)
-        return stream
+        told: list[Checksum] = []
+        return Stream(self._by_wire(reads, told, entry, start, length), told)
 
-    def _by_wire(self, reads: Reads, stream: Stream, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
+    def _by_wire(self, reads: Reads, told: list[Checksum], entry: Entry, start: int, length: int) -> Iterator[Buffer]:
         what = self._what(entry.key)
         try:
             answer = reads.ask(entry, start, length)
         except Odd as odd:
-            if odd.status in _BUSY:  # it is not asked for more at once
-                raise self._error(Answer(odd.status), what, listed=True) from None
+            if odd.status in LATER:
+                raise self._error(Answer(odd.status, wait=seconds(odd.wait)), what, listed=True) from None
+            if reads.closed:
+                raise Unreachable(f"{what}: nothing is asked any more") from None
             yield from self._pieces(entry, start, length)  # obstore may have it, or tell why not
             return
         except TimeoutError:
             raise Unreachable(f"{what}: no answer in time") from None
-        if length == entry.size:
-            stream.checksum = sums.of_answer(answer.headers)
+        if length == entry.size and (found := sums.of_answer(answer.headers)):
+            told.append(found)
         try:
             yield from answer.pieces
         except OSError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from typing import Final
 
+from awscrt.exceptions import AwsCrtError
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
@@ -27,7 +29,7 @@ class Reads:
         self._access = access
         self._keys = keys
         self._signer = Signer(place.region)
-        self._wire = Wire(place.url, place.ca or get_cert_path(True))
+        self._wire = Wire(place.url, _authorities(place))
 
     @property
     def rest(self) -> bool:
@@ -40,13 +42,13 @@ class Reads:
         TimeoutError when the server does not answer.
         """
         whole = length == entry.size
-        answer = self._wire.get(self._request(entry, start, length, whole=whole), length)
         span = f"bytes {start}-{start + length - 1}/{entry.size}"
-        headers = answer.headers
-        right = answer.status == 200 if whole else headers.get("content-range") == span  # noqa: PLR2004 - of HTTP
-        if not right or (entry.version and plain_etag(headers.get("etag", "")) != entry.version):
-            raise Odd("it is not what was listed")
-        return answer
+
+        def fits(status: int, headers: dict[str, str]) -> bool:
+            right = status == 200 if whole else headers.get("content-range") == span  # noqa: PLR2004 - of HTTP
+            return right and (not entry.version or plain_etag(headers.get("etag", "")) == entry.version)
+
+        return self._wire.get(self._request(entry, start, length, whole=whole), length, fits)
 
     def _request(self, entry: Entry, start: int, length: int, *, whole: bool) -> bytes:
         headers: Headers = [("host", self._wire.host), _AGENT]
@@ -61,8 +63,13 @@ class Reads:
         try:
             secret = None if self._access.anonymous else self._keys.secret()
             return self._signer.get(path_of(self._wire.path, self._bucket, entry.key), headers, secret)
-        except (BotoCoreError, ClientError, OSError, UnicodeError, RuntimeError) as error:
+        except (AwsCrtError, BotoCoreError, ClientError, OSError, UnicodeError, RuntimeError) as error:
             raise Odd("it cannot be signed") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is asked any more."""
+        return self._wire.closed
 
     def close(self) -> None:
         """End all connections."""
@@ -71,8 +78,10 @@ class Reads:
 
 def is_direct(place: Place, proxy: str | None) -> bool:
     """Whether a server is asked without a proxy: neither that of the source nor one of the environment."""
-    return proxy is None and (place.scheme not in urllib.request.getproxies() or _bypassed(place.host))
+    named = urllib.request.getproxies()
+    return proxy is None and (not {place.scheme, "all"} & named.keys() or bool(urllib.request.proxy_bypass(place.host)))
 
 
-def _bypassed(host: str) -> bool:
-    return bool(urllib.request.proxy_bypass(host))
+def _authorities(place: Place) -> str:
+    """A file with those that botocore believes."""
+    return place.ca or os.environ.get("REQUESTS_CA_BUNDLE") or str(get_cert_path(True))

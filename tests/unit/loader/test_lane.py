@@ -41,7 +41,9 @@ class Quick(Bucket):
 
     def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
         """A range, in two pieces."""
-        return None if entry.name in self.odd else Stream(self._pieces(entry, start, length), self.told.get(entry.name))
+        told = self.told.get(entry.name)
+        found = Stream(self._pieces(entry, start, length), [told] if told else [])
+        return None if entry.name in self.odd else found
 
     def _pieces(self, entry: Entry, start: int, length: int) -> Iterator[Buffer]:
         self.streamed.append((entry.name, start))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,12 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from kaas.loader.source import Algorithm, Changed, Checksum, Entry, Stream, Unreachable
+from kaas.loader.address import parse
+from kaas.loader.source import Algorithm, Changed, Checksum, Entry, Refused, Stream, Unreachable
+from kaas.loader.sources.access import Access
+from kaas.loader.sources.aws import Keys
+from kaas.loader.sources.failures import Answer
+from kaas.loader.sources.policy import Policy
 from kaas.loader.sources.s3 import S3Source
 from kaas.loader.sources.signing import Secret, Signer, path_of
 from tests.unit.loader.sources.s3_played import ETAG, content, error, playing
@@ -148,6 +156,62 @@ async def test_what_changed_is_told_by_obstore() -> None:
         source = await server.source()
         with pytest.raises(Changed):
             await streamed(source)
+        await source.close()
+
+
+async def test_nothing_is_asked_when_it_is_closed() -> None:
+    async with playing(lambda request, _: content(request, BODY)) as server:
+        source = await server.source()
+        found = source.stream(KEY, 0, len(BODY))
+        assert found is not None
+        await source.close()
+        with pytest.raises(Unreachable, match="nothing is asked any more"):
+            await asyncio.to_thread(next, found.pieces)
+        assert not server.asked
+
+
+async def test_keys_that_are_read_anew_are_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many threads would start the program that gives them."""
+    keys = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "b", "Expiration": "2099-01-01T00:00:00Z"}
+    program = f"echo >> {tmp_path}/runs; sleep 0.2; cat {tmp_path}/keys"
+    (tmp_path / "keys").write_text(json.dumps(keys))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = sh -c '{program}'\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    found = Keys(Access())
+    found.secret()
+    before = len((tmp_path / "runs").read_text())
+    with ThreadPoolExecutor(9) as pool:
+        anew = pool.submit(found.anew)
+        while not anew.done():
+            list(pool.map(lambda _: found.secret(), range(8)))
+    assert len((tmp_path / "runs").read_text()) == before + 1
+
+
+async def test_what_is_configured_meanwhile_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that would have been refused is, also when it comes with new keys."""
+    config = tmp_path / "config"
+    config.write_text("[default]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    async with playing(lambda request, _: content(request, BODY)) as server:
+        source = S3Source(parse("s3://bucket/"), Access(region="us-east-1", policy=Policy.parse([]), pod=True))
+        await source.open()
+        config.write_text(f"[default]\nendpoint_url = {server.url}\n")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFANOTHER")
+        with pytest.raises(Refused, match="endpoint"):
+            await source._can_go_on(Answer(400, "ExpiredToken"), 0)
+        assert source._place.host.endswith(".amazonaws.com")
+        await source.close()
+
+
+@pytest.mark.parametrize("variable", ["all_proxy", "ALL_PROXY"])
+async def test_a_proxy_for_all(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with playing(lambda request, _: content(request, BODY)) as server:
+        monkeypatch.setenv(variable, server.url)
+        source = await server.source()
+        assert (await streamed(source))[0] == BODY
+        assert agents(server.asked) == [False]
         await source.close()
 
 

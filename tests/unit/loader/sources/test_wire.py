@@ -13,12 +13,16 @@ import pytest
 
 from kaas.loader.sources import wire
 from kaas.loader.sources.exactly import PIECE
-from kaas.loader.sources.wire import Odd, Wire
+from kaas.loader.sources.wire import Fits, Odd, Wire
 from tests.unit.loader.sources.tls import ALLOWED, INSIDE, Certificate
 
 REQUEST = b"GET /key HTTP/1.1\r\nhost: x\r\n\r\n"
 BODY = bytes(range(256)) * (3 * PIECE // 256) + b"end"
 CLOSE = b""
+
+
+def ANY(status: int, headers: dict[str, str]) -> bool:  # noqa: N802 - as a constant
+    return True
 
 
 def ok(body: bytes, extra: str = "") -> bytes:
@@ -68,7 +72,7 @@ async def serving(
 
 
 def whole(there: Wire, length: int) -> bytes:
-    return b"".join(map(bytes, there.get(REQUEST, length).pieces))
+    return b"".join(map(bytes, there.get(REQUEST, length, ANY).pieces))
 
 
 async def in_thread(*work: Callable[[], object]) -> list[object]:
@@ -91,7 +95,7 @@ async def test_contents_of_every_size_come_over_one_connection(size: int) -> Non
 async def test_what_is_told_of_a_content() -> None:
     sums = "x-amz-checksum-crc32: AAAAAA==\r\nX-Amz-Checksum-Type: FULL_OBJECT\r\nServer: x\r\n"
     async with serving([ok(b"data", sums)]) as server:
-        [answer] = await in_thread(lambda: Wire(server.url, "").get(REQUEST, 4))
+        [answer] = await in_thread(lambda: Wire(server.url, "").get(REQUEST, 4, ANY))
         assert isinstance(answer, wire.Answer)
         assert answer.status == 200
         assert answer.headers == {
@@ -103,13 +107,14 @@ async def test_what_is_told_of_a_content() -> None:
 
 
 ODD = {
-    "refusal": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\ndata",
+    "a long refusal": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99999\r\n\r\ndata",
+    "a refusal that is the last": b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 4\r\n\r\ndata",
+    "more than a refusal": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\ndata",
     "another length": ok(b"dat"),
     "no length": b"HTTP/1.1 200 OK\r\n\r\ndata",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\ndata",
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n0\r\n\r\n",
     "more than it says": ok(b"data") + b"more",
-    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.9/\r\nContent-Length: 4\r\n\r\ndata",
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "no HTTP": b"SSH-2.0-x\r\n\r\n",
     "no end of its head": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000,
@@ -127,15 +132,91 @@ async def test_what_is_not_plain_is_odd(answer: bytes) -> None:
         assert server.connections == 2
 
 
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\ndata"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.9/\r\nContent-Length: 4\r\n\r\ndata"
+
+
+def odd_in(there: Wire, fits: Fits = ANY) -> Odd:
+    with pytest.raises(Odd) as odd:
+        there.get(REQUEST, 4, fits)
+    return odd.value
+
+
 async def test_a_thread_goes_on_after_what_was_odd() -> None:
-    async with serving([ODD["refusal"]], [ok(b"data")]) as server:
+    """And after a short refusal over the same connection: it costs no other."""
+    async with serving([REFUSAL], [REDIRECT], [ODD["chunks"]], [ok(b"data")]) as server:
         there = Wire(server.url, "")
+        found = await in_thread(*[lambda: odd_in(there)] * 3, lambda: whole(there, 4))
+        assert found[3] == b"data"
+        assert server.connections == 2
 
-        def odd() -> None:
-            with pytest.raises(Odd):
-                whole(there, 4)
 
-        assert (await in_thread(odd, lambda: whole(there, 4)))[1] == b"data"
+async def test_what_does_not_fit() -> None:
+    async with serving([ok(b"data")], [ok(b"data")]) as server:
+        there, seen = Wire(server.url, ""), list[object]()
+
+        def other(status: int, headers: dict[str, str]) -> bool:
+            seen.append((status, headers["etag"]))
+            return False
+
+        found = await in_thread(lambda: odd_in(there, other), lambda: whole(there, 4))
+        assert found[1] == b"data"
+        assert seen == [(200, '"e"')]
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(("said", "wait"), [("", ""), ("Retry-After: 7 \r\n", "7")])
+async def test_a_server_that_wants_to_be_asked_later(said: str, wait: str) -> None:
+    """It is neither odd, which would have it asked in another way at once, nor left alone for long."""
+    busy = f"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n{said}\r\n".encode()
+    async with serving(*[[busy]] * (wire.MOST_ODD + 1)) as server:
+        there = Wire(server.url, "")
+        found = await in_thread(*[lambda: odd_in(there)] * (wire.MOST_ODD + 1))
+        assert {(odd.status, odd.wait) for odd in found if isinstance(odd, Odd)} == {(503, wait)}
+        assert server.connections == 1
+        assert not there.rests
+
+
+@pytest.mark.parametrize(
+    ("url", "host"), [("http://h:80", "h"), ("http://u:p@h:8080/x", "h:8080"), ("http://[::1]:80", "[::1]")]
+)
+def test_names_of_hosts(url: str, host: str) -> None:
+    assert Wire(url, "").host == host
+
+
+async def test_what_comes_late_is_not_the_next_answer() -> None:
+    late, answers = asyncio.Event(), [ok(b"evil"), b""]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ok(b"data"))
+        await late.wait()
+        writer.write(answers.pop(0))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    there, go_on = Wire(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", ""), threading.Event()
+
+    def both() -> list[bytes]:
+        found = [whole(there, 4)]
+        go_on.wait(60)
+        return [*found, whole(there, 4)]
+
+    work = asyncio.ensure_future(asyncio.to_thread(both))
+    await asyncio.sleep(0.1)
+    late.set()
+    await asyncio.sleep(0.1)  # for it to arrive: nobody can tell before
+    go_on.set()
+    assert await work == [b"data", b"data"]
+    server.close()
+
+
+async def test_a_connection_that_was_not_used_for_long_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies between may have forgotten it, and would tell nobody."""
+    monkeypatch.setattr(wire, "_KEPT_SECONDS", 0.0)
+    async with serving([ok(b"data")], [ok(b"data")]) as server:
+        there = Wire(server.url, "")
+        assert await in_thread(*[lambda: whole(there, 4)] * 2) == [b"data"] * 2
+        assert server.connections == 2
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_made_anew() -> None:
@@ -160,10 +241,10 @@ async def test_a_content_that_nobody_wants_any_more() -> None:
         there = Wire(server.url, "")
 
         def never_read() -> None:
-            there.get(REQUEST, len(BODY))
+            there.get(REQUEST, len(BODY), ANY)
 
         def left_in_the_middle() -> None:
-            next(there.get(REQUEST, len(BODY)).pieces)
+            next(there.get(REQUEST, len(BODY), ANY).pieces)
 
         found = await in_thread(never_read, left_in_the_middle, lambda: whole(there, 4))
         assert found[2] == b"data"
@@ -198,12 +279,13 @@ async def test_a_server_that_says_no_more(said: bytes, monkeypatch: pytest.Monke
             await asyncio.to_thread(whole, Wire(server.url, ""), len(BODY))
 
 
-async def test_a_content_that_trickles(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begin", [b"", ok(BODY)[:200]])
+async def test_an_answer_that_trickles(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "STALL_SECONDS", 0.3)
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            writer.write(ok(BODY)[:200])
+            writer.write(begin)
             while True:
                 await asyncio.sleep(0.02)
                 writer.write(b"x")

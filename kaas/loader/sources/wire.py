@@ -43,6 +43,7 @@ _KEPT_SECONDS: Final = 15.0
 """How long a connection is used again after its last answer: what lies between may forget one that is not used."""
 _END: Final = b"\r\n\r\n"
 _STALLED: Final = "nothing came for too long"
+_OVER: Final = "nothing is asked any more"
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -124,6 +125,8 @@ class Wire:
         if kept is not None and kept.is_good():
             with suppress(ConnectionError):  # the server may close what was not used for a while
                 return kept.asked(request, length, fits)
+        if self.closed:
+            raise Odd(_OVER)
         memory = kept.memory if kept else bytearray(_HEAD + PIECE)
         fresh = self._local.connection = self._connected(memory)
         return fresh.asked(request, length, fits)
@@ -135,7 +138,7 @@ class Wire:
             if not self.closed:
                 return found
         found.close()
-        raise Odd("nothing is asked any more")
+        raise Odd(_OVER)
 
     def close(self) -> None:
         """End all connections, also under threads that wait for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import traceback
@@ -15,7 +16,10 @@ from kaas.cli.exits import ExitCode
 from kaas.cli.load_lines import Lines
 from kaas.cli.load_request import Asked, Request, read
 from kaas.cli.settings import Settings
+from kaas.loader import container
 from kaas.loader import run as engine
+from kaas.loader.address import Scheme
+from kaas.loader.crew import Crew
 from kaas.loader.faults import Fault, exit_code, of_source
 from kaas.loader.report import Progress, Reason, Result
 from kaas.loader.source import Source, SourceError
@@ -38,9 +42,9 @@ def run(settings: Settings, asked: Asked, *, lines: bool, dry_run: bool, termina
     """Load, or show what would be loaded; the exit code."""
     if dry_run:
         return _dry(settings, asked, lines=lines)
-    stop = Stop()
+    stop, crew = Stop(), _crew(asked)
     with _teller(settings, termination_log, lines=lines) as teller:
-        result = outcome(lambda: _load(asked, teller.progress, stop), verbose=settings.verbose)
+        result = outcome(lambda: _load(asked, teller.progress, stop, crew), verbose=settings.verbose)
         teller.result(result)
     if stop.by is signal.SIGINT and result.reason is Reason.INTERRUPTED and not asked.job:
         return ExitCode.INTERRUPTED
@@ -76,12 +80,21 @@ def _teller(settings: Settings, termination_log: Path | None, *, lines: bool) ->
     return Screen(settings)
 
 
-async def _load(asked: Asked, tell: Tell, stop: Stop) -> Result:
+def _crew(asked: Asked) -> Crew:
+    """Other processes, where they can read the source. They have imported what this one has."""
+    if not asked.source.startswith(f"{Scheme.S3}://"):
+        return Crew()
+    with contextlib.suppress(ModuleNotFoundError):  # whoever opens the source tells what is missing
+        import kaas.loader.sources.s3  # noqa: F401, PLC0415 - slow to import
+    return Crew.gather(container.limits().cpus)
+
+
+async def _load(asked: Asked, tell: Tell, stop: Stop, crew: Crew) -> Result:
     stop.listen()
     request = read(asked)
     source = await _opened(request)
     try:
-        return await engine.load(source, request.destination, request.options, report=tell, stop=stop.event)
+        return await engine.load(source, request.destination, request.options, report=tell, stop=stop.event, crew=crew)
     finally:
         await source.close()
 

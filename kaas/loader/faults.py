@@ -16,6 +16,9 @@ class Fault(Exception):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[Fault], tuple[Reason, str]]:
+        return Fault, (self.reason, str(self))
+
 
 _PERMANENT: Final = frozenset(
     {

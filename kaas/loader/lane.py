@@ -1,4 +1,4 @@
-"""The quick way: threads that read, compare and write by themselves, with the event loop asked once for many files.
+"""The quick way: threads and processes that read, compare and write by themselves, asked once for many files.
 
 A read that is awaited costs several times what one costs that a thread waits for. So what is simple goes here, one try
 each; whatever is not as it should be is left to the slow way, which is patient and knows why.
@@ -7,77 +7,22 @@ each; whatever is not as it should be is left to the slow way, which is patient 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
-import mmap
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from kaas.loader import small
-from kaas.loader.fetching import Fetching, Late, Watch
+from kaas.loader.crew import Gone
+from kaas.loader.fetching import Fetching, Late
+from kaas.loader.hands import Hands, Turn, Work
+from kaas.loader.journal import part_file
 from kaas.loader.large import Large
+from kaas.loader.orders import Files, Order, Range, Reply
 from kaas.loader.site import Site
-from kaas.loader.source import Buffer, Checksum, Entry, SourceError, Streaming, Unreachable
+from kaas.loader.source import Buffer, Portable, Reader, SourceError, Streaming, Unreachable
 from kaas.loader.threads import Threads
 
-Work = tuple[Entry, Checksum | None]
-"""A small object, and what it must sum up to."""
-Made = tuple[int, Checksum | None]
-"""A file's mtime in nanoseconds, and the sum that it was compared with."""
 T = TypeVar("T")
 _NAME: Final = "load"
-_LOOK: Final = 0.01
-_TURN: Final = 1.0
-"""Seconds after which a thread hands over what it has made, so that the load is seen to go on."""
-_MEMORY: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-_SMALL: Final = 256 * 1024
-"""Bytes up to which a content is kept in the pieces that it came in: mostly it is one."""
-
-
-class Turn(Watch):
-    """What one thread does. Nothing is written any more when `end` has returned, however long the thread hangs.
-
-    made: files that are in their places, in the order of the work. error: what the next one met; wrong: its
-    content, when that is not what it must be. Neither when its time was over, or the next one is only read slowly.
-    """
-
-    def __init__(self, deadline: float, now: Callable[[], float]) -> None:
-        super().__init__(deadline)
-        self._now = now
-        self._lock = threading.Lock()
-        self.over = False
-        self.made: list[Made] = []
-        self.error: SourceError | OSError | None = None
-        self.wrong: Buffer | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether one was asked for and is not in its place."""
-        return self.error is not None or self.wrong is not None
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[bool]:
-        """For a thread that would write: whether it may. A disk may take its time: the deadline is the source's."""
-        with self._lock:
-            left, self.deadline = self.deadline - self._now(), math.inf
-            try:
-                yield not self.over
-            finally:
-                self.deadline = self._now() + left
-
-    async def end(self) -> None:
-        """Have the thread write nothing more; waits for what it writes, however often it is cancelled."""
-        self.over = True
-        cancelled: asyncio.CancelledError | None = None
-        while self._lock.locked():
-            try:
-                await asyncio.sleep(_LOOK)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled:
-            raise cancelled
 
 
 class Lane:
@@ -108,46 +53,30 @@ class Lane:
         """
         if not self._is_free:
             return
+        reply = await self._by_crew(lambda reader: Files(reader, work, part))
+        if reply is not None:
+            turn.made, turn.error = list(reply.made), _expected(reply.error)
+            return
+        site = self._site
+        hands = Hands(self._source, site.tree, site.journal.parts, site.now, self._deadline)
         try:
-            await self._watched(turn, lambda: self._files(work, part, turn))
+            await self._watched(turn, lambda: hands.files(work, part, turn))
         except Late:
             for entry, _ in work[len(turn.made) :][:1]:  # none is left when it was the last moment
                 turn.error = Unreachable(f"{entry.key}: did not come in time")
 
-    def _files(self, work: Sequence[Work], part: str, turn: Turn) -> None:
-        until = self._site.now() + _TURN
-        try:
-            for entry, expected in work:
-                if turn.made and self._site.now() > until:
-                    return
-                turn.deadline = self._deadline(entry.size)
-                found = self._whole(entry, turn)
-                if found is None or not self._stored(turn, part, entry, found[0], expected and (found[1] or expected)):
-                    return
-        except (SourceError, OSError) as error:
-            turn.error = error
-
-    def _whole(self, entry: Entry, turn: Turn) -> tuple[Buffer, Checksum | None] | None:
-        """A content, and what its answer says of it; None when it is to be read the slow way, or not any more."""
-        if not entry.size:
-            return b"", None
-        stream = self._source.stream(entry, 0, entry.size)
-        if stream is None:
+    async def _by_crew(self, order: Callable[[Reader], Order]) -> Reply | None:
+        """What comes of an order to another process; None when there is none, or it has ended."""
+        mate = self._site.crew.idlest()
+        if mate is None or not isinstance(self._source, Portable):
             return None
-        data = (_joined if entry.size <= _SMALL else _gathered)(stream.pieces, entry.size, turn)
-        return None if data is None else (data, stream.checksum)
-
-    def _stored(self, turn: Turn, part: str, entry: Entry, data: Buffer, expected: Checksum | None) -> bool:
-        site = self._site
-        with turn.writing() as may:
-            if not may:
-                return False
-            mtime = small.store(site.tree, site.journal.parts, part, entry.name, data, expected)
-            if mtime is None:
-                turn.wrong = bytes(data)  # the thread's memory is used again
-                return False
-            turn.made.append((mtime, expected))
-            return True
+        reader = await self._source.reader()
+        if reader is None:
+            return None
+        try:
+            return await mate.do(order(reader))
+        except Gone:
+            return None
 
     async def piece(self, large: Large, number: int) -> int | None:
         """Load a range of a large file; its sum, None when it can only be read the slow way. SourceError, OSError."""
@@ -157,11 +86,21 @@ class Lane:
             return None
         if rate := self._fetching.rate:
             await rate.take(length)
+        reply = await self._by_crew(lambda reader: self._range(large, start, length, reader))
+        if reply is not None:
+            if error := _expected(reply.error):
+                raise error
+            return reply.total
         turn = Turn(self._deadline(length), self._site.now)
         try:
             return await self._watched(turn, lambda: self._written(turn, large, start, stream.pieces))
         except Late:
             raise Unreachable(f"{large.entry.key}: {length} bytes did not come in time") from None
+
+    def _range(self, large: Large, start: int, length: int, reader: Reader) -> Range:
+        entry, part = large.entry, large.part
+        file = part_file(entry.name, entry.size, entry.version)
+        return Range(reader, entry, start, length, file, part.algorithm, self._site.options.sparse)
 
     def _written(self, turn: Turn, large: Large, start: int, pieces: Iterator[Buffer]) -> int:
         total, sparse = 0, self._site.options.sparse
@@ -192,30 +131,8 @@ class Lane:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _joined(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:
-    """A small content, which mostly comes in one piece; None when it is not wanted any more."""
-    first = next(pieces)
-    if len(first) == size:
-        found: Buffer = first
-        _ = next(pieces, None)  # what comes after the last piece may be an error
-        return None if turn.over else found
-    rest = bytearray(first)
-    for piece in pieces:
-        if turn.over:
-            return None
-        rest += piece
-    return rest
-
-
-def _gathered(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:
-    """A content of so many bytes; None when it is not wanted any more.
-
-    In memory of its own, which is the system's again at once: of what is freed an allocator keeps some for each thread.
-    """
-    found, at = memoryview(mmap.mmap(-1, size, _MEMORY)), 0
-    for piece in pieces:
-        if turn.over:
-            return None
-        found[at : at + len(piece)] = piece
-        at += len(piece)
-    return found
+def _expected(error: Exception | None) -> SourceError | OSError | None:
+    """An error that a load knows what to do about. Raises any other one."""
+    if error is None or isinstance(error, (SourceError, OSError)):
+        return error
+    raise error

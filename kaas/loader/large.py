@@ -14,7 +14,7 @@ from kaas.loader.source import Buffer, Checksum, Entry
 from kaas.loader.tree import Tree
 
 MOST_PIECES: Final = 2**20
-_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def piece_size(size: int, wanted: int) -> int:
@@ -92,9 +92,7 @@ class Large:
 
     def write(self, start: int, data: Buffer, total: int, *, sparse: bool) -> int:
         """Write some of a range; returns the sum of what came of it before, `total`, and this. OSError."""
-        if not (sparse and _zeros(data) and _hole(self.fd, start, len(data))):
-            _write(self.fd, memoryview(data), start)
-        return self._cyclic.of(data, total) if self._cyclic else 0
+        return write(self.fd, start, data, total, self._cyclic, sparse=sparse)
 
     def intact(self, moved: Callable[[], None]) -> bool:
         """Whether the content is what it must be. moved: called while it is read. OSError as reads give."""
@@ -125,10 +123,17 @@ class Large:
         self.fd = -1
 
 
+def write(fd: int, start: int, data: Buffer, total: int, cyclic: checksums.Cyclic | None, *, sparse: bool) -> int:
+    """Write some of a range into a part, as `Large.write` does."""
+    if not (sparse and _zeros(data) and _hole(fd, start, len(data))):
+        _write(fd, memoryview(data), start)
+    return cyclic.of(data, total) if cyclic else 0
+
+
 def opened(parts: int, file: str, size: int) -> int | None:
     """A part that is there in its whole length, open; None when it is not, and then nothing of that name is left."""
     try:
-        fd = os.open(file, _OPEN, dir_fd=parts)
+        fd = os.open(file, OPEN, dir_fd=parts)
     except FileNotFoundError:
         return None
     if os.fstat(fd).st_size == size:
@@ -140,7 +145,7 @@ def opened(parts: int, file: str, size: int) -> int | None:
 
 def created(parts: int, file: str, size: int, *, sparse: bool) -> int:
     """A new part in its whole length, open; OSError when there is no room for it."""
-    fd = os.open(file, _OPEN | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=parts)
+    fd = os.open(file, OPEN | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=parts)
     try:
         if sparse:
             os.ftruncate(fd, size)

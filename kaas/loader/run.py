@@ -14,12 +14,14 @@ from typing import Final
 
 from kaas.loader import container
 from kaas.loader.comparing import Comparison
+from kaas.loader.crew import Crew
 from kaas.loader.deletion import delete
 from kaas.loader.faults import Fault, of_source, of_system
 from kaas.loader.journal import Journal, Owned, remove_journals_of_others
 from kaas.loader.listing import BATCH, Listing, Volume, unchanged
 from kaas.loader.meter import Meter
 from kaas.loader.options import Options, Verify
+from kaas.loader.orders import Place
 from kaas.loader.report import Phase, Progress, Reason, Result
 from kaas.loader.site import Site, to_its_end
 from kaas.loader.source import Entry, Source, SourceError
@@ -39,7 +41,7 @@ def _quiet(progress: Progress) -> None:
     """Tell nobody."""
 
 
-async def load(
+async def load(  # noqa: PLR0913 - all that surrounds a load
     source: Source,
     destination: Path,
     options: Options | None = None,
@@ -48,16 +50,17 @@ async def load(
     stop: asyncio.Event | None = None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    crew: Crew | None = None,
 ) -> Result:
     """Have all objects of a source below a directory, which is made when it is missing.
 
     report: told every two seconds. stop: set to end the load early; what it has stays. now: seconds that only grow;
-    sleep: waits for so many of them where the rate is limited.
+    sleep: waits for so many of them where the rate is limited. crew: other processes, which end with the load.
     Raises nothing for what a load can meet: the result says it, and `faults.exit_code` what to exit with.
     """
     start = now()
     meter = Meter(start, start)
-    running = Load(source, destination, options or Options(), meter, now, sleep)
+    running = Load(source, destination, options or Options(), meter, now, sleep, crew or Crew())
     try:
         reason, message = await _watched(running, meter, report, stop or asyncio.Event(), now)
     except Fault as fault:
@@ -96,6 +99,7 @@ class Load:
         meter: Meter,
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
+        crew: Crew,
     ) -> None:
         self._source = source
         self._destination = destination
@@ -103,6 +107,7 @@ class Load:
         self._meter = meter
         self._now = now
         self._sleep = sleep
+        self._crew = crew
         self.digest = ""
 
     def look(self, *, stopped: bool) -> None:
@@ -121,10 +126,12 @@ class Load:
             tree = Tree(root, self._options.owner, clear=self._options.delete)
             limits = self._options.limits or container.limits()
             parts = (self._source, tree, journal, self._options, limits, self._meter)
-            site = Site(*parts, writers, scribe, self._now, self._sleep)
+            site = Site(*parts, writers, scribe, self._now, self._sleep, self._crew)
+            self._crew.settle(root, journal.parts, Place(self._options.owner, self._options.delete, limits.streams))
             try:
                 return await self._run(site)
             finally:
+                await self._crew.close()
                 await asyncio.shield(loop.run_in_executor(scribe, self._close, site))
 
     @contextlib.contextmanager

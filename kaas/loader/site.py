@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kaas.loader.crew import Crew
 from kaas.loader.journal import Journal
 from kaas.loader.meter import Meter
 from kaas.loader.options import Limits, Options
@@ -34,6 +35,7 @@ class Site:
     scribe: Executor
     now: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
+    crew: Crew
 
     def moved(self) -> None:
         """Something has come, or was looked at: the load is not silent. From any thread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -142,3 +142,18 @@ class Streaming(Protocol):
 
         Blocks, many threads at once. Changed and NotThere are final; after another SourceError `read` may know a way.
         """
+
+
+class Reader(Hashable, Protocol):
+    """What another process needs to read as a source does: it can be pickled, compared and hashed."""
+
+    def open(self) -> Streaming:
+        """What reads so, for threads."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A source that other processes can read as well."""
+
+    async def reader(self) -> Reader | None:
+        """For reads from now on; None when only this process can make them."""

@@ -10,7 +10,8 @@ from kaas.loader import small
 from kaas.loader.content import Judge
 from kaas.loader.faults import Fault, of_system
 from kaas.loader.fetching import Fetching
-from kaas.loader.lane import Lane, Made, Turn, Work
+from kaas.loader.hands import Made, Turn, Work
+from kaas.loader.lane import Lane
 from kaas.loader.report import Reason
 from kaas.loader.room import Room
 from kaas.loader.site import Site

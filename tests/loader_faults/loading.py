@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kaas.loader.address import parse
+from kaas.loader.crew import Crew
 from kaas.loader.options import Limits, Options, Patience
 from kaas.loader.report import Result
 from kaas.loader.run import load
@@ -26,19 +27,27 @@ LIMITS = Limits(memory=20 * MIB, cpus=0.5)
 QUICK = Patience(stall=2, slowest=1e9, silence=60, tries=6, backoff=0.01, ceiling=0.1, checkpoint=0.2)
 
 
-async def load_from(url: str, to: Path, address: str = "s3://bucket/", **options: object) -> Result:
+async def load_from(
+    url: str,
+    to: Path,
+    address: str = "s3://bucket/",
+    crew: Crew | None = None,
+    stop: asyncio.Event | None = None,
+    **options: object,
+) -> Result:
     """Load it to its end."""
     wanted = Options(**{"limits": LIMITS, "patience": QUICK, **options})  # type: ignore[arg-type]
     source = await open_source(parse(address), Access(endpoint=url, region="us-east-1", anonymous=True))
     try:
-        return await load(source, to, wanted)
+        return await load(source, to, wanted, crew=crew, stop=stop)
     finally:
         await source.close()
 
 
 def in_a_process(url: str, to: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Load, and end as the outcome says: the body of a process that may be killed."""
-    result = asyncio.run(load_from(url, Path(to), **options))
+    """Load, and end as the outcome says: the body of a process that may be killed. With `crew`, by so many others."""
+    crew = Crew.gather(options.get("crew", 0))
+    result = asyncio.run(load_from(url, Path(to), **(dict(options) | {"crew": crew})))
     os._exit(0 if result.reason == "Loaded" else 1)
 
 

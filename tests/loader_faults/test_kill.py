@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.loader_faults.blobs import blob
 from tests.loader_faults.killing import killed_at_points
 from tests.loader_faults.loading import MIB, RANGE, STREAMS, differing
@@ -15,10 +17,11 @@ SMALL = {f"small/{n:04d}": blob(10_000 + n, n) for n in range(1500)}
 TOTAL = sum(found.size for found in (LARGE | SMALL).values())
 
 
-async def test_killed_at_fifty_points_it_is_right_and_nothing_was_fetched_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crew", [0, 2], ids=["alone", "crew"])
+async def test_killed_at_fifty_points_it_is_right_and_nothing_was_fetched_twice(crew: int, tmp_path: Path) -> None:
     store = Store()
     store.objects = LARGE | SMALL
-    kills = await killed_at_points(store, tmp_path, TOTAL, KILLS)
+    kills = await killed_at_points(store, tmp_path, TOTAL, KILLS, {"crew": crew})
     assert kills >= KILLS * 0.9  # two points may lie in what one process had in flight
     assert differing(store, tmp_path) == []
     twice = sum(store.served.values()) - TOTAL

@@ -8,7 +8,8 @@ botocore. Whatever the wire does not understand goes to obstore, which also know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,21 +19,23 @@ from obstore.exceptions import UnauthenticatedError
 from obstore.store import S3Store
 
 from kaas.loader.address import Address
-from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Stream, Unreachable
+from kaas.loader.source import Buffer, Changed, Checksum, Entry, NotThere, Reader, Stream, Unreachable
 from kaas.loader.sources import aws, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.bucket import OBSTORE, THREADS, Bucket
 from kaas.loader.sources.exactly import exact, plain
-from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore, seconds
+from kaas.loader.sources.failures import ELSEWHERE, EXPIRED, Answer, of_botocore, of_obstore
 from kaas.loader.sources.patience import Sleep, patiently
 from kaas.loader.sources.s3_listing import Pages, plain_etag, request_of
-from kaas.loader.sources.s3_reads import Reads, is_direct
-from kaas.loader.sources.wire import LATER, Odd
+from kaas.loader.sources.s3_reads import Reads, S3Reader, is_direct
+from kaas.loader.sources.signing import Secret
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
 T = TypeVar("T")
+_FRESH: Final = 60.0
+"""Seconds for which other processes use the keys that they were given; those that end are renewed minutes before."""
 _BOTO: Final = (BotoCoreError, ClientError, OSError)
 
 
@@ -53,6 +56,7 @@ class S3Source(Bucket):
         self._keys = aws.Keys(access)
         self._client: Any = None
         self._reads: Reads | None = None
+        self._reader: tuple[float, S3Reader] | None = None
         self._region = access.region
         self._moved = False
         self._generation = 0
@@ -72,7 +76,11 @@ class S3Source(Bucket):
                 made = await self._made()
         self._client, self._store, self._place = made.client, made.store, made.place
         direct = is_direct(self._place, self._door.proxy)
-        self._reads = Reads(self._place, self._address, self._access, self._keys) if direct else None
+        self._reads = Reads(self._place, self._address, self._access, self._secret) if direct else None
+        self._reader = None
+
+    def _secret(self) -> Secret | None:
+        return None if self._access.anonymous else self._keys.secret()
 
     async def _made(self) -> _Clients:
         proxy = self._door.proxy
@@ -202,28 +210,20 @@ class S3Source(Bucket):
         reads = self._reads
         if not length or reads is None or reads.rest or not self._is_for_obstore(entry):
             return super().stream(entry, start, length)
-        told: list[Checksum] = []
-        return Stream(self._by_wire(reads, told, entry, start, length), told)
+        return reads.stream(entry, start, length, lambda: self._pieces(entry, start, length))
 
-    def _by_wire(self, reads: Reads, told: list[Checksum], entry: Entry, start: int, length: int) -> Iterator[Buffer]:
-        what = self._what(entry.key)
-        try:
-            answer = reads.ask(entry, start, length)
-        except Odd as odd:
-            if odd.status in LATER:
-                raise self._error(Answer(odd.status, wait=seconds(odd.wait)), what, listed=True) from None
-            if reads.closed:
-                raise Unreachable(f"{what}: nothing is asked any more") from None
-            yield from self._pieces(entry, start, length)  # obstore may have it, or tell why not
-            return
-        except TimeoutError:
-            raise Unreachable(f"{what}: no answer in time") from None
-        if length == entry.size and (found := sums.of_answer(answer.headers)):
-            told.append(found)
-        try:
-            yield from answer.pieces
-        except OSError as error:
-            raise Unreachable(f"{what}: {error}") from None
+    async def reader(self) -> Reader | None:
+        """For other processes, which read over the wire alone; None when this one has to read in another way."""
+        if self._reads is None or self._reads.rest:
+            return None
+        now = time.monotonic()
+        if self._reader is None or now > self._reader[0]:
+            try:
+                secret = await self._in_thread(self._secret)
+            except _BOTO:
+                return None  # obstore will tell why there are no keys
+            self._reader = now + _FRESH, S3Reader(self._place, self._address, self._access, secret)
+        return self._reader[1]
 
     def _is_for_obstore(self, entry: Entry) -> bool:
         return plain(entry.key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from awscrt.exceptions import AwsCrtError
@@ -11,23 +13,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
 from kaas.loader.address import Address
-from kaas.loader.source import Entry
+from kaas.loader.source import Buffer, Checksum, Entry, Refused, Stream, Streaming, Unreachable
+from kaas.loader.sources import failures, sums
 from kaas.loader.sources.access import Access
-from kaas.loader.sources.aws import Keys, Place
+from kaas.loader.sources.aws import Place
+from kaas.loader.sources.exactly import plain, shown
+from kaas.loader.sources.failures import Answer as Answered
+from kaas.loader.sources.failures import seconds
 from kaas.loader.sources.s3_listing import plain_etag
-from kaas.loader.sources.signing import Headers, Signer, path_of
-from kaas.loader.sources.wire import Answer, Odd, Wire
+from kaas.loader.sources.signing import Headers, Secret, Signer, path_of
+from kaas.loader.sources.wire import LATER, Answer, Odd, Wire
 
+Otherwise = Callable[[], Iterator[Buffer]]
 _AGENT: Final = ("user-agent", "kaas-load")
 
 
 class Reads:
-    """Asks for objects of one bucket where `place` is, with keys, or without where access is anonymous."""
+    """Asks for objects of one bucket where `place` is. secret: gives keys to sign with; None for none."""
 
-    def __init__(self, place: Place, address: Address, access: Access, keys: Keys) -> None:
+    def __init__(self, place: Place, address: Address, access: Access, secret: Callable[[], Secret | None]) -> None:
+        self._address = address
         self._bucket = address.place
         self._access = access
-        self._keys = keys
+        self._secret = secret
         self._signer = Signer(place.region)
         self._wire = Wire(place.url, _authorities(place))
 
@@ -35,6 +43,33 @@ class Reads:
     def rest(self) -> bool:
         """Whether it should not be asked now: the server does not answer as it must here."""
         return self._wire.rests
+
+    def stream(self, entry: Entry, start: int, length: int, otherwise: Otherwise) -> Stream:
+        """Bytes of an object, for a thread. otherwise: gives them when the wire does not, or tells why not."""
+        told: list[Checksum] = []
+        return Stream(self._pieces(told, entry, start, length, otherwise), told)
+
+    def _pieces(
+        self, told: list[Checksum], entry: Entry, start: int, length: int, otherwise: Otherwise
+    ) -> Iterator[Buffer]:
+        what = shown(f"{self._address.scheme}://{self._bucket}", entry.key)
+        try:
+            answer = self.ask(entry, start, length)
+        except Odd as odd:
+            if odd.status in LATER:
+                raise failures.error_of(Answered(odd.status, wait=seconds(odd.wait)), what, listed=True) from None
+            if self._wire.closed:
+                raise Unreachable(f"{what}: nothing is asked any more") from None
+            yield from otherwise()
+            return
+        except TimeoutError:
+            raise Unreachable(f"{what}: no answer in time") from None
+        if length == entry.size and (found := sums.of_answer(answer.headers)):
+            told.append(found)
+        try:
+            yield from answer.pieces
+        except OSError as error:
+            raise Unreachable(f"{what}: {error}") from None
 
     def ask(self, entry: Entry, start: int, length: int) -> Answer:
         """The bytes of an object in the version that was listed. Odd when they are to be had some other way, if at all.
@@ -61,19 +96,40 @@ class Reads:
         if self._access.requester_pays:
             headers.append(("x-amz-request-payer", "requester"))
         try:
-            secret = None if self._access.anonymous else self._keys.secret()
-            return self._signer.get(path_of(self._wire.path, self._bucket, entry.key), headers, secret)
+            return self._signer.get(path_of(self._wire.path, self._bucket, entry.key), headers, self._secret())
         except (AwsCrtError, BotoCoreError, ClientError, OSError, UnicodeError, RuntimeError) as error:
             raise Odd("it cannot be signed") from error
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is asked any more."""
-        return self._wire.closed
 
     def close(self) -> None:
         """End all connections."""
         self._wire.close()
+
+
+@dataclass(frozen=True, slots=True)
+class S3Reader:
+    """What another process needs to read a bucket over the wire, and in no other way."""
+
+    place: Place
+    address: Address
+    access: Access
+    secret: Secret | None
+
+    def open(self) -> Streaming:
+        """What reads so."""
+        return _WireOnly(Reads(self.place, self.address, self.access, lambda: self.secret))
+
+
+@dataclass(frozen=True, slots=True)
+class _WireOnly:
+    reads: Reads
+
+    def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
+        """None for a key that has to be named in another way."""
+        return self.reads.stream(entry, start, length, _in_another_way) if plain(entry.key) else None
+
+
+def _in_another_way() -> Iterator[Buffer]:
+    raise Refused("it has to be read in another way")
 
 
 def is_direct(place: Place, proxy: str | None) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from kaas.loader import lane, small
+from kaas.loader import hands, small
 from kaas.loader.feed import MOST
 from kaas.loader.fetching import Fetching, Late, Watch
 from kaas.loader.journal import Journal
@@ -239,7 +239,7 @@ async def test_a_thread_that_takes_long_hands_over_what_it_has_made(
         made(self, found)
 
     monkeypatch.setattr(Journal, "made", note)
-    monkeypatch.setattr(lane, "_TURN", -1.0)
+    monkeypatch.setattr(hands, "_TURN", -1.0)
     bucket = Quick(files(300), listed=Algorithm.MD5)
     first = sorted(bucket.objects)[:5]
     await stopped_at(bucket, first[-1], tmp_path)

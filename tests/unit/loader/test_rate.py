@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaas.loader import lane
+from kaas.loader import hands
 from kaas.loader import run as engine
 from kaas.loader.fetching import Fetching
 from kaas.loader.options import Limits, Options
@@ -204,7 +204,7 @@ def test_another_try_counts_again(size: int, tmp_path: Path) -> None:
 
 
 def test_what_a_thread_leaves_is_not_counted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "_TURN", -1.0)  # it hands over after each file
+    monkeypatch.setattr(hands, "_TURN", -1.0)  # it hands over after each file
     bucket = Quick({f"{n:03d}": os.urandom(MIB // 16) for n in range(64)}, listed=Algorithm.MD5)
     result, seconds = paced(bucket, tmp_path, MIB // 4)
     assert result.reason is Reason.LOADED

@@ -1,0 +1,110 @@
+"""The other side of a crew: a process that loads what it is told to, in threads, until it is told no more."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Final, NoReturn
+
+from kaas.loader import checksums, large
+from kaas.loader.hands import Hands, Turn
+from kaas.loader.orders import Files, Order, Place, Range, Reply
+from kaas.loader.source import Reader, Streaming
+from kaas.loader.threads import Threads
+from kaas.loader.tree import Tree
+
+_PDEATHSIG: Final = 1
+"""Source: prctl(2), PR_SET_PDEATHSIG."""
+_NAME: Final = "load"
+SETUP: Final = 64 * 1024
+
+
+def serve(there: socket.socket, parent: int) -> NoReturn:
+    """Work until the other end is closed. It ends with its parent, and hears no signal that is for all of them."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            told, fds, _, _ = socket.recv_fds(there, SETUP, 2)
+            if told:
+                _Mate(Connection(there.detach()), _place(told), *fds).run()
+    finally:
+        os._exit(0)
+
+
+class _Mate:
+    """One such process while it works."""
+
+    def __init__(self, connection: Connection, place: Place, root: int, parts: int) -> None:
+        self._connection = connection
+        self._place = place
+        self._parts = parts
+        self._tree = Tree(root, place.owner, clear=place.clear)
+        self._threads = Threads(place.streams, _NAME)
+        self._sending = threading.Lock()
+
+    def run(self) -> None:
+        """Take orders until there are no more."""
+        while True:
+            try:
+                number, order = self._connection.recv()
+            except (EOFError, OSError):
+                return
+            self._threads.submit(self._answer, number, order)
+
+    def _answer(self, number: int, order: Order) -> None:
+        reply = self._done(order)
+        with self._sending:
+            try:
+                self._connection.send((number, reply))
+            except OSError:
+                os._exit(0)  # nobody wants to know
+            except Exception as error:  # an error that cannot be sent is told in words
+                self._connection.send((number, Reply(reply.made, None, RuntimeError(f"{reply.error!r} ({error})"))))
+
+    def _done(self, order: Order) -> Reply:
+        try:
+            source = _opened(order.reader)
+            return self._files(source, order) if isinstance(order, Files) else self._range(source, order)
+        except Exception as error:
+            return Reply(error=error)
+
+    def _files(self, source: Streaming, order: Files) -> Reply:
+        turn = Turn(math.inf, time.monotonic)
+        Hands(source, self._tree, self._parts, time.monotonic, lambda _: math.inf).files(order.work, order.part, turn)
+        return Reply(turn.made, None, turn.error)
+
+    def _range(self, source: Streaming, order: Range) -> Reply:
+        stream = source.stream(order.entry, order.start, order.length)
+        if stream is None:
+            return Reply()
+        cyclic = checksums.CYCLIC.get(order.algorithm) if order.algorithm else None
+        fd = os.open(order.file, large.OPEN, dir_fd=self._parts)
+        try:
+            start, total = order.start, 0
+            for data in stream.pieces:
+                total = large.write(fd, start, data, total, cyclic, sparse=order.sparse)
+                start += len(data)
+        finally:
+            os.close(fd)
+        return Reply(total=total)
+
+
+def _place(told: bytes) -> Place:
+    found = pickle.loads(told)  # noqa: S301 - of the process that this one is a copy of
+    assert isinstance(found, Place)  # noqa: S101 - both are of one version
+    return found
+
+
+@lru_cache(maxsize=2)
+def _opened(reader: Reader) -> Streaming:
+    return reader.open()

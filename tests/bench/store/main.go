@@ -44,6 +44,7 @@ type kind struct {
 	Prefix string `json:"prefix"`
 	Count  int    `json:"count"`
 	Size   int64  `json:"size"`
+	Summed bool   `json:"summed"`
 }
 
 func main() {
@@ -77,7 +78,9 @@ func fill(kinds []kind) *bucket {
 			whole, sum := md5.New(), crc64.New(nvme)
 			made.write(io.MultiWriter(whole, sum), o, 0, o.size)
 			o.etag = `"` + hex.EncodeToString(whole.Sum(nil)) + `"`
-			o.checksum = base64(sum.Sum(nil))
+			if k.Summed {
+				o.checksum = base64(sum.Sum(nil))
+			}
 			made.objects[o.key] = o
 			made.keys = append(made.keys, o.key)
 		}
@@ -128,7 +131,7 @@ func (b *bucket) get(w http.ResponseWriter, r *http.Request, o *object) {
 	w.Header().Set("Accept-Ranges", "bytes")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Last-Modified", b.stamp.UTC().Format(http.TimeFormat))
-	if r.Header.Get("x-amz-checksum-mode") == "ENABLED" && status == http.StatusOK {
+	if o.checksum != "" && r.Header.Get("x-amz-checksum-mode") == "ENABLED" && status == http.StatusOK {
 		w.Header().Set("x-amz-checksum-crc64nvme", o.checksum)
 		w.Header().Set("x-amz-checksum-type", "FULL_OBJECT")
 	}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kaas.loader import large, small
-from kaas.loader.journal import Journal
 from kaas.loader.hands import Turn
+from kaas.loader.journal import Journal
 from kaas.loader.ledger import Ledger
 from kaas.loader.options import Options
 from kaas.loader.report import Reason

@@ -18,11 +18,14 @@ from kaas.loader.journal import part_file
 from kaas.loader.large import Large
 from kaas.loader.orders import Files, Order, Range, Reply
 from kaas.loader.site import Site
-from kaas.loader.source import Buffer, Portable, Reader, SourceError, Streaming, Unreachable
+from kaas.loader.source import Buffer, Portable, Reader, Refused, SourceError, Streaming, Unreachable
 from kaas.loader.threads import Threads
 
 T = TypeVar("T")
 _NAME: Final = "load"
+_MOST_LEFT: Final = 8
+"""Orders of which other processes do nothing, one after the other, before they are not asked for a while."""
+_ALONE: Final = 60.0
 
 
 class Lane:
@@ -37,6 +40,8 @@ class Lane:
         self._fetching = fetching
         self._threads = Threads(site.limits.streams, _NAME)
         self._lost: set[Future[Any]] = set()
+        self._left = 0
+        self._alone_until = float("-inf")
 
     @property
     def _is_free(self) -> bool:
@@ -68,15 +73,24 @@ class Lane:
     async def _by_crew(self, order: Callable[[Reader], Order]) -> Reply | None:
         """What comes of an order to another process; None when there is none, or it has ended."""
         mate = self._site.crew.idlest()
-        if mate is None or not isinstance(self._source, Portable):
+        if mate is None or self._site.now() < self._alone_until or not isinstance(self._source, Portable):
             return None
         reader = await self._source.reader()
         if reader is None:
             return None
         try:
-            return await mate.do(order(reader))
+            reply = await mate.do(order(reader))
         except Gone:
             return None
+        self._weigh(reply)
+        return reply
+
+    def _weigh(self, reply: Reply) -> None:
+        """Ask no other process for a while when they cannot read what this one may be able to."""
+        left = reply.total is None and not reply.made and (reply.error is None or isinstance(reply.error, Refused))
+        self._left = self._left + 1 if left else 0
+        if self._left >= _MOST_LEFT:
+            self._left, self._alone_until = 0, self._site.now() + _ALONE
 
     async def piece(self, large: Large, number: int) -> int | None:
         """Load a range of a large file; its sum, None when it can only be read the slow way. SourceError, OSError."""

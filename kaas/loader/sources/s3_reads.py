@@ -124,8 +124,10 @@ class _WireOnly:
     reads: Reads
 
     def stream(self, entry: Entry, start: int, length: int) -> Stream | None:
-        """None for a key that has to be named in another way."""
-        return self.reads.stream(entry, start, length, _in_another_way) if plain(entry.key) else None
+        """None for a key that has to be named in another way, and while the wire rests."""
+        if self.reads.rest or not plain(entry.key):
+            return None
+        return self.reads.stream(entry, start, length, _in_another_way)
 
 
 def _in_another_way() -> Iterator[Buffer]:

@@ -12,7 +12,7 @@ from kaas.loader.source import Entry
 
 Work: TypeAlias = "list[Entry] | tuple[Large, int]"
 """Small objects, one or more, or a large one and the number of a range."""
-MOST: Final = 16
+MOST: Final = 32
 """Small objects that are given away together; of no more bytes than a range has."""
 AHEAD: Final = 1000
 """Entries below which more are fetched."""

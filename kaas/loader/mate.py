@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import os
 import pickle
@@ -29,6 +30,7 @@ SETUP: Final = 64 * 1024
 
 def serve(there: socket.socket, parent: int) -> NoReturn:
     """Work until the other end is closed. It ends with its parent, and hears no signal that is for all of them."""
+    gc.enable()
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from kaas.loader import lane
 from kaas.loader.crew import Crew, Gone
+from kaas.loader.faults import Fault
 from kaas.loader.options import Options
 from kaas.loader.orders import Files, Order, Place, Reply
 from kaas.loader.report import Reason
 from kaas.loader.run import load
-from kaas.loader.source import Algorithm, Denied, Reader, Refused, Streaming, Unreachable
+from kaas.loader.source import Algorithm, Checksum, Denied, Entry, Reader, Refused, Streaming, Unreachable
 from tests.unit.loader.bucket import QUICK, SMALL, tree
 from tests.unit.loader.test_lane import Quick, files
 
@@ -122,3 +124,23 @@ async def test_an_error_of_theirs_that_nobody_knows_ends_the_load(tmp_path: Path
     bucket = Shared(files(20), listed=Algorithm.MD5)
     with pytest.raises(ZeroDivisionError):
         await loaded(bucket, tmp_path, lambda _: Reply(error=ZeroDivisionError("of theirs")))
+
+
+SUM = Checksum(Algorithm.CRC32, "00000000", (5, 5))
+ENTRY = Entry("a/b", "b", 10, "etag", SUM)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [ENTRY, Files(Read(), [(ENTRY, SUM), (ENTRY, None)], "part"), Reply([(1, SUM), (2, None)]), Reply(total=7)],
+    ids=["entry", "files", "made", "total"],
+)
+def test_what_is_told_arrives(told: object) -> None:
+    assert pickle.loads(pickle.dumps(told)) == told  # noqa: S301 - our own
+
+
+def test_errors_arrive_with_all_that_they_say() -> None:
+    fault, later = Fault(Reason.INVALID_KEY, "in the way"), Unreachable("busy", 7.0)
+    found, again = pickle.loads(pickle.dumps((fault, later)))  # noqa: S301 - our own
+    assert (type(found), found.reason, str(found)) == (Fault, Reason.INVALID_KEY, "in the way")
+    assert (type(again), again.wait, str(again)) == (Unreachable, 7.0, "busy")

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Final, NoReturn
@@ -25,7 +26,8 @@ from kaas.loader.tree import Tree
 _PDEATHSIG: Final = 1
 """Source: prctl(2), PR_SET_PDEATHSIG."""
 _NAME: Final = "load"
-SETUP: Final = 64 * 1024
+_PLACE: Final = 64 * 1024
+"""Bytes of a Place at most."""
 
 
 def serve(there: socket.socket, parent: int) -> NoReturn:
@@ -36,9 +38,11 @@ def serve(there: socket.socket, parent: int) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
-            told, fds, _, _ = socket.recv_fds(there, SETUP, 2)
+            told, fds, _, _ = socket.recv_fds(there, _PLACE, 2)
             if told:
                 _Mate(Connection(there.detach()), _place(told), *fds).run()
+    except BaseException:  # the loader goes on without it; whoever reads its log is to know why
+        traceback.print_exc()
     finally:
         os._exit(0)
 

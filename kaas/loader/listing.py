@@ -79,7 +79,7 @@ class Listing:
         """Whether an object becomes a file of this loader; its directories are noted whoever loads it."""
         if not self._options.takes(entry.name):
             return False
-        path = str(_path(entry))
+        path = _path(entry)
         if entry.name.endswith("/"):
             directories.update(_upwards(path))
             return False
@@ -109,7 +109,7 @@ class Listing:
 
 def _path(entry: Entry) -> str:
     try:
-        path = str(paths.relative(entry.name))
+        path = paths.checked(entry.name)
     except paths.Unsafe as error:
         raise Fault(Reason.INVALID_KEY, str(error)) from error
     if entry.name.endswith("/") and entry.size:

@@ -26,10 +26,12 @@ class Unsafe(ValueError):
 
 
 def relative(name: str) -> PurePosixPath:
-    """Path below the destination of an object's name, without the `/` at the end of a directory marker.
+    """Path below the destination of an object's name, as of `checked`."""
+    return PurePosixPath(checked(name))
 
-    Unsafe when the name is none.
-    """
+
+def checked(name: str) -> str:
+    """The same as text: the name without the `/` at the end of a directory marker. Unsafe when it is no path."""
     encoded = _encoded(name)
     segments = name.removesuffix("/").split("/")
     reason = _whole(name, encoded) or next(filter(None, map(_segment, segments)), "")
@@ -37,7 +39,7 @@ def relative(name: str) -> PurePosixPath:
         raise Unsafe(name, reason)
     if segments[0] == JOURNAL:
         raise Unsafe(name, f"is where the loader keeps its own files ({JOURNAL})")
-    return PurePosixPath(*segments)
+    return name.removesuffix("/")
 
 
 def _encoded(name: str) -> bytes:

@@ -13,6 +13,8 @@ from kaas.loader.sources.access import PAGE
 from kaas.loader.sources.sums import of_etag
 
 _OK: Final = 200
+_RESULT: Final = "ListBucketResult"
+_OF_OBJECT: Final = ("Key", "Size", "ETag")
 _FIELDS: Final = frozenset({"IsTruncated", "NextContinuationToken", "KeyCount", "EncodingType"})
 
 
@@ -37,23 +39,24 @@ def take_over(response_dict: dict[str, Any], customized_response_dict: dict[str,
         root = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore reads it
     except ElementTree.ParseError:
         return  # botocore says what is wrong with it
-    if _local(root.tag) == "ListBucketResult":
+    if _local(root.tag) == _RESULT:
         customized_response_dict |= _page(root)
         response_dict["body"] = b"<ListBucketResult/>"
 
 
 def _page(root: ElementTree.Element) -> dict[str, Any]:
     """Fields of a page as botocore names them; values are text."""
-    found: dict[str, Any] = {"Contents": []}
-    for child in root:
-        name = _local(child.tag)
-        if name == "Contents":
-            found["Contents"].append({_local(field.tag): field.text or "" for field in child})
-        elif name in _FIELDS:
-            found[name] = child.text or ""
+    space = root.tag.removesuffix(_RESULT)
+    tags = {name: space + name for name in _OF_OBJECT}
+    found: dict[str, Any] = {name: child.text or "" for child in root if (name := _local(child.tag)) in _FIELDS}
+    found["Contents"] = [_object(item, tags) for item in root.iterfind(f"{space}Contents")]
     if "IsTruncated" in found:
         found["IsTruncated"] = found["IsTruncated"] == "true"
     return found
+
+
+def _object(item: ElementTree.Element, tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, tag in tags.items() if (text := item.findtext(tag)) is not None}
 
 
 def _local(tag: str) -> str:

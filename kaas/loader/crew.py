@@ -128,6 +128,9 @@ class _Mate:
                     waiting.set_result(reply)
         except (EOFError, OSError):
             self.kill()
+        except BaseException:
+            self.kill()  # who waits for it is not to wait for ever
+            raise
 
     def kill(self) -> None:
         """Have it end, whatever it does. All that wait for it hear that it is gone."""

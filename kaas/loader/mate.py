@@ -17,9 +17,10 @@ from multiprocessing.connection import Connection
 from typing import Final, NoReturn
 
 from kaas.loader import checksums, large
+from kaas.loader.faults import Fault
 from kaas.loader.hands import Hands, Turn
 from kaas.loader.orders import Files, Order, Place, Range, Reply
-from kaas.loader.source import Reader, Streaming
+from kaas.loader.source import Reader, SourceError, Streaming
 from kaas.loader.threads import Threads
 from kaas.loader.tree import Tree
 
@@ -74,15 +75,15 @@ class _Mate:
                 self._connection.send((number, reply))
             except OSError:
                 os._exit(0)  # nobody wants to know
-            except Exception as error:  # an error that cannot be sent is told in words
-                self._connection.send((number, Reply(reply.made, None, RuntimeError(f"{reply.error!r} ({error})"))))
 
     def _done(self, order: Order) -> Reply:
         try:
             source = _opened(order.reader)
             return self._files(source, order) if isinstance(order, Files) else self._range(source, order)
-        except Exception as error:
+        except (SourceError, OSError, Fault) as error:
             return Reply(error=error)
+        except Exception as error:  # not every one can be told as what it is
+            return Reply(error=RuntimeError(f"{type(error).__name__}: {error}"))
 
     def _files(self, source: Streaming, order: Files) -> Reply:
         turn = Turn(math.inf, time.monotonic)

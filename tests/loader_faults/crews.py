@@ -47,6 +47,27 @@ def loading(url: str, to: str, said: Any, alone: bool, stop: Any, options: dict[
         said.put(asyncio.run(run()))
 
 
+class Strange(Exception):
+    """An error that can be sent, and not be received."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def strangely(*_: object) -> None:
+    raise Strange("nobody", "knows it")
+
+
+def failing(url: str, to: str, said: Any) -> None:
+    """Load by a crew that fails; said: takes the error."""
+    with patch.object(Hands, "files", strangely):
+        crew = Crew.gather(CPUS)
+        try:
+            asyncio.run(load_from(url, Path(to), crew=crew))
+        except RuntimeError as error:
+            said.put(str(error))
+
+
 class Loader:
     """A loader in a process of its own, and its crew."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ from kaas.loader.crew import Crew
 from kaas.loader.report import Reason
 from tests.loader_faults import faults
 from tests.loader_faults.blobs import blob
-from tests.loader_faults.crews import CPUS, DEADLINE, Loader
+from tests.loader_faults.crews import CPUS, DEADLINE, Loader, failing
 from tests.loader_faults.loading import MIB, differing, load_from
 from tests.loader_faults.server import Store
 
@@ -154,6 +155,15 @@ async def test_an_error_of_the_disk_is_told(store: Store, tmp_path: Path) -> Non
     result = await loader.result()
     assert result.reason in {Reason.FAILED, Reason.INVALID_KEY}
     assert "d" in result.message
+
+
+async def test_an_error_that_nobody_knows_is_told_in_words(store: Store, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    said = context.Queue()
+    process = context.Process(target=failing, args=(store.url, str(tmp_path), said))
+    process.start()
+    assert await asyncio.to_thread(said.get, True, DEADLINE) == "Strange: nobody knows it"
+    await asyncio.to_thread(process.join)
 
 
 @pytest.mark.parametrize(("cpus", "threads"), [(1.0, False), (1.9, False), (8.0, True)])

@@ -19,9 +19,9 @@ from typing import Final, Self
 
 from kaas.loader import mate
 from kaas.loader.orders import Order, Place, Reply
+from kaas.loader.waiting import until
 
 MOST: Final = 8
-_LOOK: Final = 0.01
 
 
 class Gone(Exception):
@@ -148,14 +148,7 @@ class _Mate:
 
     async def buried(self) -> None:
         """Wait until it has ended: a disk may keep it for a while. However often the wait is cancelled."""
-        cancelled: asyncio.CancelledError | None = None
-        while not self._is_buried():
-            try:
-                await asyncio.sleep(_LOOK)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled:
-            raise cancelled
+        await until(self._is_buried)
 
     def _is_buried(self) -> bool:
         if not self._buried:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import mmap
@@ -15,12 +14,12 @@ from kaas.loader import small
 from kaas.loader.fetching import Watch
 from kaas.loader.source import Buffer, Checksum, Entry, SourceError, Streaming
 from kaas.loader.tree import Tree
+from kaas.loader.waiting import until
 
 Work: TypeAlias = "tuple[Entry, Checksum | None]"
 """A small object, and what it must sum up to."""
 Made: TypeAlias = "tuple[int, Checksum | None]"
 """A file's mtime in nanoseconds, and the sum that it was compared with."""
-_LOOK: Final = 0.01
 _TURN: Final = 1.0
 """Seconds after which a thread hands over what it has made, so that the load is seen to go on."""
 _MEMORY: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
@@ -62,14 +61,7 @@ class Turn(Watch):
     async def end(self) -> None:
         """Have the thread write nothing more; waits for what it writes, however often it is cancelled."""
         self.over = True
-        cancelled: asyncio.CancelledError | None = None
-        while self._lock.locked():
-            try:
-                await asyncio.sleep(_LOOK)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled:
-            raise cancelled
+        await until(lambda: not self._lock.locked())
 
 
 @dataclass(frozen=True, slots=True)

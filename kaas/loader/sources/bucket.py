@@ -15,7 +15,7 @@ from kaas.loader.source import Buffer, Entry, Refused, SourceError, Stream
 from kaas.loader.sources import failures
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.door import Door
-from kaas.loader.sources.exactly import PIECE, pieces, shown
+from kaas.loader.sources.exactly import PIECE, object_of, pieces
 from kaas.loader.sources.failures import Answer
 from kaas.loader.sources.patience import Sleep
 from kaas.loader.threads import Threads
@@ -101,4 +101,4 @@ class Bucket(ABC):
 
     def _what(self, key: str) -> str:
         """Bucket and key, for messages."""
-        return shown(f"{self._address.scheme}://{self._address.place}", key)
+        return object_of(self._address, key)

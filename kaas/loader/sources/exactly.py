@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from kaas.loader.address import Address
 from kaas.loader.source import Buffer, Unreachable
 
 PIECE: Final = 256 * 1024
@@ -24,6 +25,11 @@ def shown(bucket: str, key: str) -> str:
 
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
+
+
+def object_of(address: Address, key: str) -> str:
+    """Bucket and key, for messages."""
+    return shown(f"{address.scheme}://{address.place}", key)
 
 
 def exact(data: Buffer, length: int, what: str) -> Buffer:

@@ -17,7 +17,7 @@ from kaas.loader.source import Buffer, Checksum, Entry, Refused, Stream, Streami
 from kaas.loader.sources import failures, sums
 from kaas.loader.sources.access import Access
 from kaas.loader.sources.aws import Place
-from kaas.loader.sources.exactly import plain, shown
+from kaas.loader.sources.exactly import object_of, plain
 from kaas.loader.sources.failures import Answer as Answered
 from kaas.loader.sources.failures import seconds
 from kaas.loader.sources.s3_listing import plain_etag
@@ -33,7 +33,6 @@ class Reads:
 
     def __init__(self, place: Place, address: Address, access: Access, secret: Callable[[], Secret | None]) -> None:
         self._address = address
-        self._bucket = address.place
         self._access = access
         self._secret = secret
         self._signer = Signer(place.region)
@@ -52,7 +51,7 @@ class Reads:
     def _pieces(
         self, told: list[Checksum], entry: Entry, start: int, length: int, otherwise: Otherwise
     ) -> Iterator[Buffer]:
-        what = shown(f"{self._address.scheme}://{self._bucket}", entry.key)
+        what = object_of(self._address, entry.key)
         try:
             answer = self.ask(entry, start, length)
         except Odd as odd:
@@ -96,7 +95,7 @@ class Reads:
         if self._access.requester_pays:
             headers.append(("x-amz-request-payer", "requester"))
         try:
-            return self._signer.get(path_of(self._wire.path, self._bucket, entry.key), headers, self._secret())
+            return self._signer.get(path_of(self._wire.path, self._address.place, entry.key), headers, self._secret())
         except (AwsCrtError, BotoCoreError, ClientError, OSError, UnicodeError, RuntimeError) as error:
             raise Odd("it cannot be signed") from error
 

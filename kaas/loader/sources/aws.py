@@ -29,6 +29,8 @@ _MACHINES_OWN: Final = ("iam-role", "container-role")
 _KEPT: Final = timedelta(minutes=2)
 """How long obstore keeps keys before it asks again; botocore knows when they have to be renewed."""
 DEFAULT_REGION: Final = "us-east-1"
+_BEFORE_ALL: Final = "before-parse.*.ListObjectsV2"
+"""With a star there it comes before botocore's own handler, which would read a page whole to look for errors."""
 
 
 class Keys:
@@ -148,7 +150,7 @@ def client_of(session: Session, access: Access, region: str, proxy: str | None) 
     except ValueError as error:
         raise Refused(f"endpoint {endpoint!r}: is none ({error}): write https://host[:port]") from None
     client.meta.events.register_last("before-parameter-build.s3", _stay)
-    client.meta.events.register_last("before-parse.s3.ListObjectsV2", take_over)
+    client.meta.events.register_first(_BEFORE_ALL, take_over)
     url = str(client.meta.endpoint_url)
     return client, Place(url, chosen, str(session.get_config_variable("ca_bundle") or ""))
 

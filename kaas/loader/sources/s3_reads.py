@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from awscrt.exceptions import AwsCrtError
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
@@ -96,7 +95,7 @@ class Reads:
             headers.append(("x-amz-request-payer", "requester"))
         try:
             return self._signer.get(path_of(self._wire.path, self._address.place, entry.key), headers, self._secret())
-        except (AwsCrtError, BotoCoreError, ClientError, OSError, UnicodeError, RuntimeError) as error:
+        except (BotoCoreError, ClientError, OSError, UnicodeError) as error:
             raise Odd("it cannot be signed") from error
 
     def close(self) -> None:

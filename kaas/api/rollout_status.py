@@ -13,6 +13,7 @@ from kaas.api.rollout_carried import MAX_IMAGES, MAX_REVISIONS, CarriedImage, Cl
 
 MAX_STAGES: Final = 16
 MAX_GATES: Final = 8
+MAX_APPROVALS: Final = MAX_STAGES * 2 * MAX_GATES
 MAX_MEMBERS: Final = 2000
 """Members of one Rollout: its status, which lists them, has to fit into one object."""
 MAX_RUNS: Final = 10
@@ -175,6 +176,8 @@ class Run(Model):
     """When it started (UTC)."""
     finished: datetime
     """When it ended (UTC)."""
+    approvals: Annotated[tuple[datetime, ...], Field(max_length=MAX_APPROVALS), Atomic()] = ()
+    """Times of the approvals that opened gates of it (UTC): none of them opens one of a later run."""
     counts: Counts
     """Its members by how they ended."""
 

@@ -14,7 +14,6 @@ from kaas.api.rollout import ANNOTATION_ROLLOUT_APPROVED, Gate, GateType, PromQL
 from kaas.api.rollout_acts import Act
 from kaas.api.rollout_status import GateStatus, RolloutMember, State
 from kaas.updates.planner import moment
-from kaas.updates.rollouts.progress import SKEW
 from kaas.updates.rollouts.scene import Ask, Scene
 
 AGAIN: Final = timedelta(seconds=60)
@@ -132,7 +131,7 @@ def _approval(gate: Gate, place: Place, _: Passage) -> Found:
 
 def _counts(act: Act, place: Place) -> bool:
     """Whether an approval is of this run, and has opened no other gate."""
-    return act.at not in place.used and act.at >= place.scene.started - SKEW
+    return act.at not in place.used and place.scene.counts(act)
 
 
 def _start_at(gate: Gate, place: Place, _: Passage) -> Found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kaas.api.model import Condition
@@ -31,10 +31,10 @@ from kaas.kube.conditions import condition_of
 from kaas.updates.rollouts.events import transitions
 from kaas.updates.rollouts.goal import Goal, carried
 from kaas.updates.rollouts.member import Key, Member
-from kaas.updates.rollouts.progress import OUTSIDE, SKEW, is_busy, next_look
-from kaas.updates.rollouts.scene import Ask, Known, Scene, Told
+from kaas.updates.rollouts.progress import OUTSIDE, is_busy, next_look
+from kaas.updates.rollouts.scene import SKEW, Ask, Known, Scene, Told
 from kaas.updates.rollouts.selection import stage_of
-from kaas.updates.rollouts.stages import Course, failed_too_often, gone_through, looked_at, stood_still
+from kaas.updates.rollouts.stages import Course, failed_too_often, gone_through, looked_at, opened_by, stood_still
 from kaas.updates.rollouts.wanted import is_news, next_revision, nobody_takes, wanted
 
 NO_RELEASE: Final = "NoRelease"
@@ -122,6 +122,7 @@ def _past(before: RolloutStatus) -> Iterator[Run]:
             state=before.state or State.COMPLETED,
             started=before.started,
             finished=before.finished,
+            approvals=tuple(sorted(opened_by(before.stages))),
             counts=before.counts or Counts(),
         )
 
@@ -151,7 +152,9 @@ def _scene(
     assert before.started is not None  # noqa: S101 - see the caller
     concerned = stages.keys() | {r.key for s in before.stages for r in s.members}
     mine = {m.key: m for m in members if m.key in concerned}
-    return Scene(rollout.spec, Goal.of(rollout.spec, before), before.started, mine, stages, acts, known, now)
+    return Scene(
+        rollout.spec, Goal.of(rollout.spec, before), before.started, mine, stages, acts, known, now, before.history
+    )
 
 
 def _aligned(rollout: Rollout, before: Sequence[StageStatus]) -> list[StageStatus]:
@@ -166,7 +169,7 @@ def _aligned(rollout: Rollout, before: Sequence[StageStatus]) -> list[StageStatu
 def _held(rollout: Rollout, scene: Scene, halt: Halt | None) -> str:
     """Why nothing further may begin; empty when it may."""
     abort = scene.acts.abort
-    if abort is not None and abort.at >= scene.started:
+    if abort is not None and scene.counts(abort, timedelta()):
         return ABORTED
     if halt is not None:
         return halt.reason

@@ -12,11 +12,9 @@ from kaas.api.versions import KubernetesVersion
 from kaas.updates.planner import BETWEEN, LEAST_LEFT, moment
 from kaas.updates.rollouts.member import Member, Target
 from kaas.updates.rollouts.order import Window, window_of
-from kaas.updates.rollouts.scene import Scene
+from kaas.updates.rollouts.scene import SKEW, Scene
 from kaas.updates.rollouts.taking import entries, not_brought, reason_of, refusals
 
-SKEW: Final = timedelta(minutes=5)
-"""How much the clocks of people may be behind."""
 STALL: Final = timedelta(minutes=30)
 """After so long a member that may begin and does not gives its turn to another that could."""
 CHANGED, GONE, SKIPPED = "ChangedByHand", "Gone", "SkippedByPerson"
@@ -107,7 +105,7 @@ def _as_people_say(record: RolloutMember, scene: Scene) -> RolloutMember:
 
 
 def _of_run(act: Act | None, scene: Scene) -> Act | None:
-    return act if act is not None and act.at >= scene.started - SKEW else None
+    return act if act is not None and scene.counts(act) else None
 
 
 def _counts(again: Act, record: RolloutMember) -> bool:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from kaas.api.rollout import RolloutSpec
-from kaas.api.rollout_acts import Acts
+from kaas.api.rollout_acts import Act, Acts
 from kaas.api.rollout_carried import Kind
-from kaas.api.rollout_status import RolloutMember
+from kaas.api.rollout_status import RolloutMember, Run
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.rollouts.goal import Goal, target_of
 from kaas.updates.rollouts.known_images import NO_IMAGES, KnownImages
 from kaas.updates.rollouts.member import Key, Member, Target
+
+SKEW: Final = timedelta(minutes=5)
+"""How much the clocks of people may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One round. goal, started: of the run. stages: of each Cluster that one selects, its name."""
+    """One round.
+
+    goal, started: of the run. stages: of each Cluster that one selects, its name. past: runs before it, newest first.
+    """
 
     spec: RolloutSpec
     goal: Goal
@@ -60,6 +67,12 @@ class Scene:
     acts: Acts
     known: Known
     now: datetime
+    past: tuple[Run, ...] = ()
+
+    def counts(self, act: Act, skew: timedelta = SKEW) -> bool:
+        """Whether something was said to this run: since it started, and not to the one before."""
+        said = act.at.replace(microsecond=0)  # as runs are timed
+        return said >= self.started - skew and not (self.past and said <= self.past[0].finished)
 
     @property
     def patience(self) -> timedelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -104,13 +104,18 @@ def gone_through(stages: Sequence[StageStatus], scene: Scene) -> Course:
     course = Course(list(stages))
     overall = slots.limits(scene.spec, _everywhere(stages, scene), "in the Rollout")
     slots.take_busy(course.members, overall)
-    used = {g.approved for s in stages for g in (*s.before_gates, *s.after_gates) if g.approved}
+    used = opened_by(stages).union(*(run.approvals for run in scene.past))
     for index, stage in enumerate(scene.spec.stages):
         course.stages[index] = _Walk(stage, course, scene, used, overall).through(course.stages[index])
         if course.halt or course.stages[index].state is not State.COMPLETED:
             break
     _await_others(course, index)
     return course
+
+
+def opened_by(stages: Iterable[StageStatus]) -> set[datetime]:
+    """Times of the approvals that have opened gates."""
+    return {g.approved for s in stages for g in (*s.before_gates, *s.after_gates) if g.approved}
 
 
 def _await_others(course: Course, current: int) -> None:

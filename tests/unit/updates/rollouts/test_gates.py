@@ -9,9 +9,10 @@ import pytest
 
 from kaas.api.rollout import ANNOTATION_ROLLOUT_APPROVED
 from kaas.api.rollout_status import State
+from kaas.api.versions import KubernetesVersion
 from kaas.kube.times import stamp
 from kaas.updates.rollouts.scene import Answer, Ask
-from tests.unit.updates.rollouts.fleet import HOUR, NOW, Fleet, clusters, rollout, stage
+from tests.unit.updates.rollouts.fleet import HOUR, NEW, NOW, Fleet, clusters, rollout, stage
 
 
 def gated(*gates: dict[str, Any], where: str = "afterGates") -> Fleet:
@@ -113,3 +114,46 @@ def test_numbers_that_change_are_not_retold() -> None:
     fleet.answers[Ask("north", "errors")] = Answer(0.6)
     fleet.go(timedelta(seconds=60))
     assert fleet.status == before
+
+
+def by_channel(**gates: Any) -> Fleet:
+    """Two stages, the second with gates; its update takes a minute, and something newer comes while the first waits."""
+    fleet = Fleet(
+        rollout(stage("canary"), stage("prod", **gates), channel="Regular"), clusters("canary", 1), newest=NEW
+    )
+    fleet.clusters += clusters("prod", 1)
+    for cluster in fleet.clusters:
+        cluster.takes = timedelta(minutes=1)
+    fleet.go(times=2)
+    fleet.newest = KubernetesVersion(36, 5)
+    return fleet
+
+
+@pytest.mark.parametrize("where", ["beforeGates", "afterGates"])
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=3)])
+def test_an_approval_opens_no_gate_of_the_next_run(where: str, ahead: timedelta) -> None:
+    fleet = by_channel(**{where: [{"name": "seen", "type": "Approval"}]})
+    fleet.go(times=2)
+    fleet.now += ahead  # so much the clock of the person is ahead
+    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "prod/seen")
+    fleet.now -= ahead
+    fleet.settle()
+    fleet.go(timedelta(minutes=1), times=2)
+    assert fleet.status.run == 2
+    fleet.go(timedelta(days=2), times=3)
+    assert (fleet.status.run, fleet.status.reason) == (2, "WaitsForGate")
+    assert [g.open for g in (*fleet.stage("prod").before_gates, *fleet.stage("prod").after_gates)] == [False]
+    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "prod/seen", by="ben")
+    fleet.until_state(State.COMPLETED)
+    assert [len(r.approvals) for r in fleet.status.history] == [1]
+
+
+def test_an_approval_that_ends_a_run_within_its_second_opens_no_gate_of_the_next() -> None:
+    fleet = by_channel(afterGates=[{"name": "seen", "type": "Approval"}])
+    fleet.go(times=2)
+    now, fleet.now = fleet.now, fleet.now + timedelta(milliseconds=700)
+    fleet.say(ANNOTATION_ROLLOUT_APPROVED, "prod")
+    fleet.now = now  # rounds are timed to the second
+    fleet.settle()
+    fleet.go(timedelta(days=2), times=3)
+    assert (fleet.status.run, fleet.status.reason) == (2, "WaitsForGate")

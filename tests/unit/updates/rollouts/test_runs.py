@@ -8,6 +8,7 @@ from kaas.api.rollout import ANNOTATION_ROLLOUT_ABORT, ANNOTATION_ROLLOUT_SKIP
 from kaas.api.rollout_acts import Act, abort_text
 from kaas.api.rollout_status import State
 from kaas.api.versions import KubernetesVersion
+from kaas.updates.standing import Obstacle
 from tests.unit.updates.rollouts.fleet import HOUR, NEW, OLD, FakeCluster, Fleet, clusters, rollout, stage, two_stages
 
 # --- what people say ----------------------------------------------------------------------------------------------
@@ -73,6 +74,33 @@ def test_what_was_said_to_an_earlier_run_does_not_count() -> None:
     fleet.now += timedelta(days=1)
     fleet.until_state(State.COMPLETED)
     assert fleet.states()["canary-0"] == "Completed"
+
+
+def test_who_was_left_out_of_a_run_is_in_the_next() -> None:
+    fleet = Fleet(rollout(stage("prod", maxConcurrency=2), channel="Regular"), clusters("prod", 2), newest=NEW)
+    fleet.cluster("prod-1").obstacle = Obstacle("NotReady", "it is not well")
+    fleet.go(times=4)
+    fleet.newest = KubernetesVersion(36, 5)
+    fleet.say(ANNOTATION_ROLLOUT_SKIP, "team/prod-1", reason="broken today")
+    fleet.settle()
+    fleet.go(timedelta(seconds=2))
+    assert fleet.status.run == 2
+    fleet.cluster("prod-1").obstacle = None
+    fleet.go(timedelta(days=2), times=3)
+    assert fleet.states() == {"prod-0": "Completed", "prod-1": "Completed"}
+
+
+def test_an_abort_ends_one_run() -> None:
+    fleet = Fleet(rollout(stage("prod"), channel="Regular"), clusters("prod", 2), newest=NEW)
+    fleet.cluster("prod-0").obstacle = Obstacle("NotReady", "it is not well")
+    fleet.cluster("prod-1").takes = timedelta(minutes=1)
+    fleet.settle()
+    fleet.newest = KubernetesVersion(36, 4)
+    fleet.go(timedelta(minutes=5))
+    fleet.annotate({ANNOTATION_ROLLOUT_ABORT: abort_text(Act(at=fleet.now))})
+    fleet.settle()
+    assert [r.state for r in fleet.status.history] == [State.STOPPED]
+    assert (fleet.status.run, fleet.status.state) == (2, State.PENDING)
 
 
 # --- channels -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 
 from kaas.cli.output import console
 from kaas.cli.settings import Settings
-from kaas.loader.report import Progress, Reason, Result
+from kaas.loader.report import Phase, Progress, Reason, Result
 
 SECONDS: Final = 10.0
 """Between two lines where there is no terminal."""
@@ -77,6 +77,8 @@ def _bar(where: Console) -> Bar:
 
 def told(progress: Progress) -> str:
     """Progress in a line: `Loading  43.1%  12.4/28.8 GiB  812/1,893 files  1.2 GiB/s  ETA 13s`."""
+    if progress.phase is Phase.LISTING:
+        return f"{progress.phase.value}  {progress.listed:,} objects"
     parts = [progress.phase.value]
     if progress.bytes_total:
         parts.append(f"{100 * min(1.0, progress.bytes_done / progress.bytes_total):.1f}%")

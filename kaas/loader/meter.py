@@ -18,7 +18,8 @@ class Meter:
     """Counts of one load.
 
     done and files: bytes and files that are there, those that were there already included; fetched and loaded: without
-    these. moved: when something last came; looked: when the rate was last measured.
+    these. listed: objects that the listing has had so far. moved: when something last came, or other work went on;
+    looked: when the rate was last measured.
     """
 
     moved: float
@@ -26,6 +27,7 @@ class Meter:
     phase: Phase = Phase.LISTING
     bytes_total: int | None = None
     files_total: int | None = None
+    listed: int = 0
     done: int = 0
     files: int = 0
     fetched: int = 0
@@ -63,7 +65,8 @@ class Meter:
 
     def listed_anew(self) -> None:
         """All that is there is counted again."""
-        self.phase, self.done, self.files = Phase.LISTING, 0, 0
+        self.phase, self.done, self.files, self.listed = Phase.LISTING, 0, 0, 0
+        self.bytes_total = self.files_total = None
 
     def finished(self, method: str) -> None:
         """A file is there, compared by this method."""
@@ -82,8 +85,9 @@ class Meter:
         rate = self._rate / self._weight if self._weight else 0.0
         left = None if self.bytes_total is None else max(0, self.bytes_total - self.done)
         remaining = left / rate if left is not None and rate >= 1 else None
-        totals = (self.bytes_total, self.files_total)
-        return Progress(self.phase, self.done, self.files, *totals, round(rate, 1), _rounded(remaining))
+        totals, still = (self.bytes_total, self.files_total), round(max(0.0, now - self.moved), 1)
+        told = (round(rate, 1), _rounded(remaining))
+        return Progress(self.phase, self.done, self.files, *totals, *told, listed=self.listed, still=still)
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -57,7 +57,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a load is. Totals are None until the listing has ended; rate in bytes a second; remaining in seconds."""
+    """How far a load is. Totals are None until the listing has ended; rate in bytes a second; remaining in seconds.
+
+    listed: objects that the listing has had so far. still: seconds for which nothing at all has gone on, no byte and no
+    other work; None of a loader that does not say so.
+    """
 
     phase: Phase
     bytes_done: int = 0
@@ -66,6 +70,8 @@ class Progress:
     files_total: int | None = None
     rate: float = 0.0
     remaining: float | None = None
+    listed: int = 0
+    still: float | None = None
 
     def line(self) -> str:
         """One line of JSON."""
@@ -84,8 +90,9 @@ class Progress:
     def _is_sound(self) -> bool:
         """Whether all of it is what it should be: logs can be cut, and others write into them."""
         totals = [n for n in (self.bytes_total, self.files_total) if n is not None]
-        counts = all(map(_is_count, (self.bytes_done, self.files_done, *totals)))
-        return counts and _is_amount(self.rate) and (self.remaining is None or _is_amount(self.remaining))
+        counts = all(map(_is_count, (self.bytes_done, self.files_done, self.listed, *totals)))
+        amounts = [n for n in (self.rate, self.remaining, self.still) if n is not None]
+        return counts and self.rate is not None and all(map(_is_amount, amounts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,9 @@ async def load(  # noqa: PLR0913 - all that surrounds a load
 ) -> Result:
     """Have all objects of a source below a directory, which is made when it is missing.
 
-    report: told every two seconds. stop: set to end the load early; what it has stays. now: seconds that only grow;
-    sleep: waits for so many of them where the rate is limited. crew: other processes, which end with the load.
+    report: told every two seconds, and when all is there. stop: set to end the load early; what it has stays. now:
+    seconds that only grow; sleep: waits for so many of them where the rate is limited. crew: other processes, which end
+    with the load.
     Raises nothing for what a load can meet: the result says it, and `faults.exit_code` what to exit with.
     """
     start = now()
@@ -81,7 +82,9 @@ async def _watched(
             if not work.done():
                 running.look(stopped=stop.is_set())
                 report(meter.progress(now()))
-        return Reason.LOADED, work.result()
+        words = work.result()
+        report(meter.progress(now()))
+        return Reason.LOADED, words
     finally:
         stopped.cancel()
         work.cancel()
@@ -220,6 +223,7 @@ class Load:
         listing = Listing(site.journal.ledger, self._options, await site.note(_volume, site))
         async for page in self._source.pages():
             meter.moved = self._now()
+            meter.listed += len(page)
             await site.note(listing.take, page)
         self.digest = await site.note(listing.end)
         meter.bytes_total, meter.files_total = await site.note(site.journal.ledger.totals)

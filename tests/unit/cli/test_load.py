@@ -211,7 +211,7 @@ def test_people_are_told_when_to_go_on(reason: Reason, on: bool, capsys: pytest.
 
 
 def test_progress_for_people() -> None:
-    assert told(Progress(Phase.LISTING, 0, 0)) == "Listing  0 B  0 files"
+    assert told(Progress(Phase.LISTING, listed=1_200_000)) == "Listing  1,200,000 objects"
     line = told(Progress(Phase.LOADING, 13_314_398_618, 812, 30_923_764_531, 1893, 1.2 * 2**30, 13.4))
     assert line == "Loading  43.1%  12.4 GiB/28.8 GiB  812/1,893 files  1.2 GiB/s  ETA 13s"
 

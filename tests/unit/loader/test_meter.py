@@ -4,7 +4,7 @@ import pytest
 
 from kaas.loader.faults import exit_code, of_source
 from kaas.loader.meter import Meter
-from kaas.loader.report import Exit, Phase, Reason
+from kaas.loader.report import Exit, Phase, Progress, Reason
 from kaas.loader.source import Changed, Denied, NotThere, Refused, SourceError, Unreachable
 from kaas.loader.space import size
 
@@ -22,6 +22,21 @@ def test_progress() -> None:
         found = meter.progress(second)
     assert found.rate < 1
     assert found.remaining is None
+
+
+def test_what_goes_on_without_a_byte_is_told() -> None:
+    meter = Meter(0.0, 0.0)
+    meter.listed, meter.moved = 3000, 130.0
+    listing = meter.progress(131.26)
+    assert (listing.phase, listing.listed, listing.still, listing.files_done) == (Phase.LISTING, 3000, 1.3, 0)
+    assert meter.progress(400.0).still == 270
+    assert Progress.parse(listing.line()) == listing
+
+
+def test_a_second_listing_has_totals_of_its_own() -> None:
+    meter = Meter(0.0, 0.0, bytes_total=10, files_total=1, listed=7)
+    meter.listed_anew()
+    assert (meter.listed, meter.progress(1.0).bytes_total, meter.progress(1.0).files_total) == (0, None, None)
 
 
 def test_counts_of_a_source_that_is_listed_twice() -> None:

@@ -18,15 +18,16 @@ from kaas.api.site import Site
 from kaas.api.update_status import PreflightFinding
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
-from kaas.updates import layers, told
+from kaas.updates import layers
 from kaas.updates.explain.view import View
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import ROLLOUT_PENDING, Change, Event
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import UPDATING, Subject, kept, plan
+from kaas.updates.planner import UPDATING, Subject, kept
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
 from kaas.updates.unread import unread_releases
+from kaas.updates.unusable import INVALID, as_it_counts, decide
 
 UPDATE, NOTHING = "Update", "Nothing"
 HEADERS = ("WHEN", "UNTIL", "CLUSTER", "WHAT", "VERSION", "WHY NOT EARLIER")
@@ -103,18 +104,18 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     running = running_of(cluster)
     ruling, unread = turns.of(cluster, now), unread_releases(fleet.unread)
     subject = Subject.of(cluster, running, fleet.releases, site, calendar, ruling, unread)
-    decision = told.without_maintenance(plan(subject, now), problem)
-    events = () if problem else forecast(subject, now, days)
+    decision = decide(subject, now, problem)
+    events = forecast(as_it_counts(subject, problem), now, days)
     if not events:
         words = explain(subject, now, problem).answer if decision.reason == UPDATING else decision.message
         return [_nothing(cluster, str(running or cluster.spec.version), words, decision.reason)]
     blocking = View(subject, decision, now).blocking
     first = next((e for e in events if e.kind == UPDATE), None)
     shown = [_blocked(_of_event(cluster, e), blocking if e is first else ()) for e in events]
-    return shown + [
-        _nothing(cluster, str(running), f"{what} waits: {why}", ROLLOUT_PENDING)
-        for why, what in kept(subject, now).items()
-    ]
+    if decision.reason == INVALID:
+        shown.append(_nothing(cluster, str(running), problem, INVALID))
+    waiting = kept(subject, now).items()
+    return shown + [_nothing(cluster, str(running), f"{what} waits: {why}", ROLLOUT_PENDING) for why, what in waiting]
 
 
 def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:

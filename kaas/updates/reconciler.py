@@ -27,11 +27,12 @@ from kaas.updates.conduct import Conductor
 from kaas.updates.facts import NOBODY, Decision, Ruling
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
-from kaas.updates.planner import Subject, notice_of, plan
+from kaas.updates.planner import Subject, notice_of
 from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
 from kaas.updates.unread import SITE_MISSING, SITE_UNREADABLE, UnreadRelease, unread_releases
 from kaas.updates.unread_objects import UnreadObjects
+from kaas.updates.unusable import decide
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class UpdateReconciler:
         ruling = self._ruling(cluster, now)
         releases, unread = await self._releases()
         subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, ruling, unread)
-        planned = self._line.admit(key, subject, told.without_maintenance(plan(subject, now), problem), now)
+        planned = self._line.admit(key, subject, decide(subject, now, problem), now)
         conduct = await self._conductor.conduct(subject, planned, now)
         decision = conduct.decision
         said = notice_of(subject, decision, now)

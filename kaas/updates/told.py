@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,8 +23,8 @@ from kaas.updates.planner import Subject, next_opening
 from kaas.updates.run import FINISHED
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import UNKNOWN
+from kaas.updates.unusable import INVALID
 
-INVALID: Final = "MaintenanceInvalid"
 HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded", SITE_BUSY})
 """Reasons for which an update that is due is held back."""
 _WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
@@ -40,18 +40,6 @@ class Told:
     reason: str
     message: str
     type: EventType = "Normal"
-
-
-def without_maintenance(decision: Decision, problem: str) -> Decision:
-    """A decision when nobody knows when the Cluster may be changed: nothing is begun; of what is under way it is told.
-
-    What cannot be read has no window open either (see `layers`): then the pools of an update under way wait.
-    """
-    if not problem:
-        return decision
-    if decision.target is not None and decision.choice is None:
-        return replace(decision, message=f"{decision.message}; {problem}")
-    return Decision(None, decision.choice, INVALID, problem, decision.until)
 
 
 def status(

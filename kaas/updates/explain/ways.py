@@ -16,7 +16,6 @@ from kaas.api.preflight import ALWAYS
 from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
-from kaas.updates import told
 from kaas.updates.conduct import BLOCKED
 from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import WINDOW_CLOSED, current
@@ -30,6 +29,7 @@ from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import STOPPED
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE, ROLLOUT_UNREADABLE
+from kaas.updates.unusable import INVALID
 
 Ways = Callable[[View], Iterator[Way]]
 
@@ -239,7 +239,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         EXPIRED: _windows,
         "OutsideMaintenance": _windows,
         "NoMaintenanceWindow": _windows,
-        told.INVALID: _maintenance,
+        INVALID: _maintenance,
         "Excluded": _exclusion,
         "Paused": _unpause,
         "RepairInFlight": _repairs,

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Final
 
 from kaas.api.update_status import AHEAD, EXPIRED
-from kaas.updates import told
 from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.runs import of_run
@@ -24,9 +23,10 @@ from kaas.updates.forecast import forecast
 from kaas.updates.kinds import what
 from kaas.updates.limits import SITE_LIMIT
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import Subject, moment, plan
+from kaas.updates.planner import Subject, moment
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE
+from kaas.updates.unusable import INVALID, as_it_counts, decide
 
 PREVIEW_ONLY: Final = "PreviewOnly"
 """Reason when the only newer versions are previews."""
@@ -39,7 +39,7 @@ _LEFT: Final = frozenset(
 )
 _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
-_HELD: Final = frozenset({told.INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
+_HELD: Final = frozenset({INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
 """Reasons for which what is to come is held back until a person acts."""
 _BY_CLUSTERS: Final = frozenset({"NotRunning", "VersionChanged"})
 """Reasons for which updates wait for what is done at once, and not by them."""
@@ -48,7 +48,7 @@ _MOST_AHEAD: Final = 3
 
 def explain(subject: Subject, now: datetime, problem: str = "") -> Explanation:
     """Why a Cluster has not been updated, as it stands. problem: what is wrong with its maintenance; "" for nothing."""
-    view = View(subject, told.without_maintenance(plan(subject, now), problem), now)
+    view = View(as_it_counts(subject, problem), decide(subject, now, problem), now)
     looks: tuple[Callable[[View], Explanation | None], ...] = (_deleting, of_run, _unseen, _hard, _due, _preview)
     found = next((e for look in looks if (e := look(view))), None) or _decided(view)
     because = tuple(link for link in found.because if link.message != found.answer)
@@ -91,7 +91,7 @@ def _unseen(view: View) -> Explanation | None:
 def _hard(view: View) -> Explanation | None:
     """What no window will help against: somebody has paused it, or a check before the update blocks."""
     choice = view.decision.choice
-    if choice is None or view.decision.reason == told.INVALID:
+    if choice is None or view.decision.reason == INVALID:
         return None
     obstacle, blocking = view.subject.standing.obstacle, view.blocking
     if obstacle is not None and obstacle.reason == "Paused":
@@ -152,7 +152,9 @@ def _decided(view: View) -> Explanation:
     if decision.choice is None:
         return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
     because = _chain(view, decision.choice)
-    return view.explanation(_state_of(reason, State.WAITS), reason, words, because, _begins(view))
+    is_dated = reason == INVALID and decision.begins is not None  # that waits for no window, so it comes by itself
+    state = State.WAITS if is_dated else _state_of(reason, State.WAITS)
+    return view.explanation(state, reason, words, because, _begins(view))
 
 
 def _not_its_turn(view: View) -> Explanation:
@@ -228,7 +230,5 @@ def _turns(view: View) -> Iterator[Coming]:
 
 def _ahead(view: View) -> Iterator[Coming]:
     """What is foretold for a Cluster to which nothing is to be done now."""
-    if view.decision.reason == told.INVALID:
-        return
     for event in forecast(view.subject, view.now)[:_MOST_AHEAD]:
         yield Coming(event.at, f"{event.kind} {event.version}: {event.message}")

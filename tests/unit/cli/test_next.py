@@ -90,6 +90,15 @@ def test_maintenance_that_cannot_be_read() -> None:
     assert (row.kind, row.reason) == ("Nothing", "MaintenanceInvalid")
 
 
+def test_what_waits_for_no_window_is_foretold_also_when_maintenance_cannot_be_read() -> None:
+    ending = [release("v1.36.1", expires="2027-03-01"), release("v1.36.3")]
+    shown = rows(Fleet([cluster()], {"north": site()}, ending, {"tenants": namespace("windows: [")}), NOW, 90)
+    assert [r.kind for r in shown] == ["Warning"] * 3 + ["Expiry", "Update", "Nothing"]
+    assert (shown[-2].at, shown[-2].version) == (at("2027-03-08 00:00"), "v1.36.3")
+    assert shown[-1].reason == "MaintenanceInvalid"
+    assert "annotation kaas.internal/maintenance" in shown[-1].message
+
+
 def test_a_site_that_is_missing() -> None:
     (row,) = rows(Fleet([cluster()], {}, [], {}), NOW, 90)
     assert (row.kind, row.reason, row.version) == ("Nothing", "SiteMissing", "1.36")

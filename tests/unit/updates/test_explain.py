@@ -194,6 +194,15 @@ async def test_maintenance_that_nobody_can_read(world: World) -> None:
     assert "Namespace 'tenants'" in found.answer
 
 
+async def test_maintenance_that_nobody_can_read_does_not_keep_what_has_expired(world: World) -> None:
+    world.namespace("windows: [")
+    world.put(release("v1.36.1", expires="2027-01-01"))
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "MaintenanceInvalid")
+    assert [c.at for c in found.coming] == [at("2027-02-10 12:00")]  # 30 days after it was announced, and seven more
+    assert "correct what the message names" in words(found)
+
+
 async def test_an_expired_version_is_left_against_the_spec(world: World) -> None:
     world.spec(version="v1.36.1")
     world.put(release("v1.36.1", expires="2027-01-01"))

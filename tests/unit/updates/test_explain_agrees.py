@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.api.cluster import Cluster
-from kaas.updates import told
 from kaas.updates.explain.facts import Explanation, State
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import Decision
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import Subject
+from kaas.updates.unusable import decide
 from tests.unit.updates.office import World
 from tests.unit.updates.situations import Situation
 
@@ -24,7 +24,7 @@ SEEDS: Final = range(1000)
 
 def explained(seed: int) -> tuple[Situation, Decision, Explanation]:
     it = Situation(seed)
-    decision = told.without_maintenance(plan(it.subject, it.now), it.problem)
+    decision = decide(it.subject, it.now, it.problem)
     return it, decision, explain(it.subject, it.now, it.problem)
 
 

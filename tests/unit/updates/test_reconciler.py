@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from kaas.api.constants import UPDATES_MANAGER
 from kaas.kube import resources
 from tests.unit.updates.office import KEY, World, release
-from tests.unit.updates.subjects import at
+from tests.unit.updates.subjects import READY, at
 
 OPEN = at("2027-01-05 22:00")
 
@@ -127,6 +128,58 @@ async def test_a_window_that_is_never_long_enough(world: World) -> None:
     await world.look()
     assert world.condition["reason"] == "MaintenanceInvalid"
     assert "667 min" in world.condition["message"]
+
+
+TOO_SHORT = {"recurrence": "FREQ=WEEKLY;BYDAY=TU", "start": "22:00", "durationMinutes": 30, "timeZone": "UTC"}
+
+
+def too_short(world: World) -> None:
+    slow = {"name": "cpu", "flavor": "cpu-4", "update": {"drainTimeoutSeconds": 3600}}
+    world.spec(maintenance={"windows": [TOO_SHORT]}, nodePools=[slow])
+
+
+def unreadable(world: World) -> None:
+    world.namespace("windows: [oops]")
+
+
+@pytest.mark.parametrize("broken", [too_short, unreadable])
+async def test_what_has_expired_is_left_also_when_maintenance_is_wrong(broken: Callable[[World], None]) -> None:
+    world = World()
+    world.releases(release("v1.36.1", expires="2027-03-01"), release("v1.36.3"))
+    world.spec(version="v1.36.1")
+    broken(world)
+    while not world.update or "began" not in world.update:
+        assert world.clock.time < at("2027-03-09 00:00")
+        await world.look()
+        if "began" not in world.update:
+            assert world.update["reason"] == "MaintenanceInvalid"
+        world.clock.time += timedelta(hours=6)
+    assert world.update["began"] == "2027-03-08T00:00:00Z"  # seven days after its end, without a window
+    assert (world.update["reason"], world.update["target"]) == ("Expired", "v1.36.3")
+    assert "maintenance" in world.condition["message"]
+    world.machines("v1.36.3", {"cpu": "v1.36.1"})
+    await world.settle(4)
+    assert world.step("Pool/cpu")["state"] == "Running"
+
+
+@pytest.mark.parametrize("broken", [too_short, unreadable])
+async def test_certificates_are_renewed_also_when_maintenance_is_wrong(broken: Callable[[World], None]) -> None:
+    world = World()
+    world.releases(release("v1.36.1"), release("v1.36.3"))
+    broken(world)
+    world.change(controlPlane={"replicas": 1, "ready": 1, "upToDate": 1, "certificatesEnd": "2027-03-16T12:00:00Z"})
+    world.clock.time = at("2027-03-01 11:00")
+    await world.look()
+    assert (world.update["reason"], world.update["nextTime"]) == ("MaintenanceInvalid", "2027-03-01T12:00:00Z")
+    assert "the renewal of certificates is begun 2027-03-01 12:00 UTC all the same" in world.update["message"]
+    world.change(conditions=[])
+    world.clock.time = at("2027-03-01 12:00")  # 15 days before they end
+    await world.look()
+    assert world.update["reason"] == "NotReady"  # that is what it waits for now, and no window
+    world.change(conditions=[READY])
+    await world.look()
+    assert (world.update["reason"], world.update["changes"]) == ("CertificatesEnd", ["Certificates"])
+    assert "maintenance" in world.condition["message"]
 
 
 async def test_the_end_of_a_version_is_announced_three_times() -> None:

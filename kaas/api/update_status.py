@@ -73,6 +73,9 @@ class UpdateStep(Model):
     """When it began (UTC)."""
     finished: datetime | None = None
     """When it ended (UTC)."""
+    replaced: datetime | None = None
+    """When all its machines were new and worked for the first time since one of them was made, or it went on (UTC);
+    left out while it is not under way, and as long as some are to be replaced."""
 
 
 class PreflightFinding(Model):

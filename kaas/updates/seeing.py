@@ -234,6 +234,7 @@ def _part(sight: Sight, name: str, desired: int, counts: tuple[int, int, int], *
         coming=min(joining, default=None),
         going=min((t for m in found if (t := _time(m, "deletionTimestamp"))), default=None),
         repairs=_repairs(sight.cluster, name),
+        settle=_settle(sight.cluster),
         trouble=_trouble(sight, name),
         unlaid=next((_held_by(m) for m in found if _held_for(m) in _UNLAID), ""),
         unlaid_for_good=any(_held_for(m) == Reason.LAYOUT_FAILED for m in found),
@@ -256,6 +257,12 @@ def _has_joined(machine: Object) -> bool:
 def _time(obj: Object, name: str) -> datetime | None:
     found = obj["metadata"].get(name)
     return at(found) if found else None
+
+
+def _settle(cluster: Cluster) -> timedelta:
+    """The longest that the checks after a step may take: Jobs begin when all else holds."""
+    said = cluster.spec.updates.verification
+    return timedelta(seconds=said.settle_seconds + max((c.timeout_seconds for c in said.checks), default=0))
 
 
 def _repairs(cluster: Cluster, pool: str) -> int:

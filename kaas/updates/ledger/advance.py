@@ -29,6 +29,8 @@ WINDOW: Final = "OutsideMaintenance"
 REPLACING: Final = "Replacing"
 VERIFYING: Final = "Verifying"
 BY_HAND: Final = "WaitsForPerson"
+_ENDS_WHAT_HAS_BEGUN: Final = frozenset({WINDOW, BY_HAND})
+"""Reasons of a hold during which Cluster API brings machines to an end that were begun, and begins no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,25 @@ def _pool(step: UpdateStep, pool: str, seen: Seen, now: datetime) -> UpdateStep:
         return step
     begun = step.started is not None  # until then it keeps what it has, and counts are about that
     if not (begun and part.through) and (held := _held(step, pool, part, seen)) is not None:
-        return told(step, "Held", *held, now)
+        return _waits(step, part, held, now)
     return _machines(step, part, seen, now) if begun else told(step, "Running", REPLACING, _counted(part), now)
+
+
+def _waits(step: UpdateStep, part: Part, held: tuple[str, str], now: datetime) -> UpdateStep:
+    """A pool of which no machine is begun now. Those that were are brought to an end, and are late if they are not."""
+    if step.started is None or held[0] not in _ENDS_WHAT_HAS_BEGUN:
+        return told(step.model_copy(update={"replaced": None}), "Held", *held, now)
+    waits = told(_marked(step, part, now), "Held", *held, now)
+    late = stuck(part, waits.since or now, now, replaced=waits.replaced, held=True)
+    return told(waits, "Failed", *late, now) if late else waits
+
+
+def _marked(step: UpdateStep, part: Part, now: datetime) -> UpdateStep:
+    """The step with the time from which on all its machines were new, kept while none of them is made or goes."""
+    first = step.replaced
+    if part.handed and (not part.replaced or (first and part.moved and part.moved > first)):
+        first = None
+    return step.model_copy(update={"replaced": first or (now if part.through else None)})
 
 
 def _held(step: UpdateStep, pool: str, part: Part, seen: Seen) -> tuple[str, str] | None:
@@ -180,10 +199,11 @@ def _obstacles(step: UpdateStep, pool: str, part: Part, seen: Seen) -> Iterator[
 
 def _machines(step: UpdateStep, part: Part, seen: Seen, now: datetime) -> UpdateStep:
     """A step that replaces machines, and ends when the Cluster is found well with the new ones."""
+    step = _marked(step, part, now)
     if part.through:
         return _verified(step, seen, now)
     going_on = told(step, "Running", REPLACING, _counted(part), now)
-    late = stuck(part, going_on.since or now, now)
+    late = stuck(part, going_on.since or now, now, replaced=going_on.replaced)
     return told(step, "Failed", *late, now) if late else going_on
 
 
@@ -266,4 +286,13 @@ def _until(ledger: Ledger, seen: Seen, now: datetime) -> datetime | None:
     running = [s for s in ledger.steps if s.state == "Running"]
     looks = [(s.since or now) + SETTLING if s.reason == VERIFYING else now + LOOK for s in running]
     looks = [t if t > now else now + POLL for t in looks]
+    looks += [now + LOOK for s in ledger.steps if s.state == "Held" and _may_be_late(s, seen)]
     return min([*looks, *([seen.window.changes] if seen.window.changes else [])], default=None)
+
+
+def _may_be_late(step: UpdateStep, seen: Seen) -> bool:
+    """Whether a pool that is held has a machine that was begun before, and is not through yet."""
+    part = seen.pools.get(pool_of(step) or "")
+    if part is None or step.started is None or step.reason not in _ENDS_WHAT_HAS_BEGUN:
+        return False
+    return part.replaced or part.coming is not None or part.going is not None

@@ -36,7 +36,8 @@ class Part:
     made last. coming: since when the oldest machine that has not joined yet is made. going: since when the one that
     takes longest to go is on its way out. repairs: how many are under repair. startup, drain: how long a machine may
     take to join, and to be emptied; drain None means for ever. soak: how long all new ones are well together before the
-    first old one goes, None where that is not waited for. trouble: why machines are not well, in the deepest words.
+    first old one goes, None where that is not waited for. settle: the longest that it may take to find the Cluster
+    well with them. trouble: why machines are not well, in the deepest words.
     unlaid: that a machine waits for one whose GPUs are not laid out, in the words of its drain; "" when none does.
     unlaid_for_good: whether they could not be, so that waiting helps nobody.
     reached: whether the version of the update has come to what makes machines, for some of them at least. surplus: of
@@ -56,6 +57,7 @@ class Part:
     startup: timedelta = timedelta(minutes=30)
     drain: timedelta | None = timedelta(minutes=10)
     soak: timedelta | None = None
+    settle: timedelta = timedelta(minutes=10)
     manual: bool = False
     trouble: str = ""
     unlaid: str = ""
@@ -66,7 +68,12 @@ class Part:
     @property
     def through(self) -> bool:
         """Whether every machine is as the update wants it and works, and the old ones are gone."""
-        return self.handed and self.new >= self.desired and self.machines <= self.desired <= self.ready
+        return self.replaced and self.desired <= self.ready
+
+    @property
+    def replaced(self) -> bool:
+        """Whether every machine is as the update wants it, working or not, and the old ones are gone."""
+        return self.handed and self.new >= self.desired and self.machines <= self.desired
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,10 @@ def _done(name: str, reason: str, message: str, now: datetime) -> UpdateStep:
 
 
 def told(step: UpdateStep, state: StepState, reason: str, message: str, now: datetime) -> UpdateStep:
-    """The step in a state for a reason; its times change only when these do."""
+    """The step in a state for a reason; its times change only when these do.
+
+    When its machines were replaced stays known as long as it is under way, whatever the reason.
+    """
     same = (step.state, step.reason) == (state, reason)
     started = step.started if state == "Pending" or step.started else now
     return UpdateStep(
@@ -61,6 +64,7 @@ def told(step: UpdateStep, state: StepState, reason: str, message: str, now: dat
         since=step.since if same and step.since else now,
         started=None if state in ("Held", "Skipped") and step.started is None else started,
         finished=(step.finished or now) if state in (*THROUGH, "Failed") else None,
+        replaced=step.replaced if state in ("Running", "Held") else None,
     )
 
 

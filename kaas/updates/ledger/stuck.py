@@ -17,14 +17,20 @@ LEAVING: Final = timedelta(minutes=30)
 _MINUTE: Final = timedelta(minutes=1)
 
 
-def stuck(part: Part, since: datetime, now: datetime) -> tuple[str, str] | None:
+def stuck(
+    part: Part, since: datetime, now: datetime, *, replaced: datetime | None = None, held: bool = False
+) -> tuple[str, str] | None:
     """Reason and words when machines do not come or go in their time; None while they may.
 
-    since: when the step began, or went on after it was held: no time before that counts against it.
+    since: when the step began, or went on after it was held, or is held: no time before that counts against it.
+    replaced: when all machines were new and worked for the first time. held: whether no further one is begun, so that
+    only those count that were begun before.
     """
     if part.unlaid and (late := _unlaid(part, since, now)):
         return late
-    reason, words = next(_stuck(part, since, now), ("", ""))
+    reason, words = next(_stuck(part, since, now, held and not part.replaced), ("", ""))
+    if not reason and part.replaced and replaced is not None:
+        reason, words = _unsteady(part, replaced, now) or ("", "")
     if not reason:
         return None
     return reason, words + (f": {part.trouble}" if part.trouble else "")
@@ -39,7 +45,19 @@ def _unlaid(part: Part, since: datetime, now: datetime) -> tuple[str, str] | Non
     return ("LayoutMissing", words) if late else None
 
 
-def _stuck(part: Part, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:
+def _unsteady(part: Part, replaced: datetime, now: datetime) -> tuple[str, str] | None:
+    """When no machine is made or goes any more, and they do not stay Ready until the Cluster is found well.
+
+    Most likely one of them is Ready and not Ready in turns.
+    """
+    waited = now - replaced
+    if waited <= part.startup + MARGIN + part.settle:
+        return None
+    words = f"all machines were new and worked {waited // _MINUTE} minutes ago, and did not stay so"
+    return "NoProgress", f"{words}: {part.ready} of {part.desired} work now"
+
+
+def _stuck(part: Part, since: datetime, now: datetime, none_is_begun: bool) -> Iterator[tuple[str, str]]:
     joins = part.startup + MARGIN
     if part.coming is not None and (waited := now - max(part.coming, since)) > joins:
         yield "MachineNotJoining", f"a new machine has not joined in {waited // _MINUTE} minutes"
@@ -51,5 +69,5 @@ def _stuck(part: Part, since: datetime, now: datetime) -> Iterator[tuple[str, st
     if part.going is not None and (waited := now - max(part.going, since)) > leaves:
         yield "MachineNotLeaving", f"an old machine has been on its way out for {waited // _MINUTE} minutes"
     moved = max(part.moved or since, since)
-    if (waited := now - moved) > joins + leaves:
+    if not none_is_begun and (waited := now - moved) > joins + leaves:
         yield "NoProgress", f"no machine was replaced in {waited // _MINUTE} minutes"

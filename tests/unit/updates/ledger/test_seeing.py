@@ -205,6 +205,14 @@ def test_pools_are_updated_by_their_order_and_then_as_the_spec_has_them() -> Non
     assert seeing.pools_in_order(type(cluster()).model_validate(raw)) == ("b", "a", "c")
 
 
+def test_how_long_it_may_take_to_find_a_cluster_well() -> None:
+    assert seen(deployment())[1].settle == timedelta(minutes=10)
+    check = {"name": "smoke", "job": {"namespace": "test", "cronJob": "smoke"}, "timeoutSeconds": 3600}
+    asked = {"verification": {"settleSeconds": 900, "checks": [check]}}
+    sight = seeing.Sight(cluster(updates=asked), site(), AIMS)
+    assert seeing.control_plane(sight).settle == timedelta(minutes=75)  # Jobs begin when all else holds
+
+
 # --- what is rolled back when it stops ----------------------------------------------------------------------------
 
 BEFORE = Before(version=OLD, image="ubuntu-a", class_revision="class-0")

@@ -137,7 +137,7 @@ def client_of(session: Session, access: Access, region: str, proxy: str | None) 
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": STALL_SECONDS,
         "max_pool_connections": 16,
-        "proxies": {"https": proxy} if proxy else None,
+        "proxies": {"http": proxy, "https": proxy} if proxy else None,
         "signature_version": botocore.UNSIGNED if access.anonymous else None,
         "s3": {"addressing_style": "path"} if endpoint else None,
     }

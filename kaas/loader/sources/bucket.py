@@ -95,7 +95,7 @@ class Bucket(ABC):
 
     def _error(self, answer: Answer, what: str, *, listed: bool) -> SourceError:
         """What an answer comes to. listed: whether it is about an object that the listing has."""
-        if refusal := self._door.refusal:
+        if refusal := self._door.refusal(answer.status):
             return Refused(f"{what}: {refusal}")
         return failures.error_of(answer, what, listed=listed)
 

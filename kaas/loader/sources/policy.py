@@ -74,7 +74,7 @@ class Policy:
 
     def vouched(self, host: str) -> bool:
         """Whether an administrator has allowed this very host, by its name or its address."""
-        literal = _address(host)
+        literal = address_of(host)
         return self.trusts(host) or (literal is not None and _within(_inner(literal), self.allowed))
 
     def of_cloud(self, host: str) -> bool:
@@ -85,7 +85,7 @@ class Policy:
         """Why an endpoint is not allowed by its name alone, or None. Its addresses have to be looked at as well."""
         if self.trusts(host):
             return None
-        literal = _address(host)
+        literal = address_of(host)
         if literal is not None and (why := self.address_refusal(literal)):
             return why
         if scheme == "https" or (literal is not None and _within(literal, self.allowed)):
@@ -113,7 +113,7 @@ def _network(text: str) -> Network | None:
         return None
 
 
-def _address(host: str) -> Address | None:
+def address_of(host: str) -> Address | None:
     """A host that is an address. Odd ways to write one, as 127.1, are names, whose addresses are looked at."""
     try:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0])

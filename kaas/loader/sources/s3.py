@@ -69,13 +69,12 @@ class S3Source(Bucket):
 
     async def _connect(self) -> None:
         """Make the clients, if they may go where they would: what is configured may have changed meanwhile."""
-        made = await self._made()
-        if not self._door.proxy:
-            await self._door.let(made.place.scheme, made.place.host)
-            if self._door.proxy:
-                made = await self._made()
+        made, proxy = await self._made(), self._door.proxy
+        await self._door.let(made.place.scheme, made.place.host)
+        if self._door.proxy != proxy:
+            made = await self._made()
         self._client, self._store, self._place = made.client, made.store, made.place
-        direct = is_direct(self._place, self._door.proxy)
+        direct = self._door.is_plain(self._place.host) if self._door.proxy else is_direct(self._place)
         self._reads = Reads(self._place, self._address, self._access, self._secret) if direct else None
         self._reader = None
 

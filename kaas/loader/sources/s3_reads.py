@@ -132,10 +132,10 @@ def _in_another_way() -> Iterator[Buffer]:
     raise Refused("it has to be read in another way")
 
 
-def is_direct(place: Place, proxy: str | None) -> bool:
-    """Whether a server is asked without a proxy: neither that of the source nor one of the environment."""
+def is_direct(place: Place) -> bool:
+    """Whether a server is asked without a proxy of the environment."""
     named = urllib.request.getproxies()
-    return proxy is None and (not {place.scheme, "all"} & named.keys() or bool(urllib.request.proxy_bypass(place.host)))
+    return not {place.scheme, "all"} & named.keys() or bool(urllib.request.proxy_bypass(place.host))
 
 
 def _authorities(place: Place) -> str:

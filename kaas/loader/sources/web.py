@@ -103,7 +103,7 @@ class Web:
             if response.status not in _MOVED:
                 return self._good(response, url, what, listed=listed)
             response.release()
-            url = urljoin(url, response.headers.get("Location", ""))
+            url = _there(url, response.headers.get("Location", ""), what)
         raise Refused(f"{what}: is redirected more than {REDIRECTS} times: the server is wrong")
 
     def check(self, url: str) -> None:
@@ -124,6 +124,16 @@ class Web:
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+
+
+def _there(url: str, location: str, what: str) -> str:
+    """Where a redirect leads. Refused when that is no URL."""
+    try:
+        found = urljoin(url, location)
+        urlsplit(found)
+    except ValueError as error:
+        raise _failure(error, what) from None
+    return found
 
 
 def _failure(error: Exception, what: str) -> SourceError:

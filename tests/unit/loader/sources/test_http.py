@@ -128,6 +128,8 @@ async def test_redirects_are_followed_and_checked() -> None:
         ("http://example.com/x", "without TLS"),
         ("https://inside.example/x", "inside.example is not allowed"),
         ("file:///etc/passwd", "no web server"),
+        ("http://[192.0.2.9]/", "redirected to what is no URL"),
+        ("//[::1", "redirected to what is no URL"),
         ("/d/a%20b.bin", "redirected more than 5 times"),
     ],
 )

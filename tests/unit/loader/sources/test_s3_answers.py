@@ -208,8 +208,7 @@ async def test_outcomes(status: int, code: str, kind: type[SourceError], said: s
     assert f"s3://bucket/{entry.key}" in str(raised.value)
 
 
-async def test_a_redirect_is_not_followed_without_tls_under_a_policy() -> None:
-    """Obstore follows redirects; without TLS there are none to follow, and with it all go through the guard."""
+async def test_an_endpoint_that_is_refused_by_its_name_alone() -> None:
     with pytest.raises(Refused, match="without TLS"):
         async with playing(lambda *_: page("a")) as s3:
             await s3.source(endpoint="http://minio.example.com:9000", policy=Policy())

@@ -189,19 +189,23 @@ async def test_keys_that_are_read_anew_are_loaded_once(tmp_path: Path, monkeypat
     assert len((tmp_path / "runs").read_text()) == before + 1
 
 
-async def test_what_is_configured_meanwhile_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", ["", "endpoint_url = https://bucket.example.com"], ids=["of the cloud", "guarded"])
+async def test_what_is_configured_meanwhile_leads_nowhere_else(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An endpoint that would have been refused is, also when it comes with new keys."""
     config = tmp_path / "config"
-    config.write_text("[default]\n")
+    config.write_text(f"[default]\n{before}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     async with playing(lambda request, _: content(request, BODY)) as server:
         source = S3Source(parse("s3://bucket/"), Access(region="us-east-1", policy=Policy.parse([]), pod=True))
         await source.open()
+        host = source._place.host
         config.write_text(f"[default]\nendpoint_url = {server.url}\n")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFANOTHER")
         with pytest.raises(Refused, match="endpoint"):
             await source._can_go_on(Answer(400, "ExpiredToken"), 0)
-        assert source._place.host.endswith(".amazonaws.com")
+        assert source._place.host == host == ("bucket.example.com" if before else "s3.amazonaws.com")
         await source.close()
 
 

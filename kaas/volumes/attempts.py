@@ -13,6 +13,8 @@ from kaas.kube.times import at
 from kaas.loader.report import Exit, Result
 from kaas.volumes.job import CONTAINER, DIGEST
 
+LATE: Final = timedelta(seconds=60)
+"""For which a kubelet that is well may still take when the grace of a Pod that is being deleted is over."""
 INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _CONDITIONS: Final = ("Complete", "SuccessCriteriaMet", "Failed", "FailureTarget")
 
@@ -30,7 +32,8 @@ class Attempt:
     """One Pod of a load.
 
     waiting: why its container has not begun, reason and message. unplaced: why no node takes it. began: when its
-    container did. exit: code with which it ended, at `ended`; died: what the kubelet says of that, as OOMKilled.
+    container did. exit: code with which it ended, at `ended`; died: what the kubelet says of that, as OOMKilled. due:
+    when it is to be gone, with its grace; None when nobody deletes it. node: "" before it has one.
     """
 
     name: str
@@ -43,11 +46,17 @@ class Attempt:
     ended: datetime | None = None
     died: str = ""
     result: Result | None = None
+    due: datetime | None = None
+    node: str = ""
 
     @property
     def running(self) -> bool:
         """Whether its container runs."""
         return self.began is not None and self.exit is None
+
+    def stuck(self, now: datetime) -> bool:
+        """Whether its node has not ended it, though it was told to and had the time: most likely it does not answer."""
+        return self.exit is None and self.due is not None and now - self.due >= LATE
 
     @property
     def words(self) -> str:
@@ -82,6 +91,11 @@ class Job:
             return True
         well = {a.index for a in self.attempts if a.exit == Exit.DONE}
         return self.outcome is Outcome.RUNNING and well >= set(range(self.pods))
+
+    @property
+    def running(self) -> Sequence[Attempt]:
+        """Attempts whose container runs."""
+        return [a for a in self.attempts if a.running]
 
     @property
     def last(self) -> Attempt | None:
@@ -152,6 +166,8 @@ def attempt_of(pod: Object) -> Attempt:
         ended=_ended(status, ended, meta),
         died=str(ended.get("reason") or status.get("reason") or ""),
         result=Result.parse(str(ended.get("message") or "")),
+        due=at(meta["deletionTimestamp"]) if is_deleting(pod) else None,
+        node=str((pod.get("spec") or {}).get("nodeName") or ""),
     )
 
 

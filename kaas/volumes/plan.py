@@ -23,7 +23,8 @@ from kaas.volumes.reasons import FINAL, Reason
 LOOK: Final = 5.0
 """Seconds between two looks at a load that runs."""
 STILL: Final = timedelta(seconds=120)
-"""Without a byte, after which a load is told to be stalled; it gives up by itself after ten minutes."""
+"""For which nothing goes on, after which a load is told to be stalled; it gives up by itself after ten minutes. As long
+without a word of the loader's, that is told."""
 BINDING: Final = timedelta(seconds=3)
 """For which nothing is said of a claim that a volume is made for: a binder that finds it changed looks again in 15 s.
 Source: Kubernetes, `--pvclaimbinder-sync-period`."""
@@ -44,9 +45,9 @@ class Binding(Enum):
 class Scene:
     """All that is seen of a claim.
 
-    waiting_pods: whether a Pod waits for it. jobs: loaders' of this claim, whatever they load. progress: of the Pods
-    that run, None before it is known; still_since: when its bytes last moved. cause: why a load does not start, as
-    Events say it.
+    waiting_pods: whether a Pod waits for it. jobs: loaders' of this claim, whatever they load. progress: of its Pods
+    together, None before it is known; unknown: of how many of them it is not. still_since: when something last went on;
+    heard: when a loader that runs last said anything. cause: why a load does not start, as Events say it.
     """
 
     claim: Claim
@@ -55,7 +56,9 @@ class Scene:
     jobs: Sequence[Job]
     now: datetime
     progress: Progress | None = None
+    unknown: int = 0
     still_since: datetime | None = None
+    heard: datetime | None = None
     cause: str = ""
 
 
@@ -112,8 +115,9 @@ def _toward(scene: Scene, load: Load) -> Plan:
     """Toward the load that is asked for, once no other one writes into the volume."""
     others = [j for j in scene.jobs if j.mark != load.mark]
     if others:
-        told = Told(Reason.PENDING, "waits until the load before, which is no longer asked for, has ended", load=load)
-        return Plan(told, ends=_all(others, waits=True))
+        message = "waits until the load before, which is no longer asked for, has ended"
+        told = Told(Reason.PENDING, message + _stuck(others, scene.now), load=load)
+        return Plan(told, ends=_all(others, waits=True), again=6 * LOOK)
     if scene.claim.failed:
         return Plan(ends=_all(scene.jobs))
     if scene.jobs:
@@ -154,7 +158,8 @@ def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
         told = Told(Reason.LOADED, summary(job.results), holds=True, load=load)
         return Plan(told, ends=_all([job]), finished=True)
     if job.deleting:
-        return Plan(Told(Reason.PENDING, "its Job was deleted; it begins again when that is gone", load=load))
+        message = "its Job was deleted; it begins again when that is gone" + _stuck([job], scene.now)
+        return Plan(Told(Reason.PENDING, message, load=load), again=6 * LOOK)
     if job.outcome is Outcome.FAILED:
         return Plan(_failure(job, load, scene.claim), ends=_all([job]), finished=True)
     return Plan(_running(scene, job, load), again=LOOK)
@@ -185,17 +190,33 @@ _STRANGE: Final = (
 _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
 
 
+def _stuck(jobs: Sequence[Job], now: datetime) -> str:
+    """What is said of Pods that do not end: nothing goes on before they have; "" when there are none."""
+    found = next((a for job in jobs for a in job.attempts if a.stuck(now)), None)
+    if found is None or found.due is None:
+        return ""
+    where = f"node {found.node}" if found.node else "its node"
+    return (
+        f"; {where} has not ended the loader's Pod, as it was to by {stamp(found.due)}, most likely because it does "
+        "not answer: it goes on when the node is back, or, of one that is off for good, when its Node object is "
+        "deleted or tainted node.kubernetes.io/out-of-service"
+    )
+
+
 def _running(scene: Scene, job: Job, load: Load) -> Told:
     """What a Job that has not ended does."""
-    if any(a.running for a in job.attempts):
-        return _loading(scene, job, load)
-    if scene.claim.origin and scene.claim.phase is Phase.PENDING:
-        return _restoring(scene, job.created, load)
     until = f"; it is given up at {stamp(job.deadline)}"
     open_attempts = [a for a in job.attempts if a.exit is None]
+    stuck = _stuck([job], scene.now)
+    if stuck and all(a.stuck(scene.now) for a in open_attempts):
+        return Told(Reason.STALLED, f"{_words(scene, job)}{stuck}{until}", load=load)
+    if job.running:
+        return _loading(scene, job, load, stuck)
+    if scene.claim.origin and scene.claim.phase is Phase.PENDING:
+        return _restoring(scene, job.created, load)
     if not open_attempts and job.last is not None:
-        message = f"attempt {job.failures + 1}/{job.tries} begins soon; the last: {job.last.words}"
-        return Told(Reason.RETRY, message, load=load)
+        attempt = f"attempt {job.failures + 1}/{job.tries}" if job.pods == 1 else "another attempt"
+        return Told(Reason.RETRY, f"{attempt} begins soon; the last: {job.last.words}", load=load)
     cause = next((c for a in open_attempts if (c := _unstarted(scene, a.unplaced, a.waiting))), scene.cause)
     if cause and scene.now - job.created >= UNSTARTED:
         return Told(Reason.PENDING, f"its Pod does not start: {cause}{until}", load=load)
@@ -208,15 +229,28 @@ def _unstarted(scene: Scene, unplaced: str, waiting: str) -> str:
     return waiting if waiting and waiting not in {"ContainerCreating", "PodInitializing"} else scene.cause
 
 
-def _loading(scene: Scene, job: Job, load: Load) -> Told:
-    progress = scene.progress or Progress(Stage.LISTING)
-    text = words(progress, job.failures + 1, job.tries)
+def _loading(scene: Scene, job: Job, load: Load, stuck: str) -> Told:
+    """At least one Pod runs. stuck: what is said of others that do not end."""
+    text, progress = _words(scene, job), scene.progress
+    reason = _STAGES[progress.phase] if progress else Reason.LISTING
+    if scene.heard is not None and scene.now - scene.heard >= STILL:
+        where = ", ".join(sorted({a.node for a in job.running if a.node}))
+        silent = f"nothing is heard of its loader{where and f' on node {where}'} since {stamp(scene.heard)}"
+        return Told(reason, f"{silent}; the last: {text}{stuck}", load=load)
+    if stuck:
+        return Told(reason, f"{stuck.removeprefix('; ')}; {text}", load=load, ticks=True)
     if scene.still_since is not None and scene.now - scene.still_since >= STILL:
-        message = f"{text}; not a byte since {stamp(scene.still_since)}, it begins again by itself"
+        message = f"{text}; nothing has come since {stamp(scene.still_since)}, it begins again by itself"
         return Told(Reason.STALLED, message, load=load, ticks=True)
+    return Told(reason, text, load=load, ticks=progress is not None)
+
+
+def _words(scene: Scene, job: Job) -> str:
+    """How far a load is. Of several Pods each has attempts of its own."""
     if scene.progress is None:
-        return Told(Reason.LISTING, BEGINS, load=load)
-    return Told(_STAGES[progress.phase], text, load=load, ticks=True)
+        return BEGINS
+    text = words(scene.progress, job.failures + 1 if job.pods == 1 else 1, job.tries)
+    return f"{text}, of {job.pods - scene.unknown} of its {job.pods} Pods" if scene.unknown else text
 
 
 BEGINS: Final = "its loader begins"

@@ -45,7 +45,10 @@ def span(seconds: float) -> str:
 
 
 def together(parts: Sequence[Progress]) -> Progress | None:
-    """Progress of several Pods as one; totals are unknown while one of them is. None of none."""
+    """Progress of several Pods as one; totals are unknown while one of them is, and so is what remains. None of none.
+
+    Each lists all of the source, and takes its own. Who has nothing to come any more remains for no time.
+    """
     if not parts:
         return None
     phases = [p.phase for p in parts]
@@ -56,8 +59,14 @@ def together(parts: Sequence[Progress]) -> Progress | None:
         bytes_total=_sum(p.bytes_total for p in parts),
         files_total=_sum(p.files_total for p in parts),
         rate=sum(p.rate for p in parts),
-        remaining=max((p.remaining for p in parts if p.remaining is not None), default=None),
+        remaining=_longest([p.remaining for p in parts if p.bytes_total is None or p.bytes_done < p.bytes_total]),
+        listed=max(p.listed for p in parts),
     )
+
+
+def _longest(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return max(known, default=None) if len(known) == len(values) else None
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
@@ -79,7 +88,7 @@ def words(progress: Progress, attempt: int, tries: int) -> str:
     """Such as `43.1% 12.4/28.8GiB 812/1893 files 1.2GiB/s ETA 13s attempt 2/6`."""
     tail = f" attempt {attempt}/{tries}" if attempt > 1 else ""
     if progress.bytes_total is None or progress.files_total is None:
-        return f"{progress.files_done} files and {size(progress.bytes_done)} so far{tail}"
+        return _so_far(progress) + tail
     unit, total = _scaled(progress.bytes_total)
     done = progress.bytes_done / _STEP ** _UNITS.index(unit)
     parts = [
@@ -90,6 +99,17 @@ def words(progress: Progress, attempt: int, tries: int) -> str:
     if progress.remaining is not None:
         parts.append(f"ETA {span(progress.remaining)}")
     return " ".join(parts) + tail
+
+
+def _so_far(progress: Progress) -> str:
+    """Without totals."""
+    loaded = f"{_count(progress.files_done, 'file')} and {size(progress.bytes_done)} so far"
+    if progress.phase is not Phase.LISTING:
+        return loaded
+    if not progress.listed:
+        return loaded if progress.files_done else "the source is being listed"
+    found = f"{_count(progress.listed, 'object')} listed"
+    return f"{found}; {loaded}" if progress.files_done else f"{found} so far"
 
 
 def percent(progress: Progress) -> float:

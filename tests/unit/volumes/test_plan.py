@@ -159,7 +159,7 @@ def test_what_a_job_does() -> None:
     assert told(plan(scene(None, again, progress=PROGRESS)))[1].endswith("attempt 2/7")
     still = plan(scene(None, running, progress=PROGRESS, still_since=NOW - timedelta(seconds=200)))
     assert told(still)[0] == "Stalled"
-    assert "not a byte since 2026-01-01T11:56:40Z" in told(still)[1]
+    assert "nothing has come since 2026-01-01T11:56:40Z" in told(still)[1]
 
 
 def test_why_a_job_does_not_begin() -> None:

@@ -80,7 +80,10 @@ class RolloutMember(Model):
     finished: datetime | None = None
     """When it came to its end: Completed, Failed or Skipped (UTC)."""
     unwell: datetime | None = None
-    """Since when it is not Ready, after it began (UTC); left out while it is."""
+    """Since when it is not Ready, after it began (UTC), put off by the time that it was Ready in between; left out once
+    it has been Ready for `notReadySeconds` at a stretch."""
+    well: datetime | None = None
+    """Since when it is Ready again (UTC); left out while it is not, and when `unwell` is."""
     tried: datetime | None = None
     """When it last had its turn and did not begin (UTC): others go before it then."""
     retried: datetime | None = None

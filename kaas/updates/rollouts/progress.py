@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ OUTSIDE, WAITS, RELEASED = "OutsideMaintenance", "WaitsForOthers", "Released"
 MAY_BEGIN: Final = "it may begin"
 _LONGEST, _LONGEST_FAILED = 256, 768
 """Characters of a member's message: all members have to fit into one object."""
+
+_WELL: Final[Mapping[str, None]] = {"unwell": None, "well": None}
+"""What is said of a member that is not watched for its health, or not any more."""
+_MINUTE: Final = timedelta(minutes=1)
 
 Rule = Callable[[RolloutMember, Member, Scene], RolloutMember | None]
 
@@ -81,7 +85,7 @@ def observed(record: RolloutMember, scene: Scene) -> RolloutMember:
 
 
 def _left_out(record: RolloutMember, reason: str, message: str, scene: Scene) -> RolloutMember:
-    return become(record, State.SKIPPED, reason, message, released=None, unwell=None, finished=scene.now)
+    return become(record, State.SKIPPED, reason, message, released=None, **_WELL, finished=scene.now)
 
 
 # --- what people say ----------------------------------------------------------------------------------------------
@@ -97,10 +101,10 @@ def _as_people_say(record: RolloutMember, scene: Scene) -> RolloutMember:
         return _left_out(record, SKIPPED, f"left out by {skip.words}", scene)
     if again is not None and _counts(again, record):
         words = f"tried again by {again.words}"
-        fresh: dict[str, Any] = dict.fromkeys(("released", "started", "finished", "unwell", "tried"))
+        fresh: dict[str, Any] = dict.fromkeys(("released", "started", "finished", "tried"))
         member = scene.members.get(record.key)
         anew = {"asked": member.asked, "version": _text(member.running), "left_out": ()} if member else {}
-        return become(record, State.NOT_STARTED, "Retried", words, retried=again.at, **fresh, **anew)
+        return become(record, State.NOT_STARTED, "Retried", words, retried=again.at, **fresh, **_WELL, **anew)
     return record
 
 
@@ -127,7 +131,7 @@ def _through(record: RolloutMember, member: Member, scene: Scene) -> RolloutMemb
     verb = "runs" if target == Target(target.version) else "has"
     words = not_brought(record) if record.started else f"{verb} {target.words} although its turn had not come"
     reason = None if record.started else CHANGED
-    ended = {"finished": scene.now, "released": None, "unwell": None}
+    ended = {"finished": scene.now, "released": None, **_WELL}
     return become(record, State.COMPLETED, reason, words, **ended)
 
 
@@ -141,14 +145,27 @@ def _under_way(record: RolloutMember, member: Member, scene: Scene) -> RolloutMe
     if not member.is_under_way(target) and not has_begun:
         return None
     record = record if record.started else record.model_copy(update={"started": member.began or scene.now})
-    unwell = None if member.ready is not False or member.moves else record.unwell or scene.now
+    health = _health(record, member, scene)
+    unwell = health["unwell"] if health["well"] is None else None
     if member.stopped is not None and (record.retried is None or _still_stopped(record, member, scene)):
         words = f"its update has stopped: {member.stopped.message}"
-        return become(record, State.FAILED, member.stopped.reason, words, finished=scene.now, unwell=None)
-    if unwell is not None and scene.now - max(unwell, record.retried or unwell) >= scene.patience:
-        words = f"not Ready since {moment(unwell)}, after its update began: {member.unready}"
-        return become(record, State.FAILED, "NotReady", words, finished=scene.now, unwell=None)
-    return become(record, State.RUNNING, "Updating", member.waits or None, unwell=unwell)
+        return become(record, State.FAILED, member.stopped.reason, words, finished=scene.now, **_WELL)
+    if unwell is not None and (away := scene.now - max(unwell, record.retried or unwell)) >= scene.patience:
+        words = f"not Ready for {away // _MINUTE} minutes, after its update began: {member.unready}"
+        return become(record, State.FAILED, "NotReady", words, finished=scene.now, **_WELL)
+    return become(record, State.RUNNING, "Updating", member.waits or None, **health)
+
+
+def _health(record: RolloutMember, member: Member, scene: Scene) -> dict[str, datetime | None]:
+    """Since when it is not Ready. That clock stands still while it is, and begins anew when it was for long enough."""
+    since, well = record.unwell, record.well
+    if since is not None and well is not None and scene.now - well >= scene.patience:
+        since = well = None
+    if member.ready is not False or member.moves:
+        return {"unwell": since, "well": since and (well or scene.now)}
+    if since is not None and well is not None:
+        since += scene.now - well
+    return {"unwell": since or scene.now, "well": None}
 
 
 def _still_stopped(record: RolloutMember, member: Member, scene: Scene) -> bool:
@@ -188,7 +205,7 @@ def _waiting(record: RolloutMember, member: Member, scene: Scene) -> RolloutMemb
     """Its update has not begun. One that has had its turn gives it back when its window closes."""
     window = window_of(member, scene.now)
     if record.started is not None:
-        record = record.model_copy(update={"started": None, "unwell": None})
+        record = record.model_copy(update={"started": None, **_WELL})
     if window is not Window.OPEN:
         back: dict[str, Any] = {"released": None, "tried": scene.now} if record.released else {}
         return become(record, State.PENDING, OUTSIDE, _opens(member, window), **back)
@@ -225,7 +242,7 @@ def next_look(record: RolloutMember, member: Member, scene: Scene) -> datetime |
     if record.state in ENDED or record.state is State.STOPPED:
         return None
     if record.state is State.RUNNING:
-        since = record.unwell and max(record.unwell, record.retried or record.unwell)
+        since = record.well or (record.unwell and max(record.unwell, record.retried or record.unwell))
         ends = (t + scene.patience for t in (since, record.retried) if t is not None)
         return min((t for t in ends if t > scene.now), default=None)
     found = member.window

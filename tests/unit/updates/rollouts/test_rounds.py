@@ -331,6 +331,36 @@ def test_a_member_that_is_not_ready_for_long_has_failed() -> None:
     assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.FAILED, "NotReady")
 
 
+def be(fleet: Fleet, *, ready: bool, minutes: int) -> None:
+    fleet.cluster("prod-0").ready = ready
+    fleet.settle()
+    fleet.go(timedelta(minutes=minutes))
+
+
+def test_a_member_that_is_ready_and_not_ready_in_turns_fails() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, takes=40 * HOUR))
+    fleet.settle()
+    for away in (20, 30, 9):
+        be(fleet, ready=False, minutes=away)
+        be(fleet, ready=True, minutes=59)
+    assert fleet.states()["prod-0"] == "Running"
+    be(fleet, ready=False, minutes=0)
+    assert fleet.look().until == fleet.now + timedelta(minutes=1)
+    fleet.go(timedelta(minutes=1))
+    assert (fleet.member("prod-0").state, fleet.member("prod-0").reason) == (State.FAILED, "NotReady")
+    assert "not Ready for 60 minutes" in (fleet.member("prod-0").message or "")
+
+
+def test_a_member_that_was_ready_for_long_has_its_time_anew() -> None:
+    fleet = Fleet(rollout(stage("prod")), clusters("prod", 1, takes=400 * HOUR))
+    fleet.settle()
+    for _ in range(5):
+        be(fleet, ready=False, minutes=50)
+        be(fleet, ready=True, minutes=60)
+    assert fleet.states()["prod-0"] == "Running"
+    assert (fleet.member("prod-0").unwell, fleet.member("prod-0").well) == (None, None)
+
+
 def test_a_member_that_takes_long_or_waits_for_its_window_has_not_failed() -> None:
     """Its machines are not as its spec says all the while, so it is not Ready; but it works."""
     fleet = Fleet(rollout(stage("prod"), notReadySeconds=1800), clusters("prod", 1, takes=40 * HOUR))

@@ -100,8 +100,27 @@ class Job:
     @property
     def last(self) -> Attempt | None:
         """The attempt that ended last, of those that failed."""
-        ended = [a for a in self.attempts if a.ended is not None and a.exit != Exit.DONE]
-        return max(ended, key=lambda a: (a.ended, a.name), default=None)
+        return next(reversed(self._failed), None)
+
+    @property
+    def blamed(self) -> Attempt | None:
+        """The attempt by which a Job that failed is judged: others are ended because that one was given up."""
+        permanent = [a for a in self._failed if a.exit == Exit.PERMANENT]
+        if permanent:
+            return permanent[0]
+        last = {a.index: a for a in self._failed}
+        spent = [a for a in self._failed if a is last[a.index] and self.tried(a) >= self.tries]
+        return spent[0] if spent else self.last
+
+    def tried(self, attempt: Attempt) -> int:
+        """How often the part of an attempt has failed, so far as its Pods are there."""
+        return sum(a.index == attempt.index for a in self._failed)
+
+    @property
+    def _failed(self) -> Sequence[Attempt]:
+        """Attempts that failed, in the order in which they ended."""
+        found = [(a.ended, a.name, a) for a in self.attempts if a.ended is not None and a.exit != Exit.DONE]
+        return [a for *_, a in sorted(found, key=lambda item: item[:2])]
 
     @property
     def results(self) -> Sequence[Result]:

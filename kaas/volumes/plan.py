@@ -11,6 +11,7 @@ from typing import Final
 from kaas.kube.times import stamp
 from kaas.loader.report import Phase as Stage
 from kaas.loader.report import Progress
+from kaas.loader.report import Reason as Why
 from kaas.volumes import terms
 from kaas.volumes.annotations import Bind
 from kaas.volumes.attempts import Job, Outcome
@@ -166,19 +167,21 @@ def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
 
 
 def _failure(job: Job, load: Load, claim: Claim) -> Told:
-    """How a Job has failed for good, by what the last Pod said."""
-    last, way_out = job.last, _STRANGE if claim.foreign and claim.fresh else _WAY_OUT
-    result = last.result if last else None
-    if job.reason == "PodFailurePolicy" and result is not None and str(result.reason) in FINAL:
-        return Told(str(result.reason), f"{result.message}. {way_out}", load=load)
-    ends = f"; the last: {last.words}" if last else ""
+    """How a Job has failed for good, by what its loader said."""
+    way_out = _STRANGE if claim.foreign and claim.fresh else _WAY_OUT
     if job.reason == "DeadlineExceeded":
+        ends = f"; the last: {job.last.words}" if job.last else ""
         allowed = span((job.deadline - job.created).total_seconds())
         return Told(Reason.FAILED, f"it was not done within {allowed} ({terms.TIMEOUT}){ends}. {way_out}", load=load)
-    if last is None:
+    blamed = job.blamed
+    if blamed is None:
         return Told(Reason.FAILED, f"{job.reason}: {job.message}. {way_out}", load=load)
-    tries = f"{job.failures} tries" if job.failures > 1 else "one try"
-    return Told(Reason.FAILED, f"it was given up after {tries}{ends}. {way_out}", load=load)
+    number = job.failures if job.pods == 1 else job.tried(blamed)
+    tries, result = f"{number} tries" if number > 1 else "one try", blamed.result
+    if result is None or str(result.reason) not in FINAL or result.reason is Why.FAILED:
+        return Told(Reason.FAILED, f"it was given up after {tries}; the last: {blamed.words}. {way_out}", load=load)
+    given_up = "" if job.reason == "PodFailurePolicy" else f"given up after {tries}: "
+    return Told(str(result.reason), f"{given_up}{result.message}. {way_out}", load=load)
 
 
 STRAYS: Final = "waits until a loader whose Job is gone has ended"

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from kaas.loader.faults import exit_code
 from kaas.loader.report import Exit, Phase, Progress, Reason, Result
 from kaas.volumes.attempts import Job, Outcome
 from kaas.volumes.claim import Claim
 from kaas.volumes.conditions import Told, condition_of
 from kaas.volumes.plan import Binding, End, Plan, Scene, plan, wants_events
+from kaas.volumes.reasons import FINAL
 from tests.unit.volumes.builders import NOW, attempt, claim, job
 
 
@@ -26,6 +28,7 @@ MARK = _mark()
 
 PROGRESS = Progress(Phase.LOADING, 50, 1, 100, 2, 1.0, 50.0)
 ENDED = {"began": NOW, "ended": NOW}
+SECOND = timedelta(seconds=1)
 
 
 def scene(found: Claim | None = None, *jobs: Job, **more: Any) -> Scene:
@@ -139,6 +142,43 @@ def test_an_end_that_is_not(reason: str, code: int, result: Reason | None, said:
     assert said[1] in told(planned)[1]
     assert planned.finished
     assert planned.ends
+
+
+@pytest.mark.parametrize("reason", sorted(r for r in Reason if str(r) in FINAL))
+@pytest.mark.parametrize("pods", [1, 4])
+def test_every_reason_for_which_a_load_ends_is_told(reason: Reason, pods: int) -> None:
+    """With the exit code that a loader has then, and what the Job controller makes of it."""
+    code = exit_code(reason)
+    given_up = "BackoffLimitExceeded" if pods == 1 else "MaxFailedIndexesExceeded"
+    found = [
+        attempt(name=str(n), created=NOW + n * SECOND, exit=code, result=Result(reason, "words"), **ENDED)
+        for n in range(7 if code is Exit.RETRY else 1)
+    ]
+    why = given_up if code is Exit.RETRY else "PodFailurePolicy"
+    failed = job(MARK, *found, outcome=Outcome.FAILED, reason=why, failures=7 if pods == 1 else 9, pods=pods)
+    planned = plan(scene(None, failed))
+    assert told(planned)[0] == str(reason)
+    assert ("given up after 7 tries" in told(planned)[1]) is (code is Exit.RETRY)
+    assert "words. Correct it and set another kaas.internal/load-id" in told(planned)[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "why"),
+    [
+        (Exit.PERMANENT, Reason.ACCESS_DENIED, "PodFailurePolicy"),
+        (Exit.RETRY, Reason.CORRUPT, "MaxFailedIndexesExceeded"),
+        (Exit.RETRY, Reason.CORRUPT, "FailedIndexes"),
+    ],
+)
+def test_of_several_pods_the_one_that_failed_is_told_and_not_those_that_were_ended_for_it(
+    code: int, reason: Reason, why: str
+) -> None:
+    blamed = attempt(name="a", exit=code, index=1, result=Result(reason, "words"), **ENDED)
+    later = {"began": NOW, "ended": NOW + SECOND}
+    stopped = attempt(name="b", exit=75, index=0, result=Result(Reason.INTERRUPTED, "was told to stop"), **later)
+    killed = attempt(name="c", exit=137, index=2, result=Result(Reason.FAILED, "it was killed"), **later)
+    failed = job(MARK, blamed, stopped, killed, outcome=Outcome.FAILED, reason=why, failures=1, pods=3, tries=1)
+    assert told(plan(scene(None, failed)))[0] == str(reason)
 
 
 def test_a_claim_that_another_namespaces_snapshot_has_spoilt_is_told_the_way_out() -> None:

@@ -11,7 +11,7 @@ from kaas.cli import options, volume_webhook
 from kaas.cli.command import command
 from kaas.cli.options import LogFormat
 from kaas.cli.settings import Settings
-from kaas.volumes.settings import LoadSettings, Resources
+from kaas.volumes.settings import GPU_LABEL, LoadSettings, Resources
 
 LIMITS = "Limits"
 LOADERS = "Loaders"
@@ -28,6 +28,14 @@ TriesAgain = Annotated[
 Image = Annotated[str, typer.Option(help="Image of the loader, with kaas as entry point.", rich_help_panel=LOADERS)]
 PriorityClass = Annotated[
     str, typer.Option(help="Of loaders' Pods.", show_default="the cluster's", rich_help_panel=LOADERS)
+]
+GpuLabel = Annotated[
+    str,
+    typer.Option(
+        metavar="KEY[=VALUE]",
+        help='Of nodes with GPUs, which loaders leave to others; "" where they have none.',
+        rich_help_panel=LOADERS,
+    ),
 ]
 Quantity = Annotated[str, typer.Option(metavar="QUANTITY", rich_help_panel=LOADERS)]
 AllowEndpoint = Annotated[
@@ -107,6 +115,7 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
     timeout: Timeout = 86400,
     tries_again: TriesAgain = 6,
     priority_class: PriorityClass = "",
+    gpu_label: GpuLabel = GPU_LABEL,
     cpu: Quantity = "500m",
     cpu_limit: Quantity = "2",
     memory: Quantity = "256Mi",
@@ -130,6 +139,7 @@ def controller(  # noqa: PLR0913, PLR0917 - one an option
         tries_again=tries_again,
         timeout=timeout,
         priority_class=priority_class,
+        gpu_label=gpu_label,
         allow_endpoints=tuple(allow_endpoint or ()),
         keep_out=tuple(keep_out or ()),
         network_policy=network_policy,

@@ -25,7 +25,8 @@ DATA_SOURCE: Final = "DataSource"
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 """Annotation by which the scheduler says where a volume is to be made. Source: k8s.io/component-helpers/storage."""
 RWX: Final = "ReadWriteMany"
-WRITABLE: Final = frozenset({"ReadWriteOnce", RWX, "ReadWriteOncePod"})
+RWOP: Final = "ReadWriteOncePod"
+WRITABLE: Final = frozenset({"ReadWriteOnce", RWX, RWOP})
 _NEVER: Final[Mapping[str, Any]] = MappingProxyType({})
 
 

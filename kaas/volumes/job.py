@@ -25,6 +25,8 @@ USER: Final = 65532
 """User and group of a loader. Source: the nonroot user of distroless images."""
 DIGEST: Final = f"{GROUP}/load"
 """Annotation of a Job and its Pods: the load that they do, token and digest."""
+PLACE: Final = f"{GROUP}/load-place"
+"""Annotation of a Job: where its Pods may run, as a mark that is another one for another place."""
 POLICY: Final = "kaas-volumes-loaders"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED: Final = f"{_MANAGED_BY}={terms.MANAGER}"
@@ -55,7 +57,7 @@ def job_of(work: Work, settings: LoadSettings) -> Object:
             "name": work.load.job_name(name),
             "namespace": namespace,
             "labels": _labels(claim),
-            "annotations": {DIGEST: work.load.mark},
+            "annotations": {DIGEST: work.load.mark, PLACE: work.placement.mark},
             "ownerReferences": [_owner(claim)],
         },
         "spec": {

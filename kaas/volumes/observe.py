@@ -11,7 +11,6 @@ from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view, outcome_of
 from kaas.volumes.claim import Claim, Key, Phase
-from kaas.volumes.placement import Placement, placement_of
 from kaas.volumes.plan import Binding
 from kaas.volumes.terms import LOADER_LABEL
 
@@ -26,14 +25,6 @@ def binding_of(store: Source, claim: Claim) -> Binding:
     if found is None:
         return Binding.IMMEDIATE if claim.volume else Binding.NO_CLASS
     return Binding.FIRST_CONSUMER if found.get("volumeBindingMode") == WAIT_FOR_FIRST else Binding.IMMEDIATE
-
-
-def placement(store: Source, claim: Claim, binding: Binding, consumers: Sequence[Object]) -> Placement:
-    """Where a claim's load may run."""
-    volume = store.get(resources.PERSISTENT_VOLUME, None, claim.volume) if claim.volume else None
-    everywhere = binding is Binding.IMMEDIATE and volume is not None and not volume["spec"].get("nodeAffinity")
-    deciding = consumers if binding is Binding.FIRST_CONSUMER else ()
-    return placement_of(deciding, reachable_everywhere=everywhere)
 
 
 def jobs_of(store: Source, claim_uid: str) -> list[Job]:

@@ -1,54 +1,121 @@
-"""Where a loader may run: where the Pod that waits for it is to run, or anywhere but on GPU nodes. Pure."""
+"""Where a loader may run: beside Pods that use its volume, where one that waits for it may, or anywhere. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kaas.kube.objects import Object
+from kaas.volumes.pods import REQUIRED, gpus_of
+from kaas.volumes.settings import GPU_LABEL
 
-GPU_LABEL: Final = "nvidia.com/gpu.present"
-"""On nodes with GPUs. Source: NVIDIA gpu-feature-discovery."""
-REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
-_OFF_GPUS: Final = {"matchExpressions": [{"key": GPU_LABEL, "operator": "NotIn", "values": ["true"]}]}
+Term = dict[str, list[Any]]
+"""One term of a node selector: `matchExpressions`, `matchFields`. Without either it selects nothing."""
+_MOST: Final = 10
+"""Nodes of Pods that use a volume, of which one is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where Pods of a load may run, as parts of a Pod's spec. consumer: the Pod that it was taken from, "" for none."""
+    """Where Pods of a load may run, as parts of a Pod's spec."""
 
     node_selector: dict[str, str] = field(default_factory=dict)
     affinity: dict[str, Any] = field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
-    consumer: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The same for the same place."""
+        text = json.dumps([self.node_selector, self.affinity, self.tolerations], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def placement_of(consumers: Sequence[Object], *, reachable_everywhere: bool) -> Placement:
-    """Placement for a load whose oldest consumer decides; without one it keeps off GPU nodes.
-
-    reachable_everywhere: the volume is not bound to some nodes. Else GPU nodes are only kept off if there are others.
-    """
-    oldest = min(consumers, key=lambda p: (p["metadata"]["creationTimestamp"], p["metadata"]["name"]), default=None)
-    if oldest is None:
-        return Placement(affinity={"nodeAffinity": _strict() if reachable_everywhere else _lenient()})
-    spec = oldest["spec"]
-    affinity = {"nodeAffinity": {**(spec.get("affinity") or {}).get("nodeAffinity", {}), **_lenient()}}
+def anywhere(waiting: Sequence[Object] = (), *, gpu_label: str = GPU_LABEL) -> Placement:
+    """On nodes with GPUs only when there is no room elsewhere. Taints count as little as for the Pod that waits."""
+    first = oldest(waiting)
+    off_gpus = [{"weight": 100, "preference": {"matchExpressions": [_gpus(gpu_label, has=False)]}}]
     return Placement(
-        node_selector=dict(spec.get("nodeSelector") or {}),
-        affinity=affinity,
-        tolerations=tuple(t for t in spec.get("tolerations") or () if not _of_every_pod(t)),
-        consumer=oldest["metadata"]["name"],
+        affinity={"nodeAffinity": {PREFERRED: off_gpus}} if gpu_label else {},
+        tolerations=_tolerations([first] if first else []),
     )
 
 
-def _strict() -> dict[str, Any]:
-    return {REQUIRED: {"nodeSelectorTerms": [_OFF_GPUS]}}
+def following(consumer: Object, volumes: Iterable[Mapping[str, Any]] = (), *, gpu_label: str = GPU_LABEL) -> Placement:
+    """Where a Pod that waits may run: what is made there is to be within its reach.
+
+    volumes: node selectors of what else it mounts. gpu_label: of nodes with GPUs, where it may run alone if it asks for
+    some; "" where nodes have no such label.
+    """
+    spec = consumer["spec"]
+    own = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
+    needs = [{"nodeSelectorTerms": [{"matchExpressions": [_gpus(gpu_label)]}]}] if gpu_label and gpus_of(spec) else []
+    return Placement(
+        node_selector=dict(spec.get("nodeSelector") or {}),
+        affinity=_required(all_of([*([own] if own else []), *volumes, *needs])),
+        tolerations=_tolerations([consumer]),
+    )
 
 
-def _lenient() -> dict[str, Any]:
-    return {PREFERRED: [{"weight": 100, "preference": _OFF_GPUS}]}
+def beside(users: Sequence[Object]) -> Placement:
+    """On the node of Pods that use the volume, for no other one may get it; of those that run, if some do."""
+    running = [pod for pod in users if (pod.get("status") or {}).get("phase") == "Running"] or users
+    nodes = sorted({pod["spec"]["nodeName"] for pod in running})[:_MOST]
+    fields = [{"key": "metadata.name", "operator": "In", "values": [node]} for node in nodes]  # each alone: its rule
+    there = [pod for pod in running if pod["spec"]["nodeName"] in nodes]
+    found = {"nodeSelectorTerms": [{"matchFields": [field_]} for field_ in fields]}
+    return Placement(affinity=_required(found), tolerations=_tolerations(there))
+
+
+def oldest(pods: Iterable[Object]) -> Object | None:
+    """Of Pods that wait the one that decides; None when there is none."""
+    return min(pods, key=lambda p: (p["metadata"]["creationTimestamp"], p["metadata"]["name"]), default=None)
+
+
+def all_of(selectors: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """A node selector for what all of these select; None for none of them."""
+    found: list[Term] | None = None
+    for selector in _unique(selectors):
+        terms = _short([{k: v for k, v in t.items() if v} for t in selector.get("nodeSelectorTerms") or ()])
+        found = terms if found is None else _unique([_joined(a, b) for a in found for b in terms if a and b])
+    return None if found is None else {"nodeSelectorTerms": found or [{}]}
+
+
+def _short(terms: list[Term]) -> list[Term]:
+    """One term in place of many for the values of one label, as drivers have them: else all of them are multiplied."""
+    lists = [t.get("matchExpressions") or [] for t in terms]
+    alone = [found[0] for t, found in zip(terms, lists, strict=True) if len(found) == 1 and not t.get("matchFields")]
+    if len(alone) < len(terms) or {e["operator"] for e in alone} != {"In"} or len({e["key"] for e in alone}) != 1:
+        return _unique(terms)
+    values = list(dict.fromkeys(value for e in alone for value in e["values"]))
+    return [{"matchExpressions": [{"key": alone[0]["key"], "operator": "In", "values": values}]}]
+
+
+def _joined(one: Term, other: Term) -> Term:
+    return {key: _unique([*one.get(key, []), *other.get(key, [])]) for key in {**one, **other}}
+
+
+def _unique(found: Sequence[Any]) -> list[Any]:
+    return [x for i, x in enumerate(found) if x not in found[:i]]
+
+
+def _required(selector: dict[str, Any] | None) -> dict[str, Any]:
+    return {"nodeAffinity": {REQUIRED: selector}} if selector else {}
+
+
+def _gpus(label: str, *, has: bool = True) -> dict[str, Any]:
+    key, equals, value = label.partition("=")
+    if not equals:
+        return {"key": key, "operator": "Exists" if has else "DoesNotExist"}
+    return {"key": key, "operator": "In" if has else "NotIn", "values": [value]}
+
+
+def _tolerations(pods: Sequence[Object]) -> tuple[dict[str, Any], ...]:
+    found = [t for pod in pods for t in pod["spec"].get("tolerations") or () if not _of_every_pod(t)]
+    return tuple(_unique(sorted(found, key=lambda t: json.dumps(t, sort_keys=True)) if len(pods) > 1 else found))
 
 
 def _of_every_pod(toleration: dict[str, Any]) -> bool:

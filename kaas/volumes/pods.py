@@ -33,7 +33,9 @@ def lean(pod: Object) -> Object:
     place: Object = {k: spec[k] for k in _SPEC if spec.get(k)}
     place["volumes"] = [v for v in spec.get("volumes") or () if _claim_name(pod, v)]
     if required := _required(spec):
-        place["affinity"] = {"nodeAffinity": {_REQUIRED: required}}
+        place["affinity"] = {"nodeAffinity": {REQUIRED: required}}
+    if gpus := gpus_of(spec):
+        place["containers"] = [{"resources": {"limits": gpus}}]
     now: Object = {k: status[k] for k in _STATUS if status.get(k)}
     for name in ("conditions", "containerStatuses"):
         now[name] = status.get(name) or []
@@ -129,8 +131,17 @@ def _remove(path: str, value: Any) -> Objects:
     return [{"op": "test", "path": path, "value": value}, {"op": "remove", "path": path}]
 
 
-_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_GPUS: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
+"""How names of GPUs as resources begin. Source: NVIDIA k8s-device-plugin."""
+
+
+def gpus_of(spec: Mapping[str, Any]) -> dict[str, str]:
+    """GPUs and parts of them that a Pod asks for, by resource, as one of its containers does."""
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    limits = [(container.get("resources") or {}).get("limits") or {} for container in containers]
+    return {k: str(v) for found in limits for k, v in found.items() if k.startswith(_GPUS) and str(v) != "0"}
 
 
 def _required(spec: Mapping[str, Any]) -> Any:
-    return ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
+    return ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from kaas.kube import resources
 from kaas.kube.client import Propagation
 from kaas.kube.errors import Conflict, NotFound
-from kaas.kube.objects import Object, Objects, Ref, name_of
+from kaas.kube.objects import Object, Objects, Ref
 from kaas.kube.ports import Announcer, Times
 from kaas.kube.resources import Resource
 from kaas.volumes import observe, terms
@@ -29,9 +29,9 @@ from kaas.volumes.known import Claims
 from kaas.volumes.logs import Texts
 from kaas.volumes.lookout import Lookout
 from kaas.volumes.metrics import VolumeMetrics
-from kaas.volumes.plan import BEGINS, LOOK, STRAYS, Binding, End, Plan, Scene, plan
+from kaas.volumes.places import Places
+from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan
 from kaas.volumes.pods import claims_of
-from kaas.volumes.populator.terms import filled_for
 from kaas.volumes.reasons import ACTIVE, Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.starting import AGAIN, Held, Starter, Writer
@@ -97,6 +97,7 @@ class VolumeReconciler:
         self._starter = Starter(office.client, office.store, settings)
         self._claims = Claims(office.store)
         self.gates = Gates(office.store, self._claims, office.client, office.announcer, office.clock, office.metrics)
+        self._places = Places(office.store, office.client, self.gates, self._claims, settings.gpu_label)
         self._lookout = Lookout(office.client)
         self._told_at: dict[str, datetime] = {}
         office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._turns))
@@ -143,6 +144,8 @@ class VolumeReconciler:
         else:
             self._turns.forget(key)
             await self.gates.look(self.gates.waiting_for(key))
+        for behind in self._places.those_behind(key):
+            self._add(("claim", *behind))
         self._next_turns()
         return again
 
@@ -151,6 +154,8 @@ class VolumeReconciler:
         planned = plan(scene)
         if planned.start:
             planned = await self._begin(claim, scene)
+        elif (moved := await self._places.moved(scene)) is not None:
+            planned = moved
         if planned.finished and planned.told and planned.told.holds:
             planned = await self._keep(claim, scene.jobs[0], planned, planned.told)
         changed = await self._tell(claim, planned)
@@ -188,10 +193,13 @@ class VolumeReconciler:
 
     async def _begin(self, claim: Claim, scene: Scene) -> Plan:
         """Make the Job, if it is the claim's turn."""
+        if (told := self._places.behind(claim, scene.binding)) is not None:
+            return Plan(told, again=6 * LOOK)
         if not self._turns.take(claim.key, claim.created):
             return self._wait(claim)
         try:
-            return await self._start(claim, scene)
+            with self._places.beginning(claim.key):
+                return await self._start(claim, scene)
         except Held as held:
             self._turns.held(claim.key, self._clock.now())
             return Plan(held.told, again=AGAIN)
@@ -220,19 +228,9 @@ class VolumeReconciler:
             return Plan(again=0.0)
         if await self._has_strays(now):
             return Plan(Told(Reason.PENDING, STRAYS, load=now.load), again=LOOK)
-        placement = observe.placement(self._store, now, scene.binding, await self._consumers(fresh, scene.binding))
-        job = await self._starter.start(now, placement)
+        job = await self._starter.start(now, await self._places.of(fresh, scene.binding))
         self._store.put(observe.job_lean(job))
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
-
-    async def _consumers(self, claim: Object, binding: Binding) -> Sequence[Object]:
-        """Pods that wait for a claim, or for the one that gets its volume: no watch shows those, without gate."""
-        name = name_of(claim)
-        targets = {(name[0], owner["name"]) for owner in filled_for(claim)}
-        if not targets or binding is not Binding.FIRST_CONSUMER:
-            return self.gates.waiting_for(name)
-        pending = await self._client.list(resources.POD, name[0], field_selector="status.phase=Pending")
-        return [pod for pod in pending if targets.intersection(claims_of(pod))]
 
     async def _has_strays(self, claim: Claim) -> bool:
         """Whether a loader still writes whose Job was lost.

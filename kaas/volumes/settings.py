@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+GPU_LABEL: Final = "nvidia.com/gpu.present=true"
+"""On nodes with GPUs. Source: NVIDIA gpu-feature-discovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class LoadSettings:
     deleted should the controller be away. priority_class: "" for the cluster's default. allow_endpoints: CIDRs and
     hosts that loaders may speak to although they are inside, or without TLS. keep_out: CIDRs that no loader's packet
     gets to, as those of Pods and Services. network_policy: whether a namespace with loads gets one for loaders.
+    gpu_label: `KEY=VALUE` or `KEY` of nodes with GPUs, "" where they have none.
     """
 
     image: str
@@ -38,4 +43,5 @@ class LoadSettings:
     allow_endpoints: tuple[str, ...] = ()
     keep_out: tuple[str, ...] = ()
     network_policy: bool = True
+    gpu_label: str = GPU_LABEL
     resources: Resources = field(default_factory=Resources)

@@ -88,18 +88,17 @@ def _policy(found: Object) -> Object:
 
 
 def _volume(found: Object) -> Object:
-    """Of a volume, whether all nodes reach it."""
+    """Of a volume, which nodes reach it."""
     meta = {k: found["metadata"][k] for k in _METADATA if k in found["metadata"]}
-    bound = bool((found["spec"].get("nodeAffinity") or {}).get("required"))
+    required = (found["spec"].get("nodeAffinity") or {}).get("required")
     return {
         "apiVersion": found["apiVersion"],
         "kind": found["kind"],
         "metadata": meta,
-        "spec": {"nodeAffinity": {"required": _SOME_NODES}} if bound else {},
+        "spec": {"nodeAffinity": {"required": required}} if required else {},
     }
 
 
-_SOME_NODES: Final = {"nodeSelectorTerms": ()}
 _METADATA: Final = ("name", "uid", "resourceVersion")
 
 

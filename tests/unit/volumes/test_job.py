@@ -13,7 +13,7 @@ from kaas.volumes import terms
 from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
 from kaas.volumes.claim import claim_of
 from kaas.volumes.job import Work, arguments, job_of, network_policy
-from kaas.volumes.placement import Placement, placement_of
+from kaas.volumes.placement import Placement, anywhere, following
 from kaas.volumes.settings import LoadSettings
 from tests import golden_files
 from tests.unit.volumes.builders import claim, pod, raw_claim
@@ -42,7 +42,7 @@ def work(access: Access = ANONYMOUS, placement: Placement | None = None, **spec:
     found = claim(**spec)
     assert found.spec is not None
     assert found.load is not None
-    where = placement or placement_of((), reachable_everywhere=True)
+    where = placement or anywhere()
     return Work(found, found.spec, found.load, access, where)
 
 
@@ -78,8 +78,7 @@ def test_what_others_have_filled_is_not_believed(origin: dict[str, Any], notes: 
     found = claim_of(raw)
     assert found.spec
     assert found.load
-    where = placement_of((), reachable_everywhere=True)
-    job = job_of(Work(found, found.spec, found.load, ANONYMOUS, where), SETTINGS)
+    job = job_of(Work(found, found.spec, found.load, ANONYMOUS, anywhere()), SETTINGS)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert {a for a in container["args"] if a.startswith(("--delete", "--distrust"))} == told
 
@@ -114,7 +113,7 @@ def test_keyless_for_the_first_consumer() -> None:
         affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}},
     )
     access = access_of(Scheme.S3, secret("aws", ROLE))
-    made = work(access, placement_of([consumer], reachable_everywhere=False), load_service_account="loader")
+    made = work(access, following(consumer), load_service_account="loader")
     golden_files.check("volumes/keyless", job_of(made, SETTINGS))
 
 

@@ -113,8 +113,8 @@ class ApiServer:
         if label_selector:
             key, _, value = label_selector.partition("=")
             found = [o for o in found if key in labels(o) and (not value or labels(o)[key] == value)]
-        if resource.kind == "Pod" and field_selector:
-            found = [o for o in found if o["status"].get("phase") == "Pending"]
+        for term in (field_selector or "").split(",") if resource.kind == "Pod" else ():
+            found = [o for o in found if _has(o, term)]
         return copy.deepcopy(found)
 
     async def create(self, obj: Object, *, manager: str) -> Object:
@@ -218,6 +218,14 @@ class _Log:
 
     async def __aexit__(self, *_: object) -> None:
         return None
+
+
+def _has(obj: Object, term: str) -> bool:
+    """Whether an object is of one term of a field selector, `part.field=value` or `part.field!=value`."""
+    path, _, value = term.partition("=")
+    part, _, field_ = path.rstrip("!").partition(".")
+    is_so = str(obj[part].get(field_) or "") == value if term else True
+    return is_so != path.endswith("!")
 
 
 def name_of(obj: Object) -> Name:

@@ -161,6 +161,26 @@ class VirtualCluster:
         obj = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": wanted}
         self.api.store({**obj, "status": {"phase": "Pending"}})
 
+    def storage_class(self, name: str = "later", mode: str = "WaitForFirstConsumer") -> None:
+        """A class whose volumes are made when the first Pod that mounts them has its node."""
+        kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
+        self.api.store({**kind, "provisioner": "csi", "volumeBindingMode": mode})
+
+    def bind_in(self, name: str, zone: str) -> None:
+        """A claim gets a volume that one zone reaches."""
+        where = {"key": "zone", "operator": "In", "values": [zone]}
+        required = {"nodeSelectorTerms": [{"matchExpressions": [where]}]}
+        volume: Object = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"pv-{name}"}}
+        self.api.store({**volume, "spec": {"nodeAffinity": {"required": required}}})
+        known = copy.deepcopy(self.api.objects["PersistentVolumeClaim", NAMESPACE, name])
+        spec = {**known["spec"], "volumeName": f"pv-{name}"}
+        self.api.store({**known, "spec": spec, "status": {**known["status"], "phase": "Bound"}})
+
+    def runs(self, name: str, *claims: str, node: str, phase: str = "Running", **spec: Any) -> None:
+        """A Pod that has its node, which nobody watches."""
+        self.pod(name, *claims, label=False, schedulingGates=[], nodeName=node, **spec)
+        self.api.objects["Pod", NAMESPACE, name]["status"]["phase"] = phase
+
     def told(self, name: str = "data") -> tuple[str, str, str]:
         """Status, reason and message of a claim's condition."""
         found = condition(self.api.objects["PersistentVolumeClaim", NAMESPACE, name], terms.CONDITION)

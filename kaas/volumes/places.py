@@ -1,0 +1,187 @@
+"""Finds where loaders are to run: looks at Pods that use a volume or wait for it, and at their other volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from kaas.kube import resources
+from kaas.kube.objects import Object, Objects, Ref, annotation, is_deleting, labels, name_of
+from kaas.kube.resources import Resource
+from kaas.volumes import observe, terms
+from kaas.volumes.attempts import Job, Outcome
+from kaas.volumes.claim import RWOP, RWX, Claim, Key, Phase, claim_of
+from kaas.volumes.conditions import Told
+from kaas.volumes.gates import Gates
+from kaas.volumes.job import PLACE
+from kaas.volumes.known import Claims
+from kaas.volumes.placement import Placement, anywhere, beside, following, oldest
+from kaas.volumes.plan import UNSTARTED, Binding, End, Plan, Scene
+from kaas.volumes.pods import claims_of
+from kaas.volumes.populator.terms import filled_for
+from kaas.volumes.reasons import Reason
+from kaas.volumes.starting import AGAIN, Held
+
+ASK: Final = timedelta(seconds=30)
+"""Between two questions whether a loader that no node takes may run elsewhere by now."""
+_USING: Final = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+
+class Reader(Protocol):
+    """What is asked of an API server."""
+
+    async def get(self, ref: Ref) -> Object | None:
+        """The object, or None."""
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        *,
+        field_selector: str | None = None,
+    ) -> Objects:
+        """Objects of a kind."""
+
+
+class Places:
+    """Places of loaders. gpu_label: of nodes with GPUs, "" for none."""
+
+    def __init__(self, store: observe.Cache, client: Reader, gates: Gates, claims: Claims, gpu_label: str) -> None:
+        self._store, self._client, self._gates, self._claims = store, client, gates, claims
+        self._gpu_label = gpu_label
+        self._beginning: set[Key] = set()
+        self._behind: dict[Key, set[Key]] = {}
+        self._asked: dict[str, datetime] = {}
+
+    # -- one after the other ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def beginning(self, claim: Key) -> Iterator[None]:
+        """While a claim's Job is being made."""
+        self._beginning.add(claim)
+        try:
+            yield
+        finally:
+            self._beginning.discard(claim)
+
+    def behind(self, claim: Claim, binding: Binding) -> Told | None:
+        """What a claim waits for that has no volume yet; None when it may be loaded.
+
+        Volumes of one Pod have to be in one place, so each is made where those before it are. Their order is one for
+        all Pods, so that no two wait for each other.
+        """
+        if claim.phase is Phase.BOUND or binding is not Binding.FIRST_CONSUMER:
+            return None
+        pod = oldest(self._gates.waiting_for(claim.key))
+        others = map(self._claims.get, claims_of(pod)) if pod else ()
+        first = next((other for other in others if other and self._goes_before(other, claim)), None)
+        if pod is None or first is None:
+            return None
+        self._behind.setdefault(first.key, set()).add(claim.key)
+        also = f"claim {first.key[1]}, which Pod {pod['metadata']['name']} mounts too,"
+        return Told(Reason.PENDING, f"waits until {also} has its volume: it is to be near that", load=claim.load)
+
+    def those_behind(self, claim: Key) -> set[Key]:
+        """Claims that have waited for one, of which something is new."""
+        return self._behind.pop(claim, set())
+
+    def _goes_before(self, other: Claim, claim: Claim) -> bool:
+        """Whether a volume comes to be by itself before another's loader may begin."""
+        if other.key == claim.key or other.phase is not Phase.PENDING or other.deleting:
+            return False
+        binding = observe.binding_of(self._store, other)
+        if binding is not Binding.FIRST_CONSUMER:
+            return binding is Binding.IMMEDIATE
+        if other.data_source or other.spec is None or other.failed:
+            return False  # it is made when the Pod has its node, with the data of this one
+        if other.key in self._beginning or self._store.owned_by(other.uid, resources.JOB):
+            return True
+        return (other.created, other.key) < (claim.created, claim.key)
+
+    # -- the place ----------------------------------------------------------------------------------------------------
+
+    async def of(self, claim: Object, binding: Binding) -> Placement:
+        """Where a claim's load may run. Held while nobody else gets its volume."""
+        modes, bound = set(claim["spec"].get("accessModes") or ()), claim_of(claim).phase is Phase.BOUND
+        targets = {(name_of(claim)[0], owner["name"]) for owner in filled_for(claim)}
+        if bound and not targets and RWX not in modes:
+            users = await self._users(claim)
+            if users and RWOP in modes:
+                raise Held(_in_use(claim_of(claim), users))
+            if users := [pod for pod in users if not is_deleting(pod)]:
+                return beside(users)
+        waiting = await self._waiting(claim, targets)
+        first = oldest(waiting)
+        if first is None or binding is not Binding.FIRST_CONSUMER:
+            return anywhere(waiting, gpu_label=self._gpu_label)
+        volumes = [] if bound else await self._reach(first, name_of(claim))
+        return following(first, volumes, gpu_label="" if bound else self._gpu_label)
+
+    async def _users(self, claim: Object) -> Objects:
+        """Pods with a node that mount a claim, but its loaders: nobody watches them."""
+        key, uid = name_of(claim), claim["metadata"]["uid"]
+        found = await self._client.list(resources.POD, key[0], field_selector=_USING)
+        return [p for p in found if key in claims_of(p) and labels(p).get(terms.LOADER_LABEL) != uid]
+
+    async def _waiting(self, claim: Object, targets: set[Key]) -> Sequence[Object]:
+        """Pods that wait for a claim, or for the one that gets its volume: no watch shows those, without gate."""
+        if not targets:
+            return self._gates.waiting_for(name_of(claim))
+        pending = await self._client.list(resources.POD, name_of(claim)[0], field_selector="status.phase=Pending")
+        return [pod for pod in pending if targets.intersection(claims_of(pod))]
+
+    async def _reach(self, pod: Object, but: Key) -> list[dict[str, Any]]:
+        """Which nodes reach the volumes of a Pod that are there."""
+        claims = [claim for key in claims_of(pod) if key != but and (claim := self._claims.get(key))]
+        found = [await self._volume(c.volume) for c in claims if c.phase is Phase.BOUND and c.volume]
+        return [there for v in found if (there := (v["spec"].get("nodeAffinity") or {}).get("required"))]
+
+    async def _volume(self, name: str) -> Object:
+        """A volume. The watch of claims may be ahead of that of volumes."""
+        known = self._store.get(resources.PERSISTENT_VOLUME, None, name)
+        return known or await self._client.get(Ref("v1", "PersistentVolume", None, name)) or {"spec": {}}
+
+    # -- another place ------------------------------------------------------------------------------------------------
+
+    async def moved(self, scene: Scene) -> Plan | None:
+        """What is to be done when no node takes a loader and its Pods' place is another one by now; None if not so.
+
+        A Pod that had the volume may be gone, and its node with it.
+        """
+        claim, job = scene.claim, _unplaced(scene.jobs)
+        if job is None:
+            self._asked.pop(claim.uid, None)
+            return None
+        if scene.now - self._asked.setdefault(claim.uid, job.created + UNSTARTED - ASK) < ASK:
+            return None
+        self._asked[claim.uid] = scene.now
+        made = self._store.get(resources.JOB, claim.key[0], job.name)
+        known = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *claim.key)
+        mark = annotation(made, PLACE) if made else None
+        if mark is None or known is None:
+            return None
+        with suppress(Held):
+            if (await self.of(known, scene.binding)).mark != mark:
+                return Plan(Told(Reason.PENDING, _MOVES, load=claim.load), ends=(End(job.name, job.uid, waits=True),))
+        return None
+
+
+_MOVES: Final = "no node takes its loader, and the Pods that its place came from have changed: it is made anew"
+
+
+def _unplaced(jobs: Sequence[Job]) -> Job | None:
+    """A Job that runs, none of whose Pods has a node."""
+    for job in jobs:
+        waits = [a for a in job.attempts if a.exit is None]
+        if job.outcome is Outcome.RUNNING and not job.deleting and waits and all(a.unplaced for a in waits):
+            return job
+    return None
+
+
+def _in_use(claim: Claim, users: Sequence[Object]) -> Told:
+    pod = min(user["metadata"]["name"] for user in users)
+    message = f"Pod {pod} uses it, and {RWOP} lets no other one in: it is loaded when that has ended"
+    return Told(Reason.PENDING, f"{message}; it is looked at again every {AGAIN:.0f} s", load=claim.load)

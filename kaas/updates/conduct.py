@@ -30,7 +30,7 @@ from kaas.updates.kinds import what
 from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_off
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import CERTIFICATES_END, LEAST_LEFT, Subject, next_opening
+from kaas.updates.planner import LEAST_LEFT, Subject, next_opening
 from kaas.updates.preflight.inputs import Inputs
 from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
 
@@ -44,7 +44,6 @@ EARLY: Final = timedelta(hours=24)
 """So long before an update is due it is checked for the first time, so that people see it in time."""
 EARLY_AGAIN: Final = timedelta(minutes=30)
 _TOLD_EVERY: Final = timedelta(minutes=1)
-_IN_NO_WINDOW: Final = frozenset({EXPIRED, CERTIFICATES_END})
 _MOST_STEPS: Final = 64
 
 
@@ -143,7 +142,7 @@ class Conductor:
         steps = begin(aims, _pools(subject.cluster, aims), now, _report(report), reason=why)
         ledger = Ledger(steps, retried=_heard(subject.cluster, now))
         before = _had(subject)
-        progress = advance(ledger, self._seen(subject, aims, decision.reason, before, now), now)
+        progress = advance(ledger, self._seen(subject, aims, decision.forced_from, before, now), now)
         self._examiner.watch(_key(subject))
         found = Conduct(decision, progress.ledger, aims, progress.waiting, report, before=before)
         return replace(found, begun=True, until=progress.until)
@@ -169,7 +168,7 @@ class Conductor:
             ledger = called_off(Ledger.of(said), decision.message, now)
             return replace(_as_it_was(decision, said), ledger=ledger, waiting=(), until=now)
         aims = run.aims
-        seen = self._seen(subject, aims, decision.reason, said.before, now)
+        seen = self._seen(subject, aims, decision.forced_from, said.before, now)
         progress = await self._moved_on(subject, aims, said, seen, now)
         found = _as_it_was(replace(decision, message=_words(decision, progress.ledger)), said)
         return replace(
@@ -209,7 +208,9 @@ class Conductor:
             self._told[key] = now
         return found
 
-    def _seen(self, subject: Subject, aims: Aims, reason: str, before: Before | None, now: datetime) -> Seen:
+    def _seen(
+        self, subject: Subject, aims: Aims, forced_from: datetime | None, before: Before | None, now: datetime
+    ) -> Seen:
         sight = seeing.look(self._store, subject.cluster, subject.site, aims)
         annotations = subject.cluster.metadata.annotations
         released = annotations.get(ANNOTATION_UPDATE_POOLS, "")
@@ -217,7 +218,7 @@ class Conductor:
             target=str(aims.version),
             control_plane=seeing.control_plane(sight),
             pools=seeing.pools(sight),
-            window=_window(subject, aims, reason, now),
+            window=_window(subject, aims, forced_from, now),
             paused=_paused(subject.cluster),
             released=frozenset(name.strip() for name in released.split(",") if name.strip()),
             retry=_retry(subject.cluster),
@@ -311,25 +312,31 @@ def _pools(cluster: Cluster, aims: Aims) -> tuple[str, ...]:
 
 
 def _case(subject: Subject, aims: Aims, ledger: Ledger | None, now: datetime) -> Case:
-    cluster, window = subject.cluster, _window(subject, aims, "", now)
+    cluster = subject.cluster
     if ledger is not None:
         status = cluster.status or ClusterStatus()
         update = _said(cluster).model_copy(update={"steps": ledger.steps, "stopped": ledger.stopped})
         cluster = cluster.model_copy(update={"status": status.model_copy(update={"update": update})})
-    left = (window.changes + LEAST_LEFT - now).total_seconds() if window.open and window.changes else None
     began = subject.standing.began if ledger is not None else None
-    pools = _pools(subject.cluster, aims)
+    pools, left = _pools(subject.cluster, aims), _left(subject, aims, now)
     return Case(_key(subject), cluster, subject.site, aims, subject.running or aims.version, began, pools, left)
 
 
-def _window(subject: Subject, aims: Aims, reason: str, now: datetime) -> Window:
-    """Whether the next machine may be begun; what nobody may put off waits for no window."""
-    if reason in _IN_NO_WINDOW:
+def _left(subject: Subject, aims: Aims, now: datetime) -> float | None:
+    """Seconds that the window which is open has left, else those of the next one; None when none is in sight."""
+    opening = next_opening(subject.calendar, aims.changes[0], now)
+    return (opening.end - max(opening.start, now)).total_seconds() if opening is not None else None
+
+
+def _window(subject: Subject, aims: Aims, forced_from: datetime | None, now: datetime) -> Window:
+    """Whether the next machine may be begun. forced_from: from when on it waits for no window; None for never."""
+    if forced_from is not None and forced_from <= now:
         return Window(True)
     opening = next_opening(subject.calendar, aims.changes[0], now)
-    if opening is None:
-        return Window(False)
-    return Window(True, opening.end - LEAST_LEFT) if opening.start <= now else Window(False, opening.start)
+    if opening is not None and opening.start <= now:
+        return Window(True, opening.end - LEAST_LEFT)
+    opens = (opening.start if opening is not None else None, forced_from)
+    return Window(False, min((t for t in opens if t is not None), default=None))
 
 
 def _paused(cluster: Cluster) -> str:

@@ -45,13 +45,15 @@ class Run:
     """An update that is under way: it has begun, and its ledger is not through.
 
     began: None when that is not known any more. stopped: why it has stopped by itself, for a person; "" while it goes
-    on. forced: whether it was begun since what ran had expired: it waits for no window, also after it has stopped.
+    on. forced: whether it was begun since what ran had expired. forced_from: from when on such a one waits for no
+    window, also after it has stopped; None when that was not said: an older kaas had it wait for none at all.
     """
 
     aims: Aims
     began: datetime | None = None
     stopped: str = ""
     forced: bool = False
+    forced_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ class Decision:
     brought to. reason: one CamelCase word. message: for a person, with the way out where there is one. until: when it
     is looked at again at the latest, None when only an event changes anything. begins: when the target is gone to,
     None when that is not known. aims: all that the Cluster is brought to now, the version of `target` among it. about:
-    what the reason is about, where there is no choice and it is not about the version.
+    what the reason is about, where there is no choice and it is not about the version. forced_from: of what leaves that
+    which has expired, from when on it waits for no window.
     """
 
     target: KubernetesVersion | None
@@ -153,6 +156,7 @@ class Decision:
     begins: datetime | None = None
     aims: Aims | None = None
     about: Change | None = None
+    forced_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

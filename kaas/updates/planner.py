@@ -18,7 +18,7 @@ from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
-from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling
+from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling, Run
 from kaas.updates.kinds import Due, Pending, Waiting, name_of, pending, what
 from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, as_choice, largest, lead_of, merged, with_due
@@ -138,7 +138,7 @@ def _found(subject: Subject, now: datetime) -> Decision:
     chosen = subject.catalogue.choose(
         subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
     )
-    if (going := _under_way(subject, chosen)) is not None:
+    if (going := _under_way(subject, chosen, now)) is not None:
         return going
     if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
@@ -191,7 +191,7 @@ def _waiting(chosen: Choice | Refusal, waiting: Iterable[Waiting]) -> Waiting | 
     return next(coming, None) or next((w for w in waiting if chosen.reason in _CURRENT), None)
 
 
-def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
+def _under_way(subject: Subject, chosen: Choice | Refusal, now: datetime) -> Decision | None:
     """An update that has begun goes on, and nothing else is begun; None when none has, or a person wants another."""
     run, running = subject.standing.run, subject.running
     if run is None or running is None:
@@ -200,11 +200,16 @@ def _under_way(subject: Subject, chosen: Choice | Refusal) -> Decision | None:
     if isinstance(chosen, Refusal) and chosen.reason in _BY_VERSION and target > running:
         return None
     if run.stopped:
-        return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims)
+        return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims, forced_from=_forced_from(run, now))
     forced = isinstance(chosen, Choice) and chosen.forced and target > running
     reason = EXPIRED if forced or run.forced or subject.standing.reason == EXPIRED else UPDATING
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
-    return Decision(target, None, reason, words, None, aims=run.aims)
+    return Decision(target, None, reason, words, None, aims=run.aims, forced_from=_forced_from(run, now))
+
+
+def _forced_from(run: Run, now: datetime) -> datetime | None:
+    """From when on it waits for no window; None when it always does."""
+    return (run.forced_from or run.began or now) if run.forced else None
 
 
 # --- what its owner wants -----------------------------------------------------------------------------------------
@@ -304,7 +309,7 @@ def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
         words = f"{choice.message}{told}; it is begun {moment(begins)}: {why}"
         return Decision(None, choice, EXPIRED, words, begins, begins)
     ends = opening.end - LEAST_LEFT if opening is not None and in_time else None
-    return _begun(subject, choice, ends, EXPIRED, choice.message, now)
+    return replace(_begun(subject, choice, ends, EXPIRED, choice.message, now), forced_from=latest)
 
 
 def _begun(subject: Subject, choice: Choice, ends: datetime | None, reason: str, words: str, now: datetime) -> Decision:

@@ -94,7 +94,7 @@ def _run_of(said: UpdateSummary, target: KubernetesVersion | None) -> Run | None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
     aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
     forced = any((s.name, s.reason) == (ANNOUNCED, EXPIRED) for s in said.steps)
-    return Run(aims, said.began, said.stopped.message if said.stopped else "", forced)
+    return Run(aims, said.began, said.stopped.message if said.stopped else "", forced, said.forced_from)
 
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:

@@ -29,7 +29,7 @@ HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMai
 """Reasons for which an update that is due is held back."""
 _WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""
-_BROUGHT: Final = ("changes", "image", "classRevision", "certificates")
+_BROUGHT: Final = ("changes", "image", "classRevision", "certificates", "forcedFrom")
 _SEVERE: Final = frozenset({INVALID, "NoMaintenanceWindow"})
 
 
@@ -84,6 +84,7 @@ def _conducted(conduct: Conduct, before: Object, target: KubernetesVersion | Non
             "image": aims.image,
             "classRevision": aims.class_revision,
             "certificates": stamp(aims.certificates),
+            "forcedFrom": stamp(conduct.decision.forced_from),
         }
     parts = {
         "preflight": conduct.preflight,

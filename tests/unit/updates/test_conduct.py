@@ -16,7 +16,7 @@ from kaas.api.constants import (
 from kaas.kube.objects import Object
 from kaas.updates.run import Finding, Severity, Verdict
 from tests.unit.updates.office import KEY, World, release
-from tests.unit.updates.subjects import at
+from tests.unit.updates.subjects import TUESDAYS, at
 
 OPEN = at("2027-01-05 22:00")
 QUOTA = Finding("QuotaForSurge", Severity.BLOCK, "quota of Site north has no server left: raise it")
@@ -183,8 +183,63 @@ async def test_it_goes_on_when_for_a_while_nothing_is_known_of_the_control_plane
     assert world.told() == []
 
 
+ENDS = release("v1.36.1", expires="2027-01-01")
+
+
+def announced(world: World, *exclusions: tuple[str, str]) -> None:
+    """That what runs expires was said long ago, and there are exclusions, each from and until when."""
+    kept = [{"from": f"{a}:00Z", "until": f"{b}:00Z", "reason": "trade fair"} for a, b in exclusions]
+    world.releases(ENDS)
+    world.spec(maintenance={"windows": [TUESDAYS], "exclusions": kept})
+    world.change(update={"announced": {"version": "v1.36.1", "first": "2026-12-01T00:00:00Z", "daysBefore": 1}})
+
+
+async def plane_done(world: World) -> None:
+    """It has begun, and machines of the control plane are new."""
+    await world.look()
+    assert world.step("Announced")["reason"] == world.update["reason"] == "Expired"
+    world.machines("v1.36.3", {"cpu": "v1.36.1"})
+
+
+async def test_what_has_expired_and_begins_in_a_window_is_held_when_that_closes(world: World) -> None:
+    announced(world, ("2027-01-06T02:00", "2027-01-07T00:00"))
+    await plane_done(world)
+    assert world.update["forcedFrom"] == "2027-01-08T00:00:00Z"  # seven days after its end
+    world.clock.time = at("2027-01-06 09:00")
+    await world.settle(6)
+    assert (states(world)["Pool/cpu"], world.update["waiting"]) == ("Held", ["cpu"])
+    assert world.update["reason"] == "Expired"  # what it is stays so: a pinned Cluster is brought there too
+    assert world.update["hold"]["until"] == "2027-01-08T00:00:00Z"  # before the next window opens
+    world.clock.time = at("2027-01-08 00:00")
+    await world.settle(4)
+    assert (states(world)["Pool/cpu"], "hold" in world.update) == ("Running", False)
+
+
+async def test_what_has_expired_goes_on_in_the_next_window_while_its_days_are_not_over(world: World) -> None:
+    world.releases(ENDS)  # it is announced when it begins, which its channel brings
+    await plane_done(world)
+    assert world.update["forcedFrom"] == "2027-02-11T22:00:00Z"
+    world.clock.time = at("2027-01-06 02:00")
+    await world.settle(4)
+    assert (states(world)["Pool/cpu"], world.update["hold"]["until"]) == ("Held", "2027-01-12T22:00:00Z")
+    world.clock.time = at("2027-01-12 22:00")
+    await world.settle(4)
+    assert states(world)["Pool/cpu"] == "Running"
+
+
+async def test_one_that_an_older_kaas_began_waits_for_no_window(world: World) -> None:
+    world.releases(ENDS)
+    await plane_done(world)
+    world.change(update={k: v for k, v in world.update.items() if k != "forcedFrom"})
+    world.start()
+    world.clock.time = at("2027-01-06 09:00")
+    await world.settle(6)
+    assert states(world)["Pool/cpu"] == "Running"
+
+
 async def test_what_has_expired_waits_for_no_window_after_it_has_stopped_either(world: World) -> None:
-    world.releases(release("v1.36.1", expires="2027-01-01"))
+    announced(world, ("2027-01-01T00:00", "2027-03-01T00:00"))
+    world.clock.time = at("2027-01-08 00:00")  # it has waited for seven days
     await world.look()
     assert world.step("Announced")["reason"] == world.update["reason"] == "Expired"
     world.change(version="v1.36.3")
@@ -192,7 +247,7 @@ async def test_what_has_expired_waits_for_no_window_after_it_has_stopped_either(
     await world.settle(3)
     assert world.update["reason"] == "Stopped"
     world.checks.verdicts.clear()
-    world.clock.time = at("2027-01-06 12:00")  # outside of any window
+    world.clock.time = at("2027-01-08 12:00")
     annotate(world, ANNOTATION_UPDATE_RETRY, "put right")
     await world.settle(4)
     assert (states(world)["Pool/cpu"], world.update["reason"]) == ("Running", "Expired")

@@ -23,7 +23,7 @@ from kaas.updates.ledger.advance import Ledger, Progress, advance
 from kaas.updates.ledger.seen import Part, Seen, Window
 from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import LEAST_LEFT, Subject, next_opening, notice_of, plan
-from kaas.updates.run import CONTROL_PLANE, POOL_PREFIX, Verdict
+from kaas.updates.run import ANNOUNCED, CONTROL_PLANE, POOL_PREFIX, Verdict
 from kaas.updates.windows import Calendar
 
 MACHINE = timedelta(minutes=6)
@@ -109,10 +109,12 @@ class BareYear:
                 self._say(bare, decision)
                 return None
             bare.aims = decision.aims or Aims(decision.target, (decision.choice.change,))
-            bare.ledger, bare.began, bare.new = Ledger(begin(bare.aims, _pools(bare), now)), now, {}
+            why = EXPIRED if decision.reason == EXPIRED else ANNOUNCED
+            steps = begin(bare.aims, _pools(bare), now, reason=why)
+            bare.ledger, bare.began, bare.new = Ledger(steps), now, {}
             self.updates += 1
         assert bare.aims is not None
-        window = _window(bare, bare.aims, decision.reason, now)
+        window = _window(bare, bare.aims, decision.forced_from, now)
         progress = self._moved_on(bare, window, now)
         bare.ledger = progress.ledger
         self._begin(bare, progress, window, now)
@@ -147,6 +149,7 @@ class BareYear:
         bare.summary = UpdateSummary.model_construct(
             target=target,
             reason=decision.reason,
+            forced_from=decision.forced_from,
             began=bare.began,
             steps=steps,
             changes=tuple(c.value for c in aims.changes) if aims else (),
@@ -167,9 +170,9 @@ def _part(bare: Bare, name: str) -> Part:
     return Part(size, size, new, new, size)
 
 
-def _window(bare: Bare, aims: Aims, reason: str, now: datetime) -> Window:
+def _window(bare: Bare, aims: Aims, forced_from: datetime | None, now: datetime) -> Window:
     opening = next_opening(bare.calendar, aims.changes[0], now)
-    if reason == EXPIRED or opening is None:
+    if (forced_from is not None and forced_from <= now) or opening is None:
         return Window(True)
     return Window(True, opening.end - LEAST_LEFT) if opening.start <= now else Window(False, opening.start)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from kaas.api.versions import KubernetesVersion
 from kaas.kube.times import at
+from kaas.updates.expiry import expires
 from kaas.updates.facts import Change
 from kaas.updates.run import FINISHED
 from tests.unit.updates.simulation.machines import Begun, Group, Machine
@@ -19,6 +21,8 @@ REACTION: Final = timedelta(minutes=3)
 """Within so long whoever has to react has done so, also one that was killed meanwhile."""
 MOST_SKEW: Final = 3
 """Minors by which kubelets may be older than the control plane (Kubernetes version skew policy)."""
+PATIENCE: Final = timedelta(days=7)
+"""So long what has expired takes the next window; then it goes without one."""
 BY_EVENT: Final = frozenset(
     {"RolloutPending", "NotReady", "Paused", "RepairInFlight", "Stopped", "Updating", "Expired"}
 )
@@ -85,10 +89,17 @@ class Invariants:
         return any(member.calendar.open_at(change_of(begun), at) is not None for at in earlier)
 
     def _is_emergency(self, member: Member, begun: Begun) -> bool:
-        if member.is_forced:
+        if member.is_forced and self._has_waited(member, begun):
             return True
         machine_is_old = begun.aged and member.update.get("certificates") is not None
         return machine_is_old and not begun.group
+
+    def _has_waited(self, member: Member, begun: Begun) -> bool:
+        """Whether what is left has expired for so long that no window is waited for, and it was said from when on."""
+        said, before = member.update.get("forcedFrom"), member.update.get("before") or {}
+        left = KubernetesVersion.known(before.get("version"))
+        end = expires(left, self.world.releases(), begun.at)
+        return said is not None and end is not None and end + PATIENCE <= at(said) <= begun.at
 
     def _turn(self, member: Member, begun: Begun) -> Iterator[str]:
         """A member of a Rollout begins with what that carries in its turn, when the stages before are through."""

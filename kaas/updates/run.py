@@ -78,7 +78,8 @@ class Case:
     """One update of one Cluster, as those who examine it need it.
 
     running: oldest version of the control plane. began: None before it has begun. pools: those that it replaces, in
-    order. least_left: time left of the open maintenance window in seconds, None outside of any.
+    order. least_left: time left of the open maintenance window in seconds, else what the next one has; None when none
+    is in sight.
     """
 
     key: ClusterKey

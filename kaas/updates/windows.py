@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from kaas.api.cluster import Cluster, NodePool
 from kaas.api.maintenance import MAX_MINUTES, WEEKDAYS, Exclusion, Maintenance, Window, zone
+from kaas.api.patience import BOX_STARTUP, startup
 from kaas.api.site import Site
 from kaas.updates.facts import Change, Opening
 from kaas.updates.recurrence import BadRecurrence, Recurrence
@@ -25,7 +27,9 @@ from kaas.updates.recurrence import BadRecurrence, Recurrence
 DEFAULT_MINUTES: Final = 240
 """Length of the weekly window of a Cluster for which nobody has set one."""
 NODE_RETURN: Final = timedelta(minutes=15)
-"""What a node is given beside its drain: it starts anew, joins, and is Ready."""
+"""What a server needs at least beside its drain: it is made, boots, joins, and is Ready."""
+BOX_RETURN: Final = timedelta(minutes=20)
+"""The same of a whole computer: it boots twice, to be written and then by itself, ten minutes each (a DGX)."""
 HORIZON: Final = timedelta(days=400)
 """How far ahead is looked: a window that opens once a year is found."""
 SOME_YEAR: Final = 2025
@@ -232,25 +236,51 @@ class Calendar:
 def too_short(cluster: Cluster, site: Site, calendar: Calendar) -> str:
     """Why the Cluster never has time for one node of its slowest pool, with the arithmetic; empty when it has.
 
-    Only nodes with GPUs, and those of pools that set a time-out, may need more than the shortest window that there can
-    be. A pool whose drain has no time-out is not judged: no window is long enough for ever.
+    Summed up are its drain and the least time in which such a machine comes back: what may take longer, and what soaks,
+    is a matter of the checks before an update. Only nodes with GPUs, and those of pools that set a time-out, may need
+    more than the shortest window that there can be. A pool whose drain has no time-out is not judged: no window is long
+    enough for ever.
     """
     with_gpus = {flavor.name for flavor in site.spec.flavors if flavor.gpu}
     pools = [pool for pool in cluster.spec.node_pools if pool.flavor in with_gpus or _has_own_drain(pool)]
-    slowest = max(pools, key=lambda pool: _drain(pool)[0], default=None)
-    if slowest is None:
-        return ""
-    seconds, said = _drain(slowest)
-    drain = timedelta(seconds=seconds)
-    longest = calendar.longest()
-    if drain + NODE_RETURN <= longest:
+    needs = [_Need.of(pool, site) for pool in pools]
+    slowest = max(needs, key=lambda need: need.together, default=None)
+    if slowest is None or slowest.together <= (longest := calendar.longest()):
         return ""
     return (
-        f"maintenance: no window is ever long enough for one node of pool {slowest.name}: its drain takes up to "
-        f"{minutes(drain)} min ({said} {seconds}) and its return "
-        f"{minutes(NODE_RETURN)} min, together {minutes(drain + NODE_RETURN)} min, but the longest opening is "
-        f"{minutes(longest)} min: {_ways_out(drain + NODE_RETURN, longest, said)}"
+        f"maintenance: no window is ever long enough for one node of pool {slowest.pool}: its drain takes up to "
+        f"{minutes(slowest.drain)} min ({slowest.said} {slowest.drain // _SECOND}) and its return "
+        f"{minutes(slowest.back)} min, together {minutes(slowest.together)} min, but the longest opening is "
+        f"{minutes(longest)} min: {_ways_out(slowest, longest)}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What one node of a pool needs. said: the field that says how long it may drain. back: its return."""
+
+    pool: str
+    drain: timedelta
+    said: str
+    back: timedelta
+
+    @classmethod
+    def of(cls, pool: NodePool, site: Site) -> _Need:
+        seconds, said = _drain(pool)
+        return cls(pool.name, timedelta(seconds=seconds), said, _return(pool, site))
+
+    @property
+    def together(self) -> timedelta:
+        """Nothing when its drain has no end: then there is nothing to sum up."""
+        return self.drain + self.back if self.drain else timedelta()
+
+
+def _return(pool: NodePool, site: Site) -> timedelta:
+    """The least time in which a new machine is Ready; less than usual where the Site gives it less."""
+    flavor = next((f for f in site.spec.flavors if f.name == pool.flavor), None)
+    least = BOX_RETURN if flavor is not None and flavor.bare_metal else NODE_RETURN
+    most = timedelta(seconds=startup(site, pool.flavor, BOX_STARTUP))
+    return min(least, most)
 
 
 def _has_own_drain(pool: NodePool) -> bool:
@@ -263,12 +293,12 @@ def _drain(pool: NodePool) -> tuple[int, str]:
     return (pool.gpu.drain_timeout_seconds, "gpu.drainTimeoutSeconds") if own is None else (own, _OWN_DRAIN)
 
 
-def _ways_out(needed: timedelta, longest: timedelta, said: str) -> str:
+def _ways_out(need: _Need, longest: timedelta) -> str:
     ways = []
-    if minutes(needed) <= MAX_MINUTES:
-        ways.append(f"set durationMinutes of a window to {minutes(needed)} or more")
-    if longest > NODE_RETURN:
-        ways.append(f"set {said} of the pool to {(longest - NODE_RETURN) // _SECOND} or less")
+    if minutes(need.together) <= MAX_MINUTES:
+        ways.append(f"set durationMinutes of a window to {minutes(need.together)} or more")
+    if longest > need.back:
+        ways.append(f"set {need.said} of the pool to {(longest - need.back) // _SECOND} or less")
     return ", or ".join(ways)
 
 

@@ -38,5 +38,5 @@ CHECKS: Final = (
     Row(Check.REMOVED_APIS, Severity.BLOCK, workload.removed_apis),
     Row(Check.WEBHOOKS, Severity.BLOCK, workload.webhooks),
     Row(Check.CERTIFICATES, Severity.BLOCK, times.certificates),
-    Row(Check.WINDOW_LONG_ENOUGH, Severity.BLOCK, times.window_long_enough),
+    Row(Check.WINDOW_LONG_ENOUGH, Severity.WARN, times.window_long_enough),
 )

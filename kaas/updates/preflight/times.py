@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from kaas.api.cluster import Cluster, NodePool
+from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP, startup
+from kaas.api.pool_update import Strategy, gives_notice, soak_of
+from kaas.api.site import Site
+from kaas.gpu.layouts import CONFIG
+from kaas.updates.ledger.stuck import LAYING_OUT
 from kaas.updates.preflight.facts import Found, PreflightFacts, Unknown, listed, unknown
-from kaas.updates.preflight.surge import drain_seconds, replaced
-from kaas.updates.windows import NODE_RETURN, minutes
+from kaas.updates.preflight.surge import drain_seconds, gpu_flavors, replaced
+from kaas.updates.run import Case
+from kaas.updates.windows import minutes
 
 AUTHORITY_LEAST: Final = timedelta(days=30)
 """With less left of a certificate authority no machine is made: nothing that it signs lives longer than itself."""
@@ -50,22 +57,54 @@ def _authorities(facts: PreflightFacts) -> Iterator[Found]:
 
 
 def window_long_enough(facts: PreflightFacts) -> Iterator[Found]:
-    """What is left of the open window is enough for one machine of the control plane, and of each pool."""
+    """What is left of the window, or the next has, is enough for a machine of the control plane, and of each pool.
+
+    Counted is what each may take at the most, so this says that something may last longer than the window, not that it
+    will: what is never long enough is refused before (see `windows.too_short`).
+    """
     if facts.case.least_left is None:
         return
-    left = timedelta(seconds=facts.case.least_left)
-    if left < NODE_RETURN:
-        yield Found(
-            f"{minutes(left)} min are left of the maintenance window, and a machine of the control plane takes up to "
-            f"{minutes(NODE_RETURN)} min: the update waits for the next window; lengthen durationMinutes"
-        )
-        return
-    slow = {pool.name: timedelta(seconds=drain_seconds(pool, facts.case.site)) for pool in replaced(facts.case)}
-    for name, drain in slow.items():
-        if left < drain + NODE_RETURN:
+    left, site = timedelta(seconds=facts.case.least_left), facts.case.site
+    for name, spans in (_of_control_plane(facts.case.cluster, site), *_of_pools(facts.case)):
+        together = sum(spans.values(), timedelta())
+        if left < together:
+            sums = ", ".join(f"{words} {minutes(span)} min" for words, span in spans.items())
             yield Found(
-                f"pool {name}: one node takes up to {minutes(drain + NODE_RETURN)} min (its drain "
-                f"{minutes(drain)} min, its return {minutes(NODE_RETURN)} min), and {minutes(left)} min are left of "
-                "the maintenance window: the pool may have to wait for the next one; lengthen durationMinutes",
-                warns=True,
+                f"{name}: one machine takes up to {minutes(together)} min ({sums}), and the maintenance window has "
+                f"{minutes(left)} min: what has begun is finished after it, and the rest waits for the next one; "
+                "lengthen durationMinutes, or shorten these times"
             )
+
+
+Spans = dict[str, timedelta]
+"""What a machine may take at the most, by what it is taken for."""
+
+
+def _of_control_plane(cluster: Cluster, site: Site) -> tuple[str, Spans]:
+    drains = timedelta(seconds=DRAIN)
+    return "the control plane", {"its drain": drains, "its return": _joins(site, cluster.spec.control_plane.flavor)}
+
+
+def _of_pools(case: Case) -> Iterator[tuple[str, Spans]]:
+    """Pools whose drain has a time-out: for the others no window is long enough."""
+    for pool in replaced(case):
+        if seconds := drain_seconds(pool, case.site):
+            yield f"pool {pool.name}", _of_pool(pool, case.site, timedelta(seconds=seconds))
+
+
+def _of_pool(pool: NodePool, site: Site, drain: timedelta) -> Spans:
+    gpus = pool.flavor in gpu_flavors(site)
+    spans = {"its drain": drain}
+    if gives_notice(pool.update, gpus=gpus):
+        spans["its evictions after that"] = drain
+    spans["its return"] = _joins(site, pool.flavor)
+    if CONFIG in pool.labels:
+        spans["the layout of its GPUs"] = LAYING_OUT
+    if pool.update.strategy is Strategy.BLUE_GREEN:
+        spans["the soak"] = timedelta(seconds=soak_of(pool.update))
+    return spans
+
+
+def _joins(site: Site, flavor: str) -> timedelta:
+    slow = any(f.name == flavor and (f.bare_metal or f.gpu) for f in site.spec.flavors)
+    return timedelta(seconds=startup(site, flavor, BOX_STARTUP if slow else SERVER_STARTUP))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -291,6 +292,31 @@ def test_windows_that_are_too_short_for_a_gpu_node_are_refused_with_the_arithmet
     assert judged(60, drainTimeoutSeconds=2701) != ""
     assert judged(60, drainTimeoutSeconds=0) == "", "a drain without time-out has no arithmetic"
     assert "durationMinutes" not in judged(10080, drainTimeoutSeconds=604800)
+
+
+@pytest.mark.parametrize(
+    ("flavor", "needed"),
+    [
+        ({"bareMetal": True}, 50),  # it boots twice, ten minutes each
+        ({"bareMetal": True, "gpu": {"model": "A100", "count": 8}}, 50),
+        ({"bareMetal": True, "startupTimeoutSeconds": 900}, 45),  # the Site knows better
+        ({"gpu": {"model": "A100", "count": 1}}, 45),
+        ({"startupTimeoutSeconds": 14400}, 45),  # the most that it may take is not the least
+        ({"startupTimeoutSeconds": 300}, 35),
+    ],
+)
+def test_what_a_machine_needs_at_least_to_come_back(flavor: dict[str, Any], needed: int) -> None:
+    slow = pool("slow", flavor="slow", update={"drainTimeoutSeconds": 1800})
+    site = raw_site()
+    site["spec"]["flavors"].append({"name": "slow", **flavor})
+
+    def said(minutes: int) -> str:
+        calendar = Calendar([Maintenance(windows=(weekly(durationMinutes=minutes),))], "uid")
+        return too_short(Cluster.model_validate(raw_cluster(nodePools=[slow])), Site.model_validate(site), calendar)
+
+    assert said(needed) == ""
+    assert f"and its return {needed - 30} min, together {needed} min" in said(needed - 1)
+    assert f"set durationMinutes of a window to {needed} or more" in said(needed - 1)
 
 
 @pytest.mark.parametrize("flavor", ["cpu-4", "dgx"])

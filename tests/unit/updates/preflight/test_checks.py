@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kaas.api.preflight import Check
+from kaas.api.site import Site
 from kaas.updates.preflight.facts import Hook, Kubelet, PreflightFacts, Unknown
 from kaas.updates.preflight.table import CHECKS
 from tests.unit.updates.preflight.cases import (
@@ -17,6 +18,7 @@ from tests.unit.updates.preflight.cases import (
     BUDGET,
     CLIENT,
     CLOUD,
+    FLAVORS,
     HOOK,
     KUBELETS,
     MACHINES,
@@ -61,9 +63,17 @@ ALL_AT_ONCE = [{"name": "cpu", "flavor": "cpu-4", "replicas": 3, "update": {"str
 ZONES = [{"name": "cpu", "flavor": "cpu-4", "replicas": 2, "zones": ["az-1", "az-2"]}]
 
 
-def left(minutes: float | None, *pools: str) -> PreflightFacts:
+LAID_OUT = {"nvidia.com/mig.config": "all-1g.5gb"}
+SOAKS: Object = {"update": {"strategy": "BlueGreen", "soakSeconds": 86400}}
+ENDLESS: Object = {"gpu": {"drainTimeoutSeconds": 0}}
+PATIENT = [{"name": "cpu-2", "startupTimeoutSeconds": 14400}, *FLAVORS[1:]]
+
+
+def left(
+    minutes: float | None, *pools: str, of: list[Object] | None = None, where: Site | None = None
+) -> PreflightFacts:
     seconds = None if minutes is None else minutes * 60
-    return facts(case=case(pools=pools, least_left=seconds))
+    return facts(case=case(cluster(pools=of), pools=pools, least_left=seconds, where=where))
 
 
 STORIES = [
@@ -217,12 +227,23 @@ STORIES = [
           authorities=(replace(AUTHORITY, ends=NOW + timedelta(days=300)), AUTHORITY)),
     story(Check.CERTIFICATES, "not known", "?certificate authority could not", authorities=(AUTHORITY, AWAY)),
     Story(Check.WINDOW_LONG_ENOUGH, "no window", left(None, "gpu")),
-    Story(Check.WINDOW_LONG_ENOUGH, "long", left(135, "cpu", "gpu")),
-    Story(Check.WINDOW_LONG_ENOUGH, "too short for a box", left(134, "cpu", "gpu"),
-          ("?pool gpu: one node takes up to 135 min (its drain 120 min, its return 15 min), and 134 min are left",)),
-    Story(Check.WINDOW_LONG_ENOUGH, "that pool is left alone", left(134, "cpu")),
-    Story(Check.WINDOW_LONG_ENOUGH, "too short for anything", left(14.5, "cpu"),
-          ("15 min are left of the maintenance",)),
+    Story(Check.WINDOW_LONG_ENOUGH, "long", left(300, "cpu", "gpu")),
+    Story(Check.WINDOW_LONG_ENOUGH, "too short for a box", left(299, "cpu", "gpu"),
+          ("pool gpu: one machine takes up to 300 min (its drain 120 min, its evictions after that 120 min, its return "
+           "60 min), and the maintenance window has 299 min",)),
+    Story(Check.WINDOW_LONG_ENOUGH, "that pool is left alone", left(299, "cpu")),
+    Story(Check.WINDOW_LONG_ENOUGH, "too short for anything", left(39.5, "cpu"),
+          ("the control plane: one machine takes up to 40 min (its drain 10 min, its return 30 min), and the",
+           "pool cpu: one machine takes up to 40 min (its drain 10 min, its return 30 min), and the maintenance window "
+           "has 40 min")),
+    Story(Check.WINDOW_LONG_ENOUGH, "a layout of GPUs", left(329, "gpu", of=[{**POOLS[1], "labels": LAID_OUT}]),
+          ("takes up to 330 min (its drain 120 min, its evictions after that 120 min, its return 60 min, the layout of "
+           "its GPUs 30 min)",)),
+    Story(Check.WINDOW_LONG_ENOUGH, "a soak", left(240, "cpu", of=[ALL_AT_ONCE[0] | SOAKS]),
+          ("takes up to 1480 min (its drain 10 min, its return 30 min, the soak 1440 min), and",)),
+    Story(Check.WINDOW_LONG_ENOUGH, "no time-out", left(60, "gpu", of=[POOLS[1] | ENDLESS])),
+    Story(Check.WINDOW_LONG_ENOUGH, "the Site gives it more", left(239, where=site(flavors=PATIENT)),
+          ("the control plane: one machine takes up to 250 min (its drain 10 min, its return 240 min)",)),
 ]  # fmt: skip
 
 

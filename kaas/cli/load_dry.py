@@ -15,6 +15,7 @@ from kaas.cli.load_view import size
 from kaas.cli.output import console
 from kaas.cli.settings import Settings
 from kaas.loader import container, paths
+from kaas.loader.listing import Offer
 from kaas.loader.report import Exit
 from kaas.loader.source import Entry, Source
 from kaas.loader.space import Need, Space, freed
@@ -81,14 +82,17 @@ def _look(path: Path) -> os.stat_result | None:
 
 
 async def preview(settings: Settings, source: Source, request: Request, *, lines: bool) -> int:
-    """Show it; the exit code: 64 when it could not be loaded as it is."""
+    """Show it; the exit code: 64 when it could not be loaded as it is. Fault when patterns leave nothing of it."""
     found = Preview(source.label, free=shutil.disk_usage(_existing(request.destination)).free)
     kept: set[str] = set()
+    offer = Offer()
     need = Need((request.options.limits or container.limits()).streams)
     async for page in source.pages():
         for entry in page:
+            offer.add(entry, taken=request.options.takes(entry.name))
             found.take(entry, request, need)
             kept.add(entry.name)
+    offer.check()
     if request.options.delete:
         found.deleted = sum(1 for name in _files(request.destination) if _unwanted(name, kept, request))
     if lines:

@@ -14,7 +14,8 @@ from kaas.loader.tree import Tree
 
 LOST: Final = "lost+found"
 """At the top, the file system's. Source: mke2fs(8)."""
-_KEPT: Final = frozenset({JOURNAL, LOST})
+KEPT: Final = frozenset({JOURNAL, LOST})
+"""At the top, and nothing that was loaded."""
 
 
 def delete(tree: Tree, ledger: Ledger, options: Options, moved: Callable[[], None]) -> int:
@@ -39,7 +40,7 @@ def delete(tree: Tree, ledger: Ledger, options: Options, moved: Callable[[], Non
 def _below(tree: Tree) -> list[str]:
     found = [""]
     for name in os.listdir(tree.root):
-        if name not in _KEPT and stat.S_ISDIR(os.lstat(name, dir_fd=tree.root).st_mode):
+        if name not in KEPT and stat.S_ISDIR(os.lstat(name, dir_fd=tree.root).st_mode):
             found += tree.below(name)
     return found
 
@@ -51,7 +52,7 @@ def _in_directory(tree: Tree, ledger: Ledger, options: Options, path: str) -> in
     removed = 0
     for name in names:
         whole = f"{path}/{name}" if path else name
-        if _unwanted(whole, ledger, options) and whole not in _KEPT:
+        if _unwanted(whole, ledger, options) and whole not in KEPT:
             os.unlink(name, dir_fd=fd)
             removed += 1
     return removed

@@ -304,6 +304,16 @@ def _locked(directory: int) -> int:
     return fd
 
 
+def places_of_parts(root: int) -> list[str]:
+    """Paths of directories that have parts of large files, those of loads with another number of shards among them."""
+    top = _made(root, JOURNAL)
+    try:
+        upper = [JOURNAL, *(f"{JOURNAL}/{name}" for name in os.listdir(top) if "-of-" in name)]
+    finally:
+        os.close(top)
+    return [f"{path}/{_PARTS}" for path in upper]
+
+
 def remove_journals_of_others(root: int, shard: Shard) -> None:
     """Remove journals of loads with another number of shards; those that are at work stay."""
     top = _made(root, JOURNAL)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kaas.loader import paths
+from kaas.loader import paths, stock
 from kaas.loader.faults import Fault
 from kaas.loader.ledger import Known, Ledger
 from kaas.loader.options import Options
@@ -23,11 +23,42 @@ BATCH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Where a listing has to fit. free: now, with what parts hold; at_once: files that are in flight at most."""
+    """Where a listing has to fit.
+
+    free: now, with what parts hold; at_once: files that are in flight at most. moved: called while it is looked at.
+    """
 
     tree: Tree
     free: Space
     at_once: int
+    moved: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Offer:
+    """What a source has for all of its loaders together. files and bytes: of objects that patterns take.
+
+    objects: of all but markers of directories.
+    """
+
+    objects: int = 0
+    files: int = 0
+    bytes: int = 0
+
+    def add(self, entry: Entry, *, taken: bool) -> None:
+        """Count an object of the listing."""
+        if not entry.name.endswith("/"):
+            self.objects += 1
+            if taken:
+                self.files, self.bytes = self.files + 1, self.bytes + entry.size
+
+    def check(self) -> None:
+        """Fault when there are objects and patterns leave out all of them: nobody wants that."""
+        if self.objects and not self.files:
+            raise Fault(
+                Reason.INVALID_SPEC,
+                f"of {self.objects} objects of the source none fits include and exclude: correct them",
+            )
 
 
 class Listing:
@@ -44,6 +75,8 @@ class Listing:
         self._pages = 0
         self._upper = ""
         self._need: Need | None = None
+        self._offer = Offer()
+        self._stock: stock.Stock | None = None
         self.bytes = 0
         self.files = 0
 
@@ -63,6 +96,20 @@ class Listing:
             self._ledger.commit()
         if self._need is not None or not self._volume.free.fits(self.bytes, self.files):
             self._look(entries)
+        if self._options.shard.count > 1:
+            self._look_for_all()
+
+    def _look_for_all(self) -> None:
+        """See whether it fits with what other loaders have to load, without a look at each of their files.
+
+        What is there is taken for theirs or for what they replace; so it may seem to fit when it does not, but it is
+        never refused for what they have loaded already.
+        """
+        free, offer = self._volume.free, self._offer
+        if self._stock is None and not free.fits(offer.bytes, offer.files):
+            self._stock = stock.files(self._volume.tree, self._volume.moved)
+        if self._stock is not None:
+            free.check(offer.bytes - self._stock.bytes, offer.files - self._stock.files)
 
     def _look(self, page: Sequence[Entry]) -> None:
         """See whether it fits with what is replaced: only when that matters, for it is a look at each file."""
@@ -77,7 +124,9 @@ class Listing:
 
     def _wanted(self, entry: Entry, directories: set[str]) -> bool:
         """Whether an object becomes a file of this loader; its directories are noted whoever loads it."""
-        if not self._options.takes(entry.name):
+        taken = self._options.takes(entry.name)
+        self._offer.add(entry, taken=taken)
+        if not taken:
             return False
         path = _path(entry)
         if entry.name.endswith("/"):
@@ -91,7 +140,11 @@ class Listing:
         return shard.count == 1 or shard.owns(entry.name)
 
     def end(self) -> str:
-        """The listing is whole; returns its digest. Fault when a name is a file and a directory."""
+        """The listing is whole; returns its digest.
+
+        Fault when a name is a file and a directory, and when patterns leave nothing of it: then nothing is forgotten.
+        """
+        self._offer.check()
         if self._pages % _PAGES:
             self._ledger.commit()
         self._ledger.begin()

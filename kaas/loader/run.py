@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from kaas.loader import container
+from kaas.loader import container, stock
 from kaas.loader.comparing import Comparison
 from kaas.loader.crew import Crew
 from kaas.loader.deletion import delete
@@ -293,8 +293,7 @@ def _unwanted(opened: tuple[int, Journal]) -> None:
 def _volume(site: Site) -> Volume:
     """The destination's room. What parts hold of it is free for them; what nobody believes yet may all have to go."""
     if site.options.replaces:
-        return Volume(site.tree, Space.once_empty(site.tree.root), site.limits.streams)
+        return Volume(site.tree, Space.once_empty(site.tree.root), site.limits.streams, site.moved)
     free = Space.of(site.tree.root)
-    with os.scandir(site.journal.parts) as parts:
-        held = sum(part.stat(follow_symlinks=False).st_blocks * 512 for part in parts)
-    return Volume(site.tree, Space(free.free + held, free.inodes), site.limits.streams)
+    free = Space(free.free + stock.parts(site.tree).bytes, free.inodes)
+    return Volume(site.tree, free, site.limits.streams, site.moved)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kaas.cli.load_dry import Preview
+from kaas.cli.load_dry import Preview, preview
 from kaas.cli.load_lines import KILLED, Lines
 from kaas.cli.load_request import Asked, read
 from kaas.cli.load_view import Screen, lasting, size, summary, told
@@ -25,6 +25,7 @@ from kaas.loader.shards import Shard
 from kaas.loader.source import Denied, Entry
 from kaas.loader.space import Need
 from tests.unit.cli.running import kaas
+from tests.unit.loader.bucket import Bucket
 
 
 def asked(**said: object) -> Asked:
@@ -234,6 +235,14 @@ def test_a_dry_run_measures_space_as_the_load_does() -> None:
     assert not Preview("mem://", bytes=100, needed=100, free=104).fits
     assert Preview("mem://", bytes=100, needed=100, free=105).fits
     assert Preview("mem://", bytes=0, free=0).fits
+
+
+async def test_a_dry_run_says_that_patterns_leave_nothing(tmp_path: Path) -> None:
+    request = read(asked(destination=tmp_path, include=("*.safetensor",)))
+    for lines in (False, True):
+        with pytest.raises(Fault, match="of 2 objects of the source none fits include and exclude") as fault:
+            await preview(Settings(), Bucket({"a.safetensors": b"", "b": b""}), request, lines=lines)
+        assert fault.value.reason is Reason.INVALID_SPEC
 
 
 def test_a_dry_run_counts_what_is_replaced_as_the_load_does(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from kaas.volumes.job import CONTAINER, DIGEST
 
 LATE: Final = timedelta(seconds=60)
 """For which a kubelet that is well may still take when the grace of a Pod that is being deleted is over."""
+REST: Final = timedelta(minutes=5)
+"""Without a Pod that runs, after which a Job is one that rests: for want of room, an image, a quota, or its node."""
 INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _CONDITIONS: Final = ("Complete", "SuccessCriteriaMet", "Failed", "FailureTarget")
 
@@ -96,6 +98,13 @@ class Job:
     def running(self) -> Sequence[Attempt]:
         """Attempts whose container runs."""
         return [a for a in self.attempts if a.running]
+
+    def rests(self, now: datetime) -> bool:
+        """Whether none of its Pods has run for a while. One of a node that does not answer is not known to run."""
+        if any(not a.stuck(now) for a in self.running):
+            return False
+        ends = [a.ended for a in self.attempts if a.ended is not None]
+        return now - max([self.created, *ends]) >= REST
 
     @property
     def last(self) -> Attempt | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.kube import resources
 from kaas.kube.objects import Object, labels, owner_uids
 from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
-from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view, outcome_of
+from kaas.kube.times import at
+from kaas.volumes.attempts import REST, Job, Outcome, attempt_of, job_view, outcome_of
 from kaas.volumes.claim import Claim, Key, Phase
 from kaas.volumes.plan import Binding
 from kaas.volumes.terms import LOADER_LABEL
@@ -53,6 +55,14 @@ def has_strays(store: Cache, claim: Claim) -> bool:
 def running(store: Cache) -> list[Key]:
     """Claims of all Jobs that have not ended."""
     return [key for job in store.each(resources.JOB) if outcome_of(job) is Outcome.RUNNING for key in claim_keys(job)]
+
+
+def resting(store: Cache, now: datetime) -> list[Key]:
+    """Claims of the Jobs that have not ended and none of whose Pods has run for a while."""
+    found = (job for job in store.each(resources.JOB) if outcome_of(job) is Outcome.RUNNING)
+    old = (job for job in found if now - at(job["metadata"]["creationTimestamp"]) >= REST)
+    views = ((job, job_view(job, store.owned_by(job["metadata"]["uid"], resources.POD))) for job in old)
+    return [key for job, view in views if view.rests(now) for key in claim_keys(job)]
 
 
 def claim_keys(job: Object) -> list[Key]:

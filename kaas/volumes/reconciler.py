@@ -93,7 +93,7 @@ class VolumeReconciler:
         self._announcer, self._metrics, self._add = office.announcer, office.metrics, office.add
         self._namespaces, self._keeper = office.namespaces, office.keeper
         bounds = Bounds(settings.at_once, settings.per_namespace)
-        self._turns = Turns(bounds, lambda: observe.running(self._store))
+        self._turns = Turns(bounds, lambda: observe.running(self._store), self._resting)
         self._starter = Starter(office.client, office.store, settings)
         self._claims = Claims(office.store)
         self.gates = Gates(office.store, self._claims, office.client, office.announcer, office.clock, office.metrics)
@@ -206,6 +206,9 @@ class VolumeReconciler:
         finally:
             self._turns.done(claim.key)
             self._next_turns()
+
+    def _resting(self) -> list[Key]:
+        return observe.resting(self._store, self._clock.now())
 
     def _wait(self, claim: Claim) -> Plan:
         """It is told so when it has waited for a while; of many at once not in one go, for others are to be let go."""

@@ -26,35 +26,61 @@ class Bounds:
     per_namespace: int
     starting: int = 2
 
+    @property
+    def firsts(self) -> int:
+        """How many may be begun beside `at_once`, each by a namespace that has none."""
+        return max(1, self.at_once // 2)
 
-def admitted(waiting: Mapping[str, Sequence[Entry]], running: Iterable[Key], bounds: Bounds) -> list[Key]:
+
+def admitted(
+    waiting: Mapping[str, Sequence[Entry]], running: Iterable[Key], bounds: Bounds, resting: Iterable[Key] = ()
+) -> list[Key]:
     """Claims whose load may begin now, in the order in which they are to.
 
-    waiting: of each namespace, the oldest first. The namespace with the fewest loads comes first, so that nobody's five
-    hundred claims keep another's one from being loaded. Nor do Jobs that look like loads, however many somebody makes:
-    of a namespace no more are counted than may run in it.
+    waiting: of each namespace, the oldest first. running: of Jobs that have not ended; resting: of these, the ones none
+    of whose Pods runs.
+
+    The namespace with the fewest loads comes first, so that nobody's five hundred claims keep another's one from being
+    loaded. Nor do Jobs that look like loads, however many somebody makes: of a namespace no more are counted than may
+    run in it. Nor do loads that take all turns for days: a namespace that has none may begin one beside them. Jobs that
+    rest have a turn of their namespace only, but no more of them than may run at once: all of them might begin to.
     """
     busy = Counter(namespace for namespace, _ in running)
-    free = bounds.at_once - sum(min(count, bounds.per_namespace) for count in busy.values())
-    taken: Counter[str] = Counter()
+    taken = _taken(busy, Counter(namespace for namespace, _ in resting), bounds)
+    begun: Counter[str] = Counter()
     found: list[Key] = []
-    while len(found) < free:
-        open_ones = [n for n, line in waiting.items() if taken[n] < len(line) and busy[n] < bounds.per_namespace]
-        if not open_ones:
-            break
-        chosen = min(open_ones, key=lambda n: (busy[n], waiting[n][taken[n]], n))
-        found.append(waiting[chosen][taken[chosen]][1])
-        taken[chosen] += 1
+    while True:
+        open_ones = [n for n, line in waiting.items() if begun[n] < len(line) and busy[n] < bounds.per_namespace]
+        chosen = min(open_ones, key=lambda n: (busy[n], waiting[n][begun[n]], n), default=None)
+        if chosen is None or taken >= bounds.at_once + (0 if busy[chosen] else bounds.firsts):
+            return found
+        found.append(waiting[chosen][begun[chosen]][1])
+        begun[chosen] += 1
         busy[chosen] += 1
-    return found
+        taken += 1
+
+
+def _taken(busy: Mapping[str, int], resting: Mapping[str, int], bounds: Bounds) -> int:
+    """How many turns are taken."""
+    counted = sum(min(count, bounds.per_namespace) for count in busy.values())
+    active = sum(min(count - resting.get(n, 0), bounds.per_namespace) for n, count in busy.items())
+    return active + max(0, counted - active - bounds.at_once)
 
 
 class Turns:
-    """Claims that wait for their turn, and those whose Job is just being made. running: claims of Jobs that run."""
+    """Claims that wait for their turn, and those whose Job is just being made.
 
-    def __init__(self, bounds: Bounds, running: Callable[[], Iterable[Key]]) -> None:
+    running: claims of Jobs that have not ended; resting: of these the ones none of whose Pods runs.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        running: Callable[[], Iterable[Key]],
+        resting: Callable[[], Iterable[Key]] = tuple,
+    ) -> None:
         self.bounds = bounds
-        self._running = running
+        self._running, self._resting = running, resting
         self._since: dict[Key, datetime] = {}
         self._lines: dict[str, list[Entry]] = {}
         self._starting: set[Key] = set()
@@ -102,7 +128,11 @@ class Turns:
         free = self.bounds.starting - len(self._starting)
         if not self._since or free <= 0:
             return []
-        return admitted(self._lines, set(self._running()) | self._starting, self.bounds)[:free]
+        running = set(self._running()) | self._starting
+        found = admitted(self._lines, running, self.bounds)
+        if len(found) < free:  # only then it matters who rests, which is long to find out
+            found = admitted(self._lines, running, self.bounds, running.intersection(self._resting()) - self._starting)
+        return found[:free]
 
     def ahead(self, key: Key) -> int:
         """How many claims have waited for longer."""

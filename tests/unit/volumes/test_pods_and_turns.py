@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -147,25 +149,98 @@ def test_nobody_keeps_others_from_being_loaded() -> None:
     assert admitted(many, [("a", "x")] * 500, Bounds(20, 4)) == [("b", "1")]
 
 
+def test_loads_that_take_all_turns_leave_one_to_who_has_none() -> None:
+    """Four namespaces with loads that crawl, or that never end: each other one has a load all the same."""
+    crawling = {(f"t{n}", str(i)) for n in range(4) for i in range(5)}
+    assert admitted(waiting("t0/x", "victim/1", "victim/2"), crawling, Bounds(20, 5)) == [("victim", "1")]
+    victim = {("victim", "1")}
+    assert admitted(waiting("victim/2"), crawling | victim, Bounds(20, 5)) == []
+    others = {(f"o{n}", "1") for n in range(9)}
+    assert admitted(waiting("z/1"), crawling | victim | others, Bounds(20, 5)) == [], "that has a bound of its own"
+
+
+def test_loads_whose_pods_do_not_run_keep_no_turn_but_of_their_namespace() -> None:
+    rest = {(f"t{n}", str(i)) for n in range(4) for i in range(5)}
+    many = waiting("t0/x", *(f"a/{n:02d}" for n in range(30)), *(f"b/{n:02d}" for n in range(30)))
+    found = Counter(n for n, _ in admitted(many, rest, Bounds(20, 5), rest))
+    assert found == {"a": 5, "b": 5}
+    more = rest | {(f"u{n}", str(i)) for n in range(4) for i in range(5)}
+    assert admitted(waiting("a/1", "a/2"), more, Bounds(20, 5), more) == [("a", "1")], "no more than may run do so"
+    forged = {("t0", str(i)) for i in range(500)}
+    assert len(admitted(many, forged, Bounds(4, 2), forged)) == 4
+
+
+NAMES = st.sampled_from("abcdefgh")
+
+
 @given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), unique=True),
-    st.lists(st.tuples(st.sampled_from("abc"), st.just(99)), max_size=12),
+    st.lists(st.tuples(NAMES, st.integers(0, 30)), unique=True),
+    st.lists(st.tuples(NAMES, st.integers(90, 95)), max_size=30, unique=True),
     st.integers(1, 10),
     st.integers(1, 5),
+    st.integers(0, 30),
 )
 def test_bounds_hold_and_nothing_idles(
-    claims: list[tuple[str, int]], busy: list[tuple[str, int]], total: int, each: int
+    claims: list[tuple[str, int]], busy: list[tuple[str, int]], total: int, each: int, resting: int
 ) -> None:
     running = [(n, str(i)) for n, i in busy]
+    rest = running[:resting]
     asked = {(n, str(i)): NOW + timedelta(seconds=i) for n, i in claims}
-    found = admitted(lines(*((made, key) for key, made in asked.items())), running, Bounds(total, each))
+    bounds = Bounds(total, each)
+    found = admitted(lines(*((made, key) for key, made in asked.items())), running, bounds, rest)
     counts = Counter(n for n, _ in [*running, *found])
-    most = Counter(n for n, _ in running)
-    taken = sum(min(count, each) for count in most.values())  # of each namespace as many as may run in it
-    assert len(found) <= max(0, total - taken)
     assert all(counts[n] <= each for n, _ in found)
+    known, idle = Counter(n for n, _ in running), Counter(n for n, _ in rest)
+    active = sum(min(known[n] - idle[n], each) for n in known)  # of each namespace as many as may run in it
+    taken = active + max(0, sum(min(known[n], each) for n in known) - active - total)
+    assert not found or taken + len(found) <= total + bounds.firsts
+    first = [n for n, _ in found if not known[n]]
+    assert not found or len(set(first)) == len(first) or taken + len(found) <= total
     left = [k for k in asked if k not in found and counts[k[0]] < each]
     assert not left or taken + len(found) >= total
+    assert all(counts[n] for n, _ in left) or taken + len(found) >= total + bounds.firsts
+
+
+@pytest.mark.parametrize("namespaces", [1, 4, 100])
+def test_five_hundred_claims_at_once_are_bounded(namespaces: int) -> None:
+    """Whoever they are of, and also when all that never ran begins to at the same time."""
+    chance, bounds = Random(8), Bounds(20, 5, starting=500)  # noqa: S311 - no secret
+    running: set[Key] = set()
+    rest: set[Key] = set()
+    turns = Turns(bounds, lambda: running, lambda: rest)
+    begun: list[Key] = []
+
+    def begin(keys: Sequence[Key]) -> None:
+        for key in keys:
+            if turns.take(key, NOW):
+                begun.append(key)
+                running.add(key)
+                turns.done(key)
+                assert len(running - rest) <= bounds.at_once + bounds.firsts
+        assert len(running) <= 2 * bounds.at_once + bounds.firsts
+        assert max(Counter(n for n, _ in running).values(), default=0) <= bounds.per_namespace
+
+    begin([(f"n{n % namespaces}", f"{n}") for n in range(500)])
+    rest.update(running)
+    begin(turns.next())
+    rest.clear()
+    while running:
+        running.remove(chance.choice(sorted(running)))
+        begin(turns.next())
+    assert (len(begun), len(set(begun))) == (500, 500)
+
+
+def test_a_job_rests_when_none_of_its_pods_has_run_for_a_while() -> None:
+    late = NOW + timedelta(minutes=6)
+    assert not job("m").rests(NOW + timedelta(minutes=4))
+    assert job("m").rests(late)
+    assert job("m", attempt(unplaced="0/3 nodes are available")).rests(late)
+    assert not job("m", attempt(began=NOW)).rests(late)
+    assert job("m", attempt(began=NOW, due=NOW)).rests(late), "nobody knows of a node that does not answer"
+    ended = attempt(began=NOW, exit=75, ended=NOW + timedelta(minutes=5))
+    assert not job("m", ended).rests(late)
+    assert job("m", ended).rests(NOW + timedelta(minutes=11))
+    assert not job("m", ended, attempt(name="b", index=1, began=NOW), pods=2).rests(NOW + timedelta(minutes=11))
 
 
 def test_few_are_begun_at_the_same_time_and_whoever_is_next_is_known() -> None:

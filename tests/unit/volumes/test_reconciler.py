@@ -8,6 +8,7 @@ from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, Objects, Ref
 from kaas.loader.report import Exit, Phase, Progress, Reason
 from kaas.volumes import terms
+from kaas.volumes.settings import LoadSettings
 from tests.unit.volumes.virtual_api import name_of
 from tests.unit.volumes.virtual_cluster import NAMESPACE, VirtualCluster
 
@@ -277,6 +278,24 @@ async def test_only_so_many_loads_run_at_once(cluster: VirtualCluster) -> None:
     for _ in range(2):
         await loaded(cluster)
     assert [cluster.told(f"c{n}")[0] for n in range(8)] == ["True"] * 8
+
+
+async def test_loads_whose_pods_do_not_start_keep_no_others_from_beginning() -> None:
+    cluster = VirtualCluster(LoadSettings(image="kaas:1", at_once=2, per_namespace=9))
+    for number in range(6):
+        cluster.claim(f"c{number}", notes=NOTES)
+    await cluster.settle()
+    cluster.kubernetes()
+    await cluster.settle()
+    assert len(cluster.api.of("Job")) == 2
+    for _ in range(70):
+        await cluster.clock.advance(5)
+        await cluster.settle()
+    assert len(cluster.api.of("Job")) == 4
+    for _ in range(70):
+        await cluster.clock.advance(5)
+        await cluster.settle()
+    assert len(cluster.api.of("Job")) == 4, "no more than run at once rest beside them"
 
 
 async def test_a_pod_whose_label_is_gone_is_found_by_the_sweep(cluster: VirtualCluster) -> None:

@@ -18,6 +18,7 @@ from kaas.updates.conduct import Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
 from kaas.updates.ledger import rollback
+from kaas.updates.ledger.steps import put_up_with
 from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import Subject, next_opening
 from kaas.updates.run import FINISHED
@@ -119,7 +120,8 @@ def is_begun(decision: Decision) -> bool:
 
 
 def _maintenance(subject: Subject, decision: Decision, now: datetime) -> Object | None:
-    change = decision.choice.change if decision.choice else Change.PATCH
+    changes = decision.aims.changes if decision.aims else (Change.PATCH,)
+    change = decision.choice.change if decision.choice else changes[0]
     opening = next_opening(subject.calendar, change, now)
     return {"start": stamp(opening.start), "end": stamp(opening.end)} if opening else None
 
@@ -140,7 +142,7 @@ def transitions(
         yield Told("UpdateHeld", after["hold"]["message"])
     if said is not None and said.is_new:
         yield Told("VersionExpires", announcement(said, now), "Warning")
-    yield from _decided(decision, before)
+    yield from _decided(decision, before, after)
     yield from _blocked(before, after)
     yield from _stopped(before, after)
 
@@ -164,9 +166,10 @@ def _state_of_step(update: Object, name: str) -> str | None:
     return next((s["state"] for s in update.get("steps") or () if s["name"] == name), None)
 
 
-def _decided(decision: Decision, before: Object) -> Iterator[Told]:
+def _decided(decision: Decision, before: Object, after: Object) -> Iterator[Told]:
     if is_begun(decision):
         yield Told("UpdateBegun", decision.message)
+        yield from _overridden(after)
     elif decision.reason in HELD and decision.reason != before.get("reason"):
         yield Told("UpdateHeld", decision.message, "Warning" if decision.reason in _SEVERE else "Normal")
     elif (
@@ -175,6 +178,14 @@ def _decided(decision: Decision, before: Object) -> Iterator[Told]:
         and str(decision.choice.version) != before.get("version")
     ):
         yield Told("UpdateAnnounced", decision.message, "Warning" if decision.reason == EXPIRED else "Normal")
+
+
+def _overridden(after: Object) -> Iterator[Told]:
+    """That the update which begins puts up with what would block it."""
+    found = (after.get("preflight") or {}).get("findings") or ()
+    if said := put_up_with({f["check"]: f["override"] for f in found if f.get("override")}):
+        words = f"the update to {after.get('target')} is begun although checks are against it: {said}"
+        yield Told("PreflightOverridden", words, "Warning")
 
 
 def _blocked(before: Object, after: Object) -> Iterator[Told]:

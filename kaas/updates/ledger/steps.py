@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,8 @@ from kaas.updates.run import (
 
 MAX_MESSAGE: Final = 1024
 MAX_POOLS: Final = 50
+_MOST_REASONS: Final = 900
+"""Characters of a message that reasons of overrides take."""
 
 Steps = tuple[UpdateStep, ...]
 
@@ -41,8 +43,18 @@ def begin(
 def _checked(report: Report | None) -> str:
     if report is None:
         return "nothing was checked"
-    warnings = "; ".join(f.message + (f" (put up with: {f.override})" if f.override else "") for f in report.findings)
-    return f"nothing blocks it; warnings: {warnings}" if warnings else "all is well"
+    if not report.findings:
+        return "all is well"
+    warnings = "; ".join(f.message for f in report.findings)
+    said = put_up_with({f.check: f.override for f in report.findings if f.override})
+    blocks = f"put up with: {said}; nothing else blocks it" if said else "nothing blocks it"
+    return f"{blocks}; warnings: {warnings}"
+
+
+def put_up_with(reasons: Mapping[str, str]) -> str:
+    """Why checks do not block although they would, by check: each is named, whatever room the others take."""
+    most = _MOST_REASONS // max(len(reasons), 1)
+    return "; ".join(f"{check}: {reason}"[:most] for check, reason in reasons.items())
 
 
 def _done(name: str, reason: str, message: str, now: datetime) -> UpdateStep:

@@ -39,8 +39,19 @@ def test_the_steps_of_an_update_are_fixed_when_it_begins() -> None:
         *("Announced", "Preflight", "ControlPlane", "Pool/b", "Pool/a", "AddOns", "Verification", "Finished")
     ]
     assert [s.state for s in steps] == ["Done", "Done", *["Pending"] * 6]
-    assert "quota is nearly used up; no Pod may go (put up with: ticket 7)" in (steps[1].message or "")
+    assert steps[1].message == (
+        "put up with: Budget: ticket 7; nothing else blocks it; warnings: quota is nearly used up; no Pod may go"
+    )
     assert (steps[0].started, steps[0].finished, steps[2].started) == (NOW, NOW, None)
+
+
+@pytest.mark.parametrize("number", [2, 13])
+def test_whatever_is_put_up_with_is_said_however_much_was_found(number: int) -> None:
+    reasons = [f"OPS-{n} " + "because " * 30 for n in range(number)]
+    found = [Finding(f"Check{n}", Severity.BLOCK, "x" * 1024, r) for n, r in enumerate(reasons)] * 3
+    step = begin(AIMS, [], NOW, Report(NOW, (Finding("Quota", Severity.WARN, "y" * 1024), *found)))[1]
+    assert len(step.message or "") == 1024
+    assert [(step.message or "").count(f"Check{n}: OPS-{n} because") for n in range(number)] == [1] * number
 
 
 def test_one_after_the_other_each_verified(course: Course) -> None:

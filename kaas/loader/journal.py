@@ -14,9 +14,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -34,6 +33,7 @@ from kaas.loader.trash import Trash
 
 _LEDGER: Final = "ledger.sqlite"
 _PARTS: Final = "parts"
+_RECENT: Final = "recent."
 _BEGUN, _CAME, _MOVING, _MADE = "begun", "came", "moving", "made"
 
 
@@ -120,7 +120,7 @@ class Journal:
             return Ledger(self._path / _LEDGER)
 
     def _clear_lines(self) -> None:
-        for path in self._path.glob("recent.*"):
+        for path in self._path.glob(f"{_RECENT}*"):
             path.unlink()
 
     def _replay(self) -> None:
@@ -314,26 +314,38 @@ def places_of_parts(root: int) -> list[str]:
     return [f"{path}/{_PARTS}" for path in upper]
 
 
-def remove_journals_of_others(root: int, shard: Shard) -> None:
-    """Remove journals of loads with another number of shards; those that are at work stay."""
+def remove_journals_of_others(root: int, shard: Shard, trash: Trash) -> None:
+    """Remove journals of loads with another number of shards; those that are at work stay. trash: of one that is open.
+
+    Nobody else would: no load goes on from them, and their parts would take their room for ever.
+    """
     top = _made(root, JOURNAL)
-    base = Path(f"/proc/self/fd/{top}")
     try:
-        for path in base.iterdir():
-            _, _, count = path.name.partition("-of-")
-            if count.isdecimal() and int(count) != shard.count and path.is_dir():
-                _remove_unused(path)
+        names = os.listdir(top)
+        for name in names:
+            _, _, count = name.partition("-of-")
+            if count.isdecimal() and int(count) != shard.count:
+                mark.clear_way(top, name)
+                with contextlib.suppress(FileNotFoundError, Fault), _unused(disk.open_directory(name, top)):
+                    trash.take(top, name)
+        if shard.count > 1:  # that of a load that was alone is around all others
+            with contextlib.suppress(Fault), _unused(os.dup(top)):
+                for name in names:
+                    if name.startswith((_LEDGER, _RECENT)) or name in {_PARTS, Trash.NAME}:
+                        trash.take(top, name)
     finally:
         os.close(top)
 
 
-def _remove_unused(path: Path) -> None:
-    fd = disk.open_directory(path)
+@contextlib.contextmanager
+def _unused(directory: int) -> Iterator[None]:
+    """Keep a journal for oneself, and close its directory. Fault when a load is at work there."""
     try:
-        lock = _locked(fd)
-    except Fault:
-        return
+        mark.clear_lock(directory)
+        lock = _locked(directory)
     finally:
-        os.close(fd)
-    shutil.rmtree(path)
-    os.close(lock)
+        os.close(directory)
+    try:
+        yield
+    finally:
+        os.close(lock)

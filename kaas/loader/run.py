@@ -157,7 +157,8 @@ class Load:
             journal = Journal.open(root, self._source.label, self._options.shard, owned)
             journal.ledger.comparing(sums=self._options.verify is Verify.AUTO)
             if self._options.shard.index == 0:
-                remove_journals_of_others(root, self._options.shard)
+                with contextlib.closing(journal.trash(self._moved)) as trash:
+                    remove_journals_of_others(root, self._options.shard, trash)
         except BaseException:
             os.close(root)
             raise

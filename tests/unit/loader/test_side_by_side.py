@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kaas.loader.journal import Journal
 from kaas.loader.report import Reason
 from kaas.loader.shards import Shard
 from kaas.loader.source import Entry
@@ -144,3 +145,60 @@ def test_a_sync_that_replaces_all_fits(tmp_path: Path, disk: Make) -> None:
         for shard in SHARDS:
             assert run(Bucket(made(40, chance)), tmp_path, shard=shard).reason is Reason.LOADED
     assert tree(tmp_path) == made(40, "b")
+
+
+LARGE = {"large": bytes(4 * MIB), "small": b"x"}
+
+
+def left(root: Path) -> set[str]:
+    """What the journal has beside locks."""
+    top = root / ".kaas-load"
+    return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (4, 3)])
+def test_another_number_of_loaders_leaves_nothing_of_the_first(tmp_path: Path, before: int, after: int) -> None:
+    """Nobody else would: their parts would take their room for ever."""
+    for index in range(before):
+        run(Bucket(LARGE, fail=_at_its_end), tmp_path, shard=Shard(index, before))
+    assert sum(used(tmp_path)) >= 4 * MIB
+    for index in range(after):
+        assert run(Bucket(LARGE), tmp_path, shard=Shard(index, after)).reason is Reason.LOADED
+    assert tree(tmp_path) == LARGE
+    ledgers = {"ledger.sqlite"} if after == 1 else {f"{index}-of-{after}/ledger.sqlite" for index in range(after)}
+    assert {name for name in left(tmp_path) if "recent." not in name} == ledgers
+    assert {name.rpartition("/")[0] for name in left(tmp_path)} == {name.rpartition("/")[0] for name in ledgers}
+
+
+def test_a_load_that_is_at_work_keeps_what_it_has(tmp_path: Path) -> None:
+    run(Bucket(LARGE, fail=_at_its_end), tmp_path)
+    root = os.open(tmp_path, os.O_RDONLY)
+    journal = Journal.open(root, "mem://bucket/", Shard())
+    before = left(tmp_path)
+    assert run(Bucket(LARGE), tmp_path, shard=Shard(0, 2)).reason is Reason.LOADED
+    assert before <= left(tmp_path)
+    assert os.listdir(journal.parts)
+    journal.close()
+    os.close(root)
+
+
+def test_what_is_there_is_loaded_once_more_by_another_number_of_loaders(tmp_path: Path) -> None:
+    """Each file stays until its new one is whole; the same number goes on from where it was."""
+    bucket = Bucket(made(20, "a"))
+    for count, fetched in ((1, 20), (1, 0), (2, 20), (2, 0)):
+        assert sum(run(bucket, tmp_path, shard=Shard(index, count)).files for index in range(count)) == fetched
+        assert tree(tmp_path) == bucket.objects
+
+
+def test_links_in_place_of_journals_are_removed_and_lead_nowhere(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "lock").write_bytes(b"")
+    (precious / "data").write_bytes(b"x")
+    top = tmp_path / "volume" / ".kaas-load"
+    top.mkdir(parents=True)
+    for name in ("0-of-9", "parts"):
+        (top / name).symlink_to(precious)
+    assert run(Bucket(LARGE), tmp_path / "volume", shard=Shard(0, 2)).reason is Reason.LOADED
+    assert sorted(path.name for path in precious.iterdir()) == ["data", "lock"]
+    assert {path.name for path in top.iterdir()} == {"lock", "0-of-2"}

@@ -11,7 +11,7 @@ from kaas.kube.objects import Object, labels, owner_uids
 from kaas.kube.ports import Source
 from kaas.kube.resources import Resource
 from kaas.kube.times import at
-from kaas.volumes.attempts import REST, Job, Outcome, attempt_of, job_view, outcome_of
+from kaas.volumes.attempts import REST, Attempt, Job, Outcome, attempt_of, job_view, outcome_of
 from kaas.volumes.claim import Claim, Key, Phase
 from kaas.volumes.plan import Binding
 from kaas.volumes.terms import LOADER_LABEL
@@ -44,12 +44,14 @@ class Cache(Source, Protocol):
         """Objects of a kind in no order."""
 
 
-def has_strays(store: Cache, claim: Claim) -> bool:
-    """Whether a loader's Pod may write into a claim's volume that has no Job: Pods of a lost one end later than it."""
-    return any(
-        labels(pod).get(LOADER_LABEL) == claim.uid and attempt_of(pod).exit is None
-        for pod in store.each(resources.POD, claim.key[0])
-    )
+def strays(store: Cache, claim: Claim) -> list[Attempt]:
+    """Loaders that may write into a claim's volume and have no Job: Pods of a lost one end later than it."""
+    return open_ones(p for p in store.each(resources.POD, claim.key[0]) if labels(p).get(LOADER_LABEL) == claim.uid)
+
+
+def open_ones(pods: Iterable[Object]) -> list[Attempt]:
+    """Loaders that have not ended."""
+    return [attempt for attempt in map(attempt_of, pods) if attempt.exit is None]
 
 
 def running(store: Cache) -> list[Key]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -14,12 +14,12 @@ from kaas.loader.report import Progress
 from kaas.loader.report import Reason as Why
 from kaas.volumes import terms
 from kaas.volumes.annotations import Bind
-from kaas.volumes.attempts import Job, Outcome
+from kaas.volumes.attempts import Attempt, Job, Outcome
 from kaas.volumes.claim import Claim, Phase
 from kaas.volumes.conditions import Told
 from kaas.volumes.identity import Load
 from kaas.volumes.progress import span, summary, words
-from kaas.volumes.reasons import FINAL, Reason
+from kaas.volumes.reasons import ACTIVE, FINAL, Reason
 
 LOOK: Final = 5.0
 """Seconds between two looks at a load that runs."""
@@ -116,8 +116,8 @@ def _toward(scene: Scene, load: Load) -> Plan:
     """Toward the load that is asked for, once no other one writes into the volume."""
     others = [j for j in scene.jobs if j.mark != load.mark]
     if others:
-        message = "waits until the load before, which is no longer asked for, has ended"
-        told = Told(Reason.PENDING, message + _stuck(others, scene.now), load=load)
+        open_ones = [a for j in others for a in j.attempts]
+        told = Told(Reason.PENDING, _BEFORE + stuck(open_ones, scene.now), load=load)
         return Plan(told, ends=_all(others, waits=True), again=6 * LOOK)
     if scene.claim.failed:
         return Plan(ends=_all(scene.jobs))
@@ -159,8 +159,7 @@ def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
         told = Told(Reason.LOADED, summary(job.results), holds=True, load=load)
         return Plan(told, ends=_all([job]), finished=True)
     if job.deleting:
-        message = "its Job was deleted; it begins again when that is gone" + _stuck([job], scene.now)
-        return Plan(Told(Reason.PENDING, message, load=load), again=6 * LOOK)
+        return Plan(Told(Reason.PENDING, _DELETED + stuck(job.attempts, scene.now), load=load), again=6 * LOOK)
     if job.outcome is Outcome.FAILED:
         return Plan(_failure(job, load, scene.claim), ends=_all([job]), finished=True)
     return Plan(_running(scene, job, load), again=LOOK)
@@ -185,6 +184,8 @@ def _failure(job: Job, load: Load, claim: Claim) -> Told:
 
 
 STRAYS: Final = "waits until a loader whose Job is gone has ended"
+_DELETED: Final = "its Job was deleted; it begins again when that is gone"
+_BEFORE: Final = "waits until the load before, which is no longer asked for, has ended"
 _UNBORN: Final = f"If it stays so, delete the claim and make it anew with {terms.CACHE}: none"
 _STRANGE: Final = (
     f"Correct it and set another {terms.ID} to have it loaded again; if it is another namespace's snapshot that is to "
@@ -193,9 +194,15 @@ _STRANGE: Final = (
 _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded again"
 
 
-def _stuck(jobs: Sequence[Job], now: datetime) -> str:
+def had_job(claim: Claim) -> bool:
+    """Whether a loader may run whose Job is gone, by what was last told of the claim."""
+    said = str(claim.condition.get("message") or "")
+    return claim.condition.get("reason") in ACTIVE or said.startswith((STRAYS, _DELETED, _BEFORE))
+
+
+def stuck(attempts: Sequence[Attempt], now: datetime) -> str:
     """What is said of Pods that do not end: nothing goes on before they have; "" when there are none."""
-    found = next((a for job in jobs for a in job.attempts if a.stuck(now)), None)
+    found = next((a for a in attempts if a.stuck(now)), None)
     if found is None or found.due is None:
         return ""
     where = f"node {found.node}" if found.node else "its node"
@@ -210,11 +217,12 @@ def _running(scene: Scene, job: Job, load: Load) -> Told:
     """What a Job that has not ended does."""
     until = f"; it is given up at {stamp(job.deadline)}"
     open_attempts = [a for a in job.attempts if a.exit is None]
-    stuck = _stuck([job], scene.now)
-    if stuck and all(a.stuck(scene.now) for a in open_attempts):
-        return Told(Reason.STALLED, f"{_words(scene, job)}{stuck}{until}", load=load)
+    lost = stuck(open_attempts, scene.now)
+    if lost and all(a.stuck(scene.now) for a in open_attempts):
+        rests = replace(scene, progress=scene.progress and replace(scene.progress, rate=0.0, remaining=None))
+        return Told(Reason.STALLED, f"{_words(rests, job)}{lost}{until}", load=load)
     if job.running:
-        return _loading(scene, job, load, stuck)
+        return _loading(scene, job, load, lost)
     if scene.claim.origin and scene.claim.phase is Phase.PENDING:
         return _restoring(scene, job.created, load)
     if not open_attempts and job.last is not None:
@@ -232,16 +240,16 @@ def _unstarted(scene: Scene, unplaced: str, waiting: str) -> str:
     return waiting if waiting and waiting not in {"ContainerCreating", "PodInitializing"} else scene.cause
 
 
-def _loading(scene: Scene, job: Job, load: Load, stuck: str) -> Told:
-    """At least one Pod runs. stuck: what is said of others that do not end."""
+def _loading(scene: Scene, job: Job, load: Load, lost: str) -> Told:
+    """At least one Pod runs. lost: what is said of others that do not end."""
     text, progress = _words(scene, job), scene.progress
     reason = _STAGES[progress.phase] if progress else Reason.LISTING
     if scene.heard is not None and scene.now - scene.heard >= STILL:
         where = ", ".join(sorted({a.node for a in job.running if a.node}))
         silent = f"nothing is heard of its loader{where and f' on node {where}'} since {stamp(scene.heard)}"
-        return Told(reason, f"{silent}; the last: {text}{stuck}", load=load)
-    if stuck:
-        return Told(reason, f"{stuck.removeprefix('; ')}; {text}", load=load, ticks=True)
+        return Told(reason, f"{silent}; the last: {text}{lost}", load=load)
+    if lost:
+        return Told(reason, f"{lost.removeprefix('; ')}; {text}", load=load, ticks=True)
     if scene.still_since is not None and scene.now - scene.still_since >= STILL:
         message = f"{text}; nothing has come since {stamp(scene.still_since)}, it begins again by itself"
         return Told(Reason.STALLED, message, load=load, ticks=True)

@@ -20,7 +20,7 @@ from kaas.kube.objects import Object, Objects, Ref
 from kaas.kube.ports import Announcer, Times
 from kaas.kube.resources import Resource
 from kaas.volumes import observe, terms
-from kaas.volumes.attempts import Job, Outcome, attempt_of, job_view
+from kaas.volumes.attempts import Job, Outcome, job_view
 from kaas.volumes.cache.keeper import Keeps, Nobody
 from kaas.volumes.claim import Claim, Key, claim_of, lean
 from kaas.volumes.conditions import Told, condition_of, event_type, is_due, is_news, status_of
@@ -30,9 +30,9 @@ from kaas.volumes.logs import Texts
 from kaas.volumes.lookout import Lookout
 from kaas.volumes.metrics import VolumeMetrics
 from kaas.volumes.places import Places
-from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, plan
+from kaas.volumes.plan import BEGINS, LOOK, STRAYS, End, Plan, Scene, had_job, plan, stuck
 from kaas.volumes.pods import claims_of
-from kaas.volumes.reasons import ACTIVE, Reason
+from kaas.volumes.reasons import Reason
 from kaas.volumes.settings import LoadSettings
 from kaas.volumes.starting import AGAIN, Held, Starter, Writer
 from kaas.volumes.turns import Bounds, Turns
@@ -193,6 +193,8 @@ class VolumeReconciler:
 
     async def _begin(self, claim: Claim, scene: Scene) -> Plan:
         """Make the Job, if it is the claim's turn."""
+        if had_job(claim) and (waits := await self._strays(claim)):
+            return waits
         if (told := self._places.behind(claim, scene.binding)) is not None:
             return Plan(told, again=6 * LOOK)
         if not self._turns.take(claim.key, claim.created):
@@ -229,23 +231,23 @@ class VolumeReconciler:
         now = claim_of(fresh)
         if now.uid != claim.uid or not plan(replace(scene, claim=now)).start:
             return Plan(again=0.0)
-        if await self._has_strays(now):
-            return Plan(Told(Reason.PENDING, STRAYS, load=now.load), again=LOOK)
+        if waits := await self._strays(now):
+            return waits
         job = await self._starter.start(now, await self._places.of(fresh, scene.binding))
         self._store.put(observe.job_lean(job))
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
 
-    async def _has_strays(self, claim: Claim) -> bool:
-        """Whether a loader still writes whose Job was lost.
+    async def _strays(self, claim: Claim) -> Plan | None:
+        """To wait, while a loader still writes whose Job was lost.
 
         If there was a Job, the API server is asked: the watch of Pods may be behind.
         """
-        if observe.has_strays(self._store, claim):
-            return True
-        if claim.condition.get("reason") not in ACTIVE:
-            return False
-        pods = await self._client.list(resources.POD, claim.key[0], f"{terms.LOADER_LABEL}={claim.uid}")
-        return any(attempt_of(pod).exit is None for pod in pods)
+        found = observe.strays(self._store, claim)
+        if not found and had_job(claim):
+            pods = await self._client.list(resources.POD, claim.key[0], f"{terms.LOADER_LABEL}={claim.uid}")
+            found = observe.open_ones(pods)
+        told = Told(Reason.PENDING, STRAYS + stuck(found, self._clock.now()), load=claim.load)
+        return Plan(told, again=LOOK) if found else None
 
     def _next_turns(self) -> None:
         """Have claims looked at whose turn it is."""

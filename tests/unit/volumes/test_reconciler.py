@@ -6,6 +6,7 @@ import pytest
 
 from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, Objects, Ref
+from kaas.kube.times import stamp
 from kaas.loader.report import Exit, Phase, Progress, Reason
 from kaas.volumes import terms
 from kaas.volumes.settings import LoadSettings
@@ -194,6 +195,44 @@ async def test_a_loader_whose_job_was_lost_is_waited_for(cluster: VirtualCluster
     await cluster.clock.advance(6)
     await loaded(cluster)
     assert cluster.told()[0] == "True"
+
+
+async def test_it_is_waited_for_however_late_its_pod_is_heard_of(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await cluster.settle()
+    cluster.kubernetes()
+    (pod,) = cluster.open_loaders()
+    cluster.running(pod)
+    late = cluster.api.late.pop("Pod")
+    (job,) = cluster.api.of("Job")
+    cluster.api.drop(name_of(job))
+    for _ in range(3):
+        await cluster.settle()
+        assert not cluster.api.of("Job"), "two loaders would write into one volume"
+        assert "waits until a loader whose Job is gone has ended" in cluster.told()[2]
+        await cluster.clock.advance(6)
+    cluster.api.late["Pod"] = late
+    await cluster.settle()
+    cluster.kubernetes()
+    await cluster.clock.advance(6)
+    await loaded(cluster)
+    assert cluster.told()[0] == "True"
+
+
+async def test_a_loader_without_a_job_on_a_lost_node_is_told_with_the_way_out(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    await begun(cluster)
+    (pod,) = cluster.open_loaders()
+    due = stamp(cluster.clock.now())
+    lost = {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": due}, "spec": {**pod["spec"], "nodeName": "n1"}}
+    cluster.api.store(lost)
+    (job,) = cluster.api.of("Job")
+    cluster.api.drop(name_of(job))
+    for _ in range(13):
+        await cluster.settle()
+        assert not cluster.api.of("Job")
+        await cluster.clock.advance(6)
+    assert "whose Job is gone has ended; node n1 has not ended the loader's Pod" in cluster.told()[2]
 
 
 async def test_the_fence_of_loaders_is_kept_as_it_should_be(cluster: VirtualCluster) -> None:

@@ -1,8 +1,9 @@
-"""What ends a load: the reason, the message, and whether trying again may help. Pure."""
+"""What ends a load: the reason, the message, and whether trying again may help. Pure, but for as whom a load runs."""
 
 from __future__ import annotations
 
 import errno
+import os
 from typing import Final
 
 from kaas.loader.report import Exit, Reason
@@ -37,6 +38,7 @@ _OF_SOURCE: Final[dict[type[SourceError], Reason]] = {
     Unreachable: Reason.UNREACHABLE,
 }
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 def exit_code(reason: Reason) -> Exit:
@@ -56,4 +58,13 @@ def of_system(error: OSError, what: str) -> Fault:
     """The fault that an error of the destination's file system is. what: the file or directory."""
     if error.errno in _FULL:
         return Fault(Reason.INSUFFICIENT_CAPACITY, f"{what}: {error.strerror}: make the volume larger")
+    if error.errno in _FORBIDDEN:
+        who = f"{os.geteuid()}:{os.getegid()}"
+        return Fault(
+            Reason.INVALID_SPEC,
+            f"{what}: {error.strerror}: the volume may not be written as {who}: set load-owner to who may, or have its "
+            "driver apply fsGroup; what another owner has loaded needs that owner",
+        )
+    if error.errno == errno.EROFS:
+        return Fault(Reason.INVALID_SPEC, f"{what}: the volume is read-only: have it mounted for writing")
     return Fault(Reason.FAILED, f"{what}: {error.strerror or error}")

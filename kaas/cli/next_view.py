@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,11 +19,13 @@ from kaas.api.update_status import PreflightFinding
 from kaas.kube.objects import Object
 from kaas.kube.times import stamp
 from kaas.updates import layers
+from kaas.updates.explain.facts import State
 from kaas.updates.explain.view import View
 from kaas.updates.explain.why import explain
-from kaas.updates.facts import ROLLOUT_PENDING, Change, Event
+from kaas.updates.facts import ROLLOUT_PENDING, Change, Decision, Event
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import UPDATING, Subject, kept
+from kaas.updates.ledger.advance import BY_HAND
+from kaas.updates.planner import Subject, kept
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
 from kaas.updates.unread import unread_releases
@@ -106,16 +108,37 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     subject = Subject.of(cluster, running, fleet.releases, site, calendar, ruling, unread)
     decision = decide(subject, now, problem)
     events = forecast(as_it_counts(subject, problem), now, days)
-    if not events:
-        words = explain(subject, now, problem).answer if decision.reason == UPDATING else decision.message
-        return [_nothing(cluster, str(running or cluster.spec.version), words, decision.reason)]
+    shown = [*_foretold(subject, decision, events, now), *_as_it_stands(subject, decision, events, now, problem)]
+    return shown or [_nothing(cluster, str(running or cluster.spec.version), decision.message, decision.reason)]
+
+
+def _foretold(subject: Subject, decision: Decision, events: Sequence[Event], now: datetime) -> Iterator[Row]:
+    """What is foretold, the next update with what its checks have found; and what waits for Rollouts beside that."""
     blocking = View(subject, decision, now).blocking
     first = next((e for e in events if e.kind == UPDATE), None)
-    shown = [_blocked(_of_event(cluster, e), blocking if e is first else ()) for e in events]
-    if decision.reason == INVALID:
-        shown.append(_nothing(cluster, str(running), problem, INVALID))
-    waiting = kept(subject, now).items()
-    return shown + [_nothing(cluster, str(running), f"{what} waits: {why}", ROLLOUT_PENDING) for why, what in waiting]
+    for event in events:
+        yield _blocked(_of_event(subject.cluster, event), blocking if event is first else ())
+    for why, what in kept(subject, now).items() if events else ():
+        yield _nothing(subject.cluster, str(subject.running), f"{what} waits: {why}", ROLLOUT_PENDING)
+
+
+def _as_it_stands(
+    subject: Subject, decision: Decision, events: Sequence[Event], now: datetime, problem: str
+) -> Iterator[Row]:
+    """What no event says: how far the update under way is, where it does not go on, and what is wrong."""
+    cluster, run, runs = subject.cluster, subject.standing.run, str(subject.running or subject.cluster.spec.version)
+    if problem:
+        yield _nothing(cluster, runs, decision.message if decision.reason == INVALID else problem, INVALID)
+    if run is None or decision.target is None or decision.choice is not None:
+        return
+    found, until = explain(subject, now, problem), run.held.until if run.held else None
+    if found.state is State.BLOCKED:
+        yield _nothing(cluster, runs, found.answer, found.reason)
+    elif run.by_person:
+        yield _nothing(cluster, runs, f"the update to {run.aims.version} waits for a person: {run.by_person}", BY_HAND)
+    elif not events or (found.state is State.WAITS and not any(e.kind == UPDATE and e.at == until for e in events)):
+        going = found.state is State.UNDER_WAY
+        yield _nothing(cluster, runs, found.answer, decision.reason if going else found.reason)
 
 
 def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:

@@ -170,7 +170,9 @@ class Conductor:
         aims = run.aims
         seen = self._seen(subject, aims, decision.forced_from, said.before, now)
         progress = await self._moved_on(subject, aims, said, seen, now)
-        found = _as_it_was(replace(decision, message=_words(decision, progress.ledger)), said)
+        hold = progress.ledger.hold
+        told = replace(decision, message=_words(decision, progress.ledger), begins=hold.until if hold else None)
+        found = _as_it_was(told, said)
         return replace(
             found,
             ledger=progress.ledger,

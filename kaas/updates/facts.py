@@ -41,12 +41,25 @@ class Aims:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An update under way begins no further pool for now, since its window has closed.
+
+    until: when it goes on; None when no window is in sight. message: for a person. pools: those that go on then.
+    """
+
+    until: datetime | None
+    message: str
+    pools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """An update that is under way: it has begun, and its ledger is not through.
 
     began: None when that is not known any more. stopped: why it has stopped by itself, for a person; "" while it goes
     on. forced: whether it was begun since what ran had expired. forced_from: from when on such a one waits for no
-    window, also after it has stopped; None when that was not said: an older kaas had it wait for none at all.
+    window, also after it has stopped; None when that was not said: an older kaas had it wait for none at all. held:
+    None while it is not. by_person: why it does not come to its end without a person, beside having stopped; "" if not.
     """
 
     aims: Aims
@@ -54,6 +67,8 @@ class Run:
     stopped: str = ""
     forced: bool = False
     forced_from: datetime | None = None
+    held: Held | None = None
+    by_person: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,26 @@
 """What will happen to a Cluster, as far as is known today: the planner, asked at the times at which something changes.
 
 Pure. It supposes that the Cluster is well when its time comes, that an update ends before the next one may begin, and
-that nobody changes anything.
+that nobody changes anything: after an update that waits for a person no other one comes.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from kaas.api.versions import KubernetesVersion
 from kaas.updates.expiry import Notice, announcement
-from kaas.updates.facts import Aims, Change, Decision, Event
+from kaas.updates.facts import Aims, Change, Choice, Decision, Event, Run
 from kaas.updates.kinds import what
 from kaas.updates.planner import STOPPED, Subject, next_opening, plan_and_notice
-from kaas.updates.standing import Obstacle, Present
+from kaas.updates.standing import Obstacle, Present, Standing, by_hand
 
 DAYS: Final = 90
 MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
 _ENDLESS: Final = timedelta(hours=4)  # of an update that is begun outside of every window
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _VALID: Final = timedelta(days=365)  # kubeadm: certificatesValidityPeriod, as long as nobody sets another one
 
 
@@ -60,34 +62,78 @@ class _Run:
         for _ in range(MOST_LOOKS):
             decision, said = plan_and_notice(self._subject, time)
             events += self._expire(time, now)
-            moves = decision.target is not None and decision.reason != STOPPED
+            waits = self._waits(decision, time)
+            moves = decision.target is not None and waits is None
             if moves:
                 events += self._update(decision, time, first=time == now)
             events += self._announce(said, time)
             if moves:
                 continue
             self._why = decision.message
-            if decision.until is None or decision.until > end or decision.until <= time:
+            later = min((t for t in (decision.until, waits) if t is not None), default=None)
+            if later is None or later > end or later <= time:
                 break
-            time = decision.until
+            time = later
         return events
 
+    def _waits(self, decision: Decision, time: datetime) -> datetime | None:
+        """Until when an update under way does not go on; None when it does, or there is none."""
+        run = self._subject.standing.run
+        if run is None or decision.target is None or decision.choice is not None:
+            return None
+        held = run.held
+        if decision.reason == STOPPED or (run.by_person and held is None) or (held is not None and held.until is None):
+            return _NEVER
+        return held.until if held is not None and held.until is not None and held.until > time else None
+
     def _update(self, decision: Decision, time: datetime, *, first: bool) -> list[Event]:
-        """It is through at once; one that is under way already, or was chosen."""
-        subject, target = self._subject, decision.target
-        began = subject.standing.began if decision.choice is None else time
-        standing = replace(subject.standing, target=target, run=None, began=began)
-        present = _after(subject.present, decision.aims, time)
-        self._subject = replace(subject, running=target, standing=standing, present=present)
-        if decision.choice is None or target is None:
+        """One that is under way already, or was chosen: it is through at once, if it waits for no person."""
+        subject, target, choice = self._subject, decision.target, decision.choice
+        if target is None:
             return []
-        opening = next_opening(subject.calendar, decision.choice.change, time)
+        if choice is None:
+            return self._go_on(decision.aims, target, time)
+        opening = next_opening(subject.calendar, choice.change, time)
         ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
         held = f"not yet begun: {self._obstacle.message}" if first and self._obstacle else self._why
         self._why = ""
-        aims = decision.aims
-        changes = aims.changes if aims else (decision.choice.change,)
-        return [Event(time, ends, "Update", target, decision.message, held, what(decision.choice), changes)]
+        aims = decision.aims or Aims(target, (choice.change,))
+        waits = self._pools_by_hand(aims)
+        run = Run(aims, time, by_person=waits) if waits else None
+        self._through(decision.aims, target, time, replace(subject.standing, began=time), run)
+        words = f"{decision.message}; {waits}" if waits else decision.message
+        return [Event(time, ends, "Update", target, words, held, what(choice), aims.changes)]
+
+    def _go_on(self, aims: Aims | None, target: KubernetesVersion, time: datetime) -> list[Event]:
+        """One that is under way goes on, to its end or to where it waits for a person."""
+        subject, standing = self._subject, self._subject.standing
+        run = standing.run
+        if run is None or not run.by_person:
+            self._through(aims, target, time, standing)
+        else:
+            self._subject = replace(subject, standing=replace(standing, run=replace(run, held=None)))
+        if run is None or run.held is None or run.held.until != time:
+            return []
+        self._why = f"the update to {target} goes on first"
+        change = run.aims.changes[0]
+        opening = next_opening(subject.calendar, change, time)
+        ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
+        words = f"the update to {target} goes on: pool {', '.join(run.held.pools)}"
+        brings = what(Choice(target, change, time, forced=False, message="", aims=run.aims))
+        return [Event(time, ends, "Update", target, words, run.held.message, brings, run.aims.changes)]
+
+    def _through(
+        self, aims: Aims | None, target: KubernetesVersion, time: datetime, standing: Standing, run: Run | None = None
+    ) -> None:
+        """As it is after an update. run: one that waits for a person before it comes to its end."""
+        present = _after(self._subject.present, aims, time)
+        standing = replace(standing, target=target, run=run)
+        self._subject = replace(self._subject, running=target, standing=standing, present=present)
+
+    def _pools_by_hand(self, aims: Aims) -> str:
+        """That pools wait for a person in the middle of an update; "" when none does."""
+        pools = () if aims.changes == (Change.CERTIFICATES,) else sorted(by_hand(self._subject.cluster))
+        return f"then it waits for a person: pool {', '.join(pools)} has the strategy Manual" if pools else ""
 
     def _announce(self, said: Notice | None, time: datetime) -> list[Event]:
         """A warning, when a stage is reached; remembered as the reconciler would."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
+from kaas.api.pool_update import Strategy
 from kaas.api.update_status import EXPIRED, THROUGH, UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
-from kaas.updates.facts import Aims, Change, Run
+from kaas.updates.facts import Aims, Change, Held, Run
+from kaas.updates.ledger.advance import BY_HAND
+from kaas.updates.ledger.seen import ALL_POOLS
+from kaas.updates.ledger.steps import pool_of, pools_behind
 from kaas.updates.run import ANNOUNCED, FINISHED
 
 NOTHING: Final = UpdateSummary()
+PAUSED: Final = "Paused"
+"""Reason while a person wants nothing begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,36 @@ def standing_of(cluster: Cluster) -> Standing:
         target = None
     told = said.announced
     announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
-    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), _run_of(said, target))
+    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), _run_of(cluster, said, target))
 
 
-def _run_of(said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
+def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
     """The update whose ledger is not through; None when there is none, or a person asks for something newer."""
     if target is None or not said.steps or any(s.name == FINISHED and s.state in THROUGH for s in said.steps):
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
     aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
     forced = any((s.name, s.reason) == (ANNOUNCED, EXPIRED) for s in said.steps)
-    return Run(aims, said.began, said.stopped.message if said.stopped else "", forced, said.forced_from)
+    stopped, hold = said.stopped.message if said.stopped else "", said.hold
+    behind, waits = pools_behind(said.steps), by_hand(cluster) | {pool_of(s) for s in said.steps if s.reason == BY_HAND}
+    held = Held(hold.until, hold.message, tuple(p for p in behind if p not in waits)) if hold else None
+    by_person = _by_person(obstacle_of(cluster), behind, tuple(p for p in behind if p in waits))
+    return Run(aims, said.began, stopped, forced, said.forced_from, held, by_person)
+
+
+def _by_person(obstacle: Obstacle | None, behind: Sequence[str], manual: Sequence[str]) -> str:
+    """Why an update under way does not come to its end before a person acts; "" if it does. behind, manual: pools."""
+    if behind and obstacle is not None and obstacle.reason == PAUSED:
+        return obstacle.message
+    return f"pool {', '.join(manual)} has the strategy Manual, and nobody has said that it may begin" if manual else ""
+
+
+def by_hand(cluster: Cluster) -> frozenset[str]:
+    """Pools that begin with an update only when a person has said so, which nobody has."""
+    said = cluster.metadata.annotations.get(ANNOTATION_UPDATE_POOLS, "")
+    released = {name.strip() for name in said.split(",")}
+    manual = frozenset(p.name for p in cluster.spec.node_pools if p.update.strategy is Strategy.MANUAL)
+    return frozenset() if ALL_POOLS in released else manual - released
 
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:
@@ -113,10 +139,10 @@ def obstacle_of(cluster: Cluster) -> Obstacle | None:
     """What keeps an update from being begun: someone has it in hand, or it is not well."""
     annotations = cluster.metadata.annotations
     if PAUSED_ANNOTATION in annotations:
-        return Obstacle("Paused", f"the annotation {PAUSED_ANNOTATION} pauses the Cluster; remove it")
+        return Obstacle(PAUSED, f"the annotation {PAUSED_ANNOTATION} pauses the Cluster; remove it")
     if ANNOTATION_UPDATES_PAUSED in annotations:
         why = annotations[ANNOTATION_UPDATES_PAUSED] or "no reason given"
-        return Obstacle("Paused", f"updates are paused ({why}); remove the annotation {ANNOTATION_UPDATES_PAUSED}")
+        return Obstacle(PAUSED, f"updates are paused ({why}); remove the annotation {ANNOTATION_UPDATES_PAUSED}")
     status = cluster.status
     repairs = [p for p in status.repair.pools if p.in_flight] if status and status.repair else []
     if repairs:

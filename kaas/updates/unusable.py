@@ -57,6 +57,4 @@ def decide(subject: Subject, now: datetime, problem: str) -> Decision:
 def _all_the_same(found: Decision) -> str:
     if found.choice is None or found.begins is None:
         return ""
-    return (
-        f"; {what(found.choice)} is begun {moment(found.begins)} all the same: it waits for no window then"
-    )
+    return f"; {what(found.choice)} is begun {moment(found.begins)} all the same: it waits for no window then"

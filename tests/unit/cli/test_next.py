@@ -13,14 +13,14 @@ from icalendar import Calendar
 from rich.console import Console
 
 from kaas.api.cluster import Cluster
-from kaas.api.constants import ANNOTATION_MAINTENANCE, API_VERSION
+from kaas.api.constants import ANNOTATION_MAINTENANCE, ANNOTATION_UPDATES_PAUSED, API_VERSION
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
 from kaas.cli.next_calendar import calendar
 from kaas.cli.next_view import Fleet, Row, rows, table
 from kaas.kube.objects import Object
 from tests.unit.cli.running import kaas
-from tests.unit.updates.subjects import NOW, at, cluster, raw_release, release, site
+from tests.unit.updates.subjects import NOW, at, cluster, raw_cluster, raw_release, release, site
 
 OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
 
@@ -83,6 +83,69 @@ def test_an_update_under_way_says_how_far_it_is() -> None:
     (row,) = rows(fleet(cluster(status={"update": said})), at("2027-02-03 00:00"), 5)
     assert (row.kind, row.reason) == ("Nothing", "Updating")
     assert row.message == "it is being updated to v1.36.4: step ControlPlane: 1 of 3"
+
+
+def half_way(pool: Object, *, annotations: dict[str, str] | None = None, manual: bool = False, **more: Any) -> Fleet:
+    """An update to v1.36.3 of which the control plane is done; v1.36.4 comes later. pool: what its step says."""
+    steps = [
+        {"name": "ControlPlane", "state": "Done"},
+        {"name": "Pool/cpu", **pool},
+        {"name": "Finished", "state": "Pending"},
+    ]
+    said = {"target": "v1.36.3", "changes": ["Patch"], "began": "2026-12-29T22:00:00Z", "steps": steps, **more}
+    raw = raw_cluster(status={"version": "v1.36.3", "update": said}, annotations=annotations)
+    if manual:
+        raw["spec"]["nodePools"][0]["update"] = {"strategy": "Manual"}
+    return fleet(Cluster.model_validate(raw))
+
+
+def stand(found: Fleet) -> list[tuple[str, datetime | None, str, str]]:
+    return [(r.kind, r.at, r.version, r.reason) for r in rows(found, NOW, 90)]
+
+
+HELD: Object = {"state": "Held", "reason": "OutsideMaintenance"}
+HOLD: Object = {"since": "2026-12-30T02:00:00Z", "until": "2027-01-05T22:00:00Z", "message": "pool cpu waits"}
+NEXT = ("Update", at("2027-02-02 22:00"), "v1.36.4")
+
+
+def test_what_is_held_goes_on_in_the_next_window() -> None:
+    found = half_way(HELD, hold=HOLD)
+    assert [line[:3] for line in stand(found)] == [("Update", OPEN, "v1.36.3"), NEXT]
+    (first, *_) = shown = rows(found, NOW, 90)
+    assert (first.message, first.reason) == ("the update to v1.36.3 goes on: pool cpu", "pool cpu waits")
+    assert (first.until, first.changes) == (SHUT, ("Patch",))
+    assert str(read(calendar(shown, NOW))[0]["summary"]) == "tenants/team: update to v1.36.3"
+
+
+def test_what_does_not_go_on_by_itself_promises_nothing_and_says_so() -> None:
+    waits: Object = {"state": "Held", "reason": "WaitsForPerson"}
+    assert stand(half_way(waits, manual=True)) == [("Nothing", None, "v1.36.3", "WaitsForPerson")]
+    paused = half_way({"state": "Held", "reason": "Paused"}, annotations={ANNOTATION_UPDATES_PAUSED: "launch"})
+    assert stand(paused) == [("Nothing", None, "v1.36.3", "Paused")]
+    stopped = {"since": "2027-01-01T00:00:00Z", "step": "Pool/cpu", "reason": "NoProgress", "message": "none came"}
+    assert stand(half_way({"state": "Failed"}, stopped=stopped)) == [("Nothing", None, "v1.36.3", "Stopped")]
+    no_window = half_way(HELD, hold={k: v for k, v in HOLD.items() if k != "until"})
+    assert stand(no_window) == [("Nothing", None, "v1.36.3", "WindowClosed")]
+
+
+def test_that_it_has_stopped_is_said_beside_what_ends_meanwhile() -> None:
+    stopped = {"since": "2027-01-01T00:00:00Z", "step": "Pool/cpu", "reason": "NoProgress", "message": "none came"}
+    of = replace(half_way({"state": "Failed"}, stopped=stopped), releases=[release("v1.36.3", expires="2027-02-20")])
+    assert [line[0] for line in stand(of)] == ["Warning"] * 3 + ["Expiry", "Nothing"]
+    assert rows(of, NOW, 90)[-1].message.startswith("the update to v1.36.3 stopped at step Pool/cpu 2027-01-01")
+
+
+def test_a_pool_that_will_wait_for_a_person_is_told_before_its_turn_comes() -> None:
+    of = half_way({"state": "Pending"}, manual=True)
+    ((_, _, _, reason),) = stand(of)
+    assert reason == "WaitsForPerson"
+    assert "pool cpu has the strategy Manual" in rows(of, NOW, 90)[0].message
+
+
+def test_a_pool_that_is_held_by_a_repair_is_told_beside_what_follows() -> None:
+    of = half_way({"state": "Held", "reason": "RepairInFlight", "message": "1 of its machines"})
+    assert [line[:3] for line in stand(of)] == [NEXT, ("Nothing", None, "v1.36.3")]
+    assert rows(of, NOW, 90)[-1].reason == "RepairInFlight"
 
 
 def test_maintenance_that_cannot_be_read() -> None:

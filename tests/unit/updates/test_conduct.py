@@ -183,6 +183,26 @@ async def test_it_goes_on_when_for_a_while_nothing_is_known_of_the_control_plane
     assert world.told() == []
 
 
+async def test_what_is_held_says_when_the_next_machine_is_begun(world: World) -> None:
+    kept = {"from": "2027-01-08T00:00:00Z", "until": "2027-01-21T00:00:00Z", "scope": "Minor", "reason": "fair"}
+    world.spec(maintenance={"windows": [TUESDAYS], "exclusions": [kept]}, updates={"kubernetes": "Minor"})
+    world.releases(release("v1.37.0"))
+    world.put({**release("v1.36.3"), "spec": release("v1.36.1")["spec"]})
+    await world.look()
+    assert (world.update["target"], "nextTime" in world.update) == ("v1.37.0", False)
+    world.machines("v1.37.0", {"cpu": "v1.36.1"})
+    world.clock.time = at("2027-01-06 02:00")  # the window has closed
+    await world.settle(4)
+    assert world.update["hold"]["until"] == world.update["nextTime"] == "2027-01-26T22:00:00Z"
+    assert world.update["nextMaintenance"]["start"] == "2027-01-26T22:00:00Z"  # patches could be begun earlier
+    of = {"namespace": KEY[0], "cluster": KEY[1]}
+    figure = world.registry.get_sample_value
+    assert figure("kaas_update_next_timestamp_seconds", of) == at("2027-01-26 22:00").timestamp()
+    world.clock.time = at("2027-01-26 22:00")
+    await world.look()
+    assert figure("kaas_update_next_timestamp_seconds", of) is None
+
+
 ENDS = release("v1.36.1", expires="2027-01-01")
 
 

@@ -9,13 +9,26 @@ from typing import Any
 
 import pytest
 
+from kaas.api.cluster import Cluster
+from kaas.api.constants import ANNOTATION_UPDATE_POOLS
 from kaas.api.release import Release
 from kaas.updates.expiry import Announced
-from kaas.updates.facts import Aims, Change, Ruling, Run, Turn
+from kaas.updates.facts import Aims, Change, Held, Ruling, Run, Turn
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import Subject
 from kaas.updates.standing import Obstacle, Present, Standing
-from tests.unit.updates.subjects import NOW, TUESDAYS, at, cluster, raw_release, release, site, subject, version
+from tests.unit.updates.subjects import (
+    NOW,
+    TUESDAYS,
+    at,
+    cluster,
+    raw_cluster,
+    raw_release,
+    release,
+    site,
+    subject,
+    version,
+)
 
 MINORS = {"kubernetes": "Minor"}
 OLD, NEW = release("v1.36.1"), release("v1.36.3")
@@ -41,6 +54,7 @@ class Story:
     standing: Standing = Standing()  # noqa: RUF009 - it is frozen
     turn: Turn | None = None
     site: dict[str, Any] = field(default_factory=dict)
+    running: str = "v1.36.1"
 
 
 def exclusion(since: str, until: str, scope: str = "All") -> dict[str, Any]:
@@ -48,6 +62,7 @@ def exclusion(since: str, until: str, scope: str = "All") -> dict[str, Any]:
 
 
 UNDER_WAY = Run(Aims(version("v1.36.3"), (Change.PATCH,), "ubuntu-v1.36.3"), NOW)
+HELD = replace(UNDER_WAY, held=Held(at("2027-01-05 22:00"), "the window closed: pool cpu waits", ("cpu",)))
 ALL = Present("ubuntu-v1.36.1", None, "one", "two", NOW - timedelta(days=4), NOW + timedelta(days=62))
 
 STORIES = {
@@ -129,6 +144,41 @@ STORIES = {
         [],
         standing=Standing(version("v1.36.3"), NOW, "Updating", run=replace(UNDER_WAY, stopped="no node came")),
     ),
+    "one whose window has closed goes on in the next, and what follows it comes then": Story(
+        (OLD, NEW, release("v1.36.4", "2027-01-02"), release("v1.36.5", "2027-02-02")),
+        [
+            ("2027-01-05 22", "Update", "v1.36.3"),
+            ("2027-01-05 22", "Update", "v1.36.4"),
+            ("2027-02-02 22", "Update", "v1.36.5"),
+        ],
+        standing=Standing(version("v1.36.3"), NOW - timedelta(days=3), "Updating", run=HELD),
+    ),
+    "one whose window has closed, and that waits for a person after that": Story(
+        (OLD, NEW, release("v1.36.4", "2027-02-02")),
+        [("2027-01-05 22", "Update", "v1.36.3")],
+        standing=Standing(version("v1.36.3"), NOW, "Updating", run=replace(HELD, by_person="pool dgx is Manual")),
+    ),
+    "one that waits for a person": Story(
+        (OLD, NEW, release("v1.36.4", "2027-02-02")),
+        [],
+        standing=Standing(version("v1.36.3"), NOW, "Updating", run=replace(UNDER_WAY, by_person="updates are paused")),
+    ),
+    "one whose window has closed, and no other is in sight": Story(
+        (OLD, NEW, release("v1.36.4", "2027-02-02")),
+        [],
+        standing=Standing(version("v1.36.3"), NOW, "Updating", run=replace(UNDER_WAY, held=Held(None, "none"))),
+    ),
+    "what expires while an update waits for a person": Story(
+        (release("v1.36.3", expires="2027-02-05"), release("v1.36.4", "2026-12-02")),
+        [
+            ("2027-01-06 00", "Warning", "v1.36.3"),
+            ("2027-01-29 00", "Warning", "v1.36.3"),
+            ("2027-02-04 00", "Warning", "v1.36.3"),
+            ("2027-02-05 00", "Expiry", "v1.36.3"),
+        ],
+        running="v1.36.3",
+        standing=Standing(version("v1.36.3"), NOW, "Updating", run=replace(UNDER_WAY, by_person="updates are paused")),
+    ),
     "the turn of a Rollout has not come": Story(
         (OLD, NEW), [], turn=Turn("spring", "all", version("v1.36.3"), False, "StageWaits", "canaries soak", None)
     ),
@@ -158,7 +208,7 @@ STORIES = {
 def told(story: Story) -> Subject:
     maintenance = {"windows": [TUESDAYS], "exclusions": list(story.exclusions)}
     of = cluster(story.asked, updates=story.updates, maintenance=maintenance)
-    found = subject(of, *story.releases, where=site(**story.site), standing=story.standing)
+    found = subject(of, *story.releases, running=story.running, where=site(**story.site), standing=story.standing)
     return replace(found, present=story.present, ruling=Ruling(kubernetes=story.turn))
 
 
@@ -177,6 +227,28 @@ def test_why_not_earlier() -> None:
         "v1.36.3 is begun 2027-01-19 22:00 UTC: an exclusion keeps changes out until 2027-01-15"
     )
     assert (event.until, event.changes) == (at("2027-01-20 02:00"), (Change.PATCH,))
+
+
+def test_what_goes_on_and_until_when() -> None:
+    story = STORIES["one whose window has closed goes on in the next, and what follows it comes then"]
+    first, second, *_ = forecast(told(story), NOW)
+    assert first.message == "the update to v1.36.3 goes on: pool cpu"
+    assert (first.until, first.reason) == (at("2027-01-06 02:00"), "the window closed: pool cpu waits")
+    assert second.reason == "the update to v1.36.3 goes on first"
+
+
+def test_after_an_update_that_waits_for_a_person_no_other_comes() -> None:
+    story = STORIES["a patch, and one that is not in the channel yet"]
+    pools = [{"name": "dgx", "flavor": "cpu-4", "update": {"strategy": "Manual"}}]
+
+    def manual(**annotations: str) -> Subject:
+        raw = raw_cluster(annotations=annotations)
+        of = told(story)
+        return replace(of, cluster=Cluster.model_validate({**raw, "spec": {**raw["spec"], "nodePools": pools}}))
+
+    (only,) = forecast(manual(), NOW)
+    assert only.message.endswith("; then it waits for a person: pool dgx has the strategy Manual")
+    assert len(forecast(manual(**{ANNOTATION_UPDATE_POOLS: "cpu, dgx"}), NOW)) == 2
 
 
 def test_an_obstacle_is_supposed_to_be_gone_by_then() -> None:

@@ -35,7 +35,8 @@ _SHOWN: Final = 3
 class Scope:
     """One pool, cluster, zone, Site or the fleet, and its count. most_in_flight, most_sick: numbers of nodes.
 
-    few: sick nodes up to which the breaker stays shut. busy: names of some nodes under repair.
+    few: sick nodes up to which the breaker stays shut. busy: names of some nodes under repair. updated: nodes that an
+    update has taken out, which draws on the same budget.
     """
 
     name: str
@@ -45,11 +46,12 @@ class Scope:
     in_flight: int = 0
     sick: int = 0
     busy: list[str] = field(default_factory=list)
+    updated: int = 0
 
     @property
     def full(self) -> bool:
         """Whether no further node may be taken."""
-        return self.in_flight >= self.most_in_flight
+        return self.in_flight + self.updated >= self.most_in_flight
 
     @property
     def open(self) -> bool:
@@ -65,8 +67,9 @@ class Scope:
     def spent(self) -> str:
         """The message when it is full."""
         who = f" ({', '.join(self.busy)}{', …' if self.in_flight > len(self.busy) else ''})" if self.busy else ""
+        what = "under repair, or replaced by an update" if self.updated else "under repair"
         return (
-            f"{self.name}: {self.in_flight} of at most {self.most_in_flight} nodes are under repair{who}; "
+            f"{self.name}: {self.in_flight + self.updated} of at most {self.most_in_flight} nodes are {what}{who}; "
             "it is its turn when one is done, or raise maxInFlight"
         )
 
@@ -102,7 +105,9 @@ class Ledger:
 
     def _make(self, machine: MachineView) -> Iterator[Scope]:
         pool, cluster = self._fleet.pools[machine.pool], self._fleet.clusters[machine.cluster]
-        yield self._scope("pool", pool_name(machine.pool), pool.policy.limits, pool.size)
+        of_pool = self._scope("pool", pool_name(machine.pool), pool.policy.limits, pool.size)
+        of_pool.updated = pool.out
+        yield of_pool
         yield self._scope("cluster", "/".join(machine.cluster), cluster.limits, cluster.size)
         place = (machine.site, machine.zone)
         if place not in self._wide:

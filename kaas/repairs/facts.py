@@ -215,6 +215,8 @@ class Sight:
 class PoolFacts:
     """One pool. size: its machines. updating: why it counts as being updated, "" when it is not.
 
+    held: whether that update is held or has stopped, so that no further machine is begun. out: how many of the machines
+    that are wanted it has taken out nevertheless, of those that it had begun before; counted while it is held.
     replaced: when its last machines (at most ten) were replaced by a repair, oldest first, and whether it helped.
     gpus_per_node: 0 for a pool without.
     """
@@ -226,6 +228,8 @@ class PoolFacts:
     paused: str = ""
     replaced: tuple[tuple[datetime, bool], ...] = ()
     gpus_per_node: int = 0
+    held: bool = False
+    out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

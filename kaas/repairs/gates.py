@@ -38,7 +38,7 @@ class Gates:
         return next(self._closed(case, rung), None)
 
     def _closed(self, case: Case, rung: Rung) -> Iterator[Objection]:
-        yield from _stopped(case)
+        yield from _stopped(case, rung)
         if rung.action in DISRUPTIVE:
             yield from self._unseen(case, rung.action)
         if against := objection(case.patient, case.place.cluster, rung.action, self._busy_master(case)):
@@ -79,7 +79,7 @@ class Gates:
                 yield Reason.TOO_MANY_SICK, _too_many(case.place, scope)
 
 
-def _stopped(case: Case) -> Iterator[Objection]:
+def _stopped(case: Case, rung: Rung) -> Iterator[Objection]:
     """What people or an update have said."""
     machine, place = case.patient.machine, case.place
     if machine.skip:
@@ -87,10 +87,21 @@ def _stopped(case: Case) -> Iterator[Objection]:
     for where, why in (("the pool", place.pool.paused), (f"Site {place.site.name}", place.site.paused)):
         if why:
             yield Reason.PAUSED, f"repairs of {where} are paused ({why}); go on with: kaas repair resume"
+    if _goes_on_while_held(case, rung):
+        return
     if place.pool.updating:
         yield Reason.UPDATE_UNDER_WAY, f"the pool is being updated: {place.pool.updating}; repairs go on after that"
     if machine.outdated:
         yield Reason.MACHINE_OUTDATED, "an update replaces the Machine"
+
+
+def _goes_on_while_held(case: Case, rung: Rung) -> bool:
+    """Whether an update that is held in the middle of the pool, for a week perhaps, does not mind what is done.
+
+    It minds a replacement, which would be one of its own, or of the old kind that Cluster API does not make any more;
+    and whatever is done to a machine that it has made and that has not joined.
+    """
+    return case.place.pool.held and case.patient.machine.node is not None and rung.action is not Action.REPLACE
 
 
 def _spent(place: Place, scope: Scope) -> str:

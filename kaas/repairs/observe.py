@@ -159,13 +159,16 @@ def _pools(key: ClusterKey, seen: Seen, views: Sequence[MachineView]) -> dict[Po
     """Facts of every pool that has machines."""
     sizes = Counter(v.pool for v in views)
     specs = {p.name: p for p in seen.cluster.spec.node_pools}
-    updating = _updating(key, seen, views)
+    updating, waiting = _updating(key, seen, views), _waiting(seen.cluster)
+    out = _out(specs, views)
     return {
         pool: PoolFacts(
             key=pool,
             policy=seen.policies[pool[2]],
             size=size,
             updating=updating.get(pool, ""),
+            held=pool[2] in waiting,
+            out=out.get(pool, 0) if pool[2] in waiting else 0,
             paused=seen.paused,
             gpus_per_node=_gpus(specs.get(pool[2]), seen.site),
         )
@@ -182,6 +185,18 @@ def _updating(key: ClusterKey, seen: Seen, views: Sequence[MachineView]) -> dict
         if is_true(deployment, "RollingOut"):
             found.setdefault(pool, f"MachineDeployment {metadata(deployment)['name']} is rolling out")
     return found
+
+
+def _waiting(cluster: Cluster) -> tuple[str, ...]:
+    """Pools of which an update begins no further machine: it is held, has stopped, or their turn has not come."""
+    update = cluster.status.update if cluster.status else None
+    return update.waiting if update else ()
+
+
+def _out(specs: Mapping[str, NodePool], views: Sequence[MachineView]) -> dict[PoolKey, int]:
+    """By pool of the spec, how many of the machines that it asks for are on their way out, or have not joined."""
+    there = Counter(v.pool for v in views if v.node and not v.deleting)
+    return {pool: max(specs[pool[2]].replicas - there[pool], 0) for pool in {v.pool for v in views} if pool[2] in specs}
 
 
 def _gpus(pool: NodePool | None, site: Site) -> int:

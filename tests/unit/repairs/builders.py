@@ -122,7 +122,7 @@ def fleet(*patients: Patient, **more: Any) -> Fleet:
             key=key,
             policy=more.get("policy", policy()),
             size=size,
-            **_of(PoolFacts, more, "updating", "replaced", "gpus_per_node"),
+            **_of(PoolFacts, more, "updating", "held", "out", "replaced", "gpus_per_node"),
             paused=more.get("pool_paused", ""),
         )
         for key in {POOL, *(p.machine.pool for p in patients)}

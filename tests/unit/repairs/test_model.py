@@ -75,9 +75,13 @@ class Hospital(RuleBasedStateMachine):
     def nova_says_no(self, failing: frozenset[Action]) -> None:
         self.world.failing = failing
 
-    @rule(pool=st.sampled_from(["cpu", "dgx"]), why=st.sampled_from(["", "two machines wait for newer ones"]))
-    def update(self, pool: str, why: str) -> None:
-        self.world.pools[pool] = replace(self.world.pools[pool], updating=why)
+    @rule(
+        pool=st.sampled_from(["cpu", "dgx"]),
+        why=st.sampled_from(["", "two machines wait for newer ones"]),
+        held=st.booleans(),
+    )
+    def update(self, pool: str, why: str, held: bool) -> None:
+        self.world.pools[pool] = replace(self.world.pools[pool], updating=why, held=held)
 
     @rule(pool=st.sampled_from(["cpu", "dgx"]), why=st.sampled_from(["", "we look at it"]))
     def pause(self, pool: str, why: str) -> None:

@@ -62,3 +62,44 @@ async def test_a_pool_that_rolls_out_is_being_updated() -> None:
     deployment = fleet.api.objects["MachineDeployment.cluster.x-k8s.io", KEY[0], "team-cpu"]
     fleet.api.change(deployment, {"status": {"conditions": [{"type": "RollingOut", "status": "True"}]}})
     assert "team-cpu is rolling out" in (await seen(fleet)).pools[CPU].updating
+
+
+def held(fleet: Fleet, *pools: str) -> None:
+    """An update is in the middle of these pools: one machine is as it wants them, and the others wait."""
+    for number in range(1, 6):
+        old = {"status": {"conditions": [{"type": "UpToDate", "status": "False"}]}}
+        fleet.api.change(fleet.machine(f"m-{number}"), old)
+    fleet.api.change(fleet.cluster(), {"spec": {"nodePools": [{"name": "cpu", "flavor": "cpu-4", "replicas": 6}]}})
+    fleet.api.change(fleet.cluster(), {"status": {"update": {"waiting": list(pools)}}})
+
+
+@pytest.mark.parametrize(("waits", "is_held"), [("cpu", True), ("other", False)])
+async def test_a_pool_whose_update_is_held(waits: str, *, is_held: bool) -> None:
+    fleet = Fleet()
+    held(fleet, waits)
+    found = (await seen(fleet)).pools[CPU]
+    assert (found.updating, found.held, found.out) == ("5 of its machines wait for newer ones", is_held, 0)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        {"status": {"nodeRef": None}},
+        {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["capi"]}},
+    ],
+    ids=["comes", "goes"],
+)
+async def test_what_an_update_that_is_held_has_out(away: Object) -> None:
+    fleet = Fleet()
+    held(fleet, "cpu")
+    fleet.api.change(fleet.machine("m-0"), away)
+    assert (await seen(fleet)).pools[CPU].out == 1
+
+
+async def test_a_machine_beyond_those_wanted_is_not_missed() -> None:
+    fleet = Fleet()
+    held(fleet, "cpu")
+    pools = [{"name": "cpu", "flavor": "cpu-4", "replicas": 5}]
+    fleet.api.change(fleet.cluster(), {"spec": {"nodePools": pools}})
+    fleet.api.change(fleet.machine("m-0"), {"status": {"nodeRef": None}})
+    assert (await seen(fleet)).pools[CPU].out == 0

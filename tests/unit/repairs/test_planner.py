@@ -143,6 +143,42 @@ def test_machines_that_are_not_to_be_touched(what: dict[str, Any], reason: str) 
     assert hold.reason == reason
 
 
+HELD = {"updating": "2 of its machines wait for newer ones", "held": True}
+
+
+@pytest.mark.parametrize("outdated", [True, False])
+@pytest.mark.parametrize("done", [a for a in b.LADDER[2:-1] if a is not Action.REPLACE])
+def test_while_an_update_is_held_nodes_are_repaired_but_not_replaced(done: Action, *, outdated: bool) -> None:
+    """`done`: the step before, which has not helped."""
+    after = b.progress(done, started=99999, failed="no answer")
+    found = b.decide(b.patient(progress=after, outdated=outdated, node="n-1"), **HELD)
+    following = b.LADDER[b.LADDER.index(done) + 1]
+    if following is Action.REPLACE:
+        assert isinstance(found, Hold)
+        assert (found.reason, found.action) == (Reason.UPDATE_UNDER_WAY, Action.REPLACE)
+    else:
+        assert isinstance(found, Act)
+        assert found.action is following
+
+
+def test_a_machine_that_never_joined_is_left_to_the_update() -> None:
+    hold = b.decide(b.patient(node=None), **HELD)
+    assert isinstance(hold, Hold)
+    assert hold.reason == Reason.UPDATE_UNDER_WAY
+
+
+@pytest.mark.parametrize(("most", "out", "begins"), [(1, 0, True), (1, 1, False), (2, 1, True), (2, 2, False)])
+def test_what_a_held_update_has_out_counts_for_the_budget_of_its_pool(most: int, out: int, *, begins: bool) -> None:
+    limits = Limits(max_in_flight=most)
+    found = b.decide(b.patient(node="n-1"), **HELD, out=out, policy=b.policy(limits=limits))
+    if begins:
+        assert isinstance(found, Act)
+    else:
+        assert isinstance(found, Hold)
+        assert found.reason == Reason.BUDGET_SPENT
+        assert f"{out} of at most {most} nodes are under repair, or replaced by an update" in found.message
+
+
 def test_off_decides_nothing() -> None:
     assert plan(b.fleet(b.patient(), mode=Mode.OFF), b.NOW).decisions == ()
 

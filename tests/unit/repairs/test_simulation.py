@@ -67,6 +67,8 @@ TROUBLES = (
     "mode Off",
     "paused cpu",
     "updating dgx",
+    "updating cpu",
+    "held cpu",
 )
 
 
@@ -168,6 +170,8 @@ class Fleets(RuleBasedStateMachine):
         world = self.world
         if kind == "away":
             world.away = {} if world.away else {B: "it is paused"}
+        elif kind == "held":
+            world.pools[(*A, which)].held ^= True
         elif kind == "mode":
             world.mode = Mode.AUTOMATIC if world.mode is not Mode.AUTOMATIC else Mode(which)
         else:

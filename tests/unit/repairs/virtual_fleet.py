@@ -93,6 +93,7 @@ class Pool:
     policy: RepairPolicy
     gpus: int = 0
     updating: str = ""
+    held: bool = False
     paused: str = ""
     born_ill: bool = False
 
@@ -198,7 +199,7 @@ class World:
         well = [n.born for n in mine if n.ill is None and n.up_at <= self.now]
         replaced = tuple((t, any(b >= t for b in well)) for t in self.replaced.get(name, ())[-10:])
         key = (*CLUSTER, name)
-        return PoolFacts(key, pool.policy, len(mine), pool.updating, pool.paused, replaced, pool.gpus)
+        return PoolFacts(key, pool.policy, len(mine), pool.updating, pool.paused, replaced, pool.gpus, pool.held)
 
     def _patient(self, node: Node) -> Patient | None:
         machine = MachineView(
@@ -353,7 +354,11 @@ class Rules:
         sight = self.fleet.clusters[CLUSTER].sight
         self._must(sight.clear, "nothing while many are silent", act)
         self._must(self.world.cloud_up or act.action not in REBOOTING, "nothing of the cloud while it is away", act)
-        self._must(not pool.updating and not pool.paused, "nothing in a pool that is updated or paused", act)
+        self._must(not pool.paused, "nothing in a pool that is paused", act)
+        goes_on = pool.held and act.action is not Action.REPLACE
+        self._must(
+            not pool.updating or goes_on, "nothing in a pool that is updated, nor replaced while that is held", act
+        )
         self._must(self.world.mode is Mode.AUTOMATIC, "nothing in a dry run", act)
         self._must(node.progress is None or node.progress.quarantined is None, "nothing in quarantine", act)
         self._climbs(act, node, pool)

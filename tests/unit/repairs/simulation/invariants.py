@@ -129,8 +129,9 @@ def it_may_begin(fleet: Fleet, plan: Plan, patient: Patient, act: Act, now: date
     due = [f for f in patient.findings if f.due <= now]
     assert due, "nothing is wrong with it"
     assert _mode(fleet, patient) is Mode.AUTOMATIC
-    assert not any((cluster.away, pool.paused, site.paused, pool.updating))
-    assert not any((machine.skip, machine.deleting, machine.outdated))
+    assert not any((cluster.away, pool.paused, site.paused))
+    assert not any((machine.skip, machine.deleting))
+    assert not (pool.updating or machine.outdated) or (pool.held and act.action is not Action.REPLACE)
     assert machine.control_plane or not cluster.control_plane
     assert patient.progress is None or patient.progress.quarantined is None
     assert pool.policy.steps[act.step].action is act.action

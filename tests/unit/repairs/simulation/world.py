@@ -26,10 +26,11 @@ Patients = Mapping[NodeKey, Patient]
 
 @dataclass
 class Pool:
-    """bad_image: whether new machines of it never join."""
+    """bad_image: whether new machines of it never join. held: whether no further machine is updated for now."""
 
     policy: RepairPolicy
     updating: str = ""
+    held: bool = False
     paused: str = ""
     bad_image: bool = False
     replaced: list[datetime] = field(default_factory=list)
@@ -165,7 +166,7 @@ class World:
         mine = [n for n in self.nodes.values() if n.pool == key]
         well = [n.created for n in mine if n.joined and n.key not in patients]
         replaced = tuple((t, any(w >= t for w in well)) for t in pool.replaced)
-        return PoolFacts(key, pool.policy, len(mine), pool.updating, pool.paused, replaced)
+        return PoolFacts(key, pool.policy, len(mine), pool.updating, pool.paused, replaced, held=pool.held)
 
     def _site(self, patients: Patients) -> SiteFacts:
         up, memory, nodes = SITE not in self.cloud_down, self.memory, self.nodes.values()

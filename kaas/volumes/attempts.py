@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels, metadata, uid
 from kaas.kube.times import at
-from kaas.loader.report import Exit, Result
+from kaas.loader.report import Exit, Reason, Result
 from kaas.volumes.job import CONTAINER, DIGEST
 
 LATE: Final = timedelta(seconds=60)
@@ -119,7 +119,8 @@ class Job:
             return permanent[0]
         last = {a.index: a for a in self._failed}
         spent = [a for a in self._failed if a is last[a.index] and self.tried(a) >= self.tries]
-        return spent[0] if spent else self.last
+        by_itself = [a for a in spent if a.result is None or a.result.reason is not Reason.INTERRUPTED]
+        return next(iter([*by_itself, *spent]), self.last)
 
     def tried(self, attempt: Attempt) -> int:
         """How often the part of an attempt has failed, so far as its Pods are there."""

@@ -177,9 +177,10 @@ def _failure(job: Job, load: Load, claim: Claim) -> Told:
         return Told(Reason.FAILED, f"{job.reason}: {job.message}. {way_out}", load=load)
     number = job.failures if job.pods == 1 else job.tried(blamed)
     tries, result = f"{number} tries" if number > 1 else "one try", blamed.result
-    if result is None or str(result.reason) not in FINAL or result.reason is Why.FAILED:
+    at_once = job.reason == "PodFailurePolicy"
+    if result is None or str(result.reason) not in FINAL or (result.reason is Why.FAILED and not at_once):
         return Told(Reason.FAILED, f"it was given up after {tries}; the last: {blamed.words}. {way_out}", load=load)
-    given_up = "" if job.reason == "PodFailurePolicy" else f"given up after {tries}: "
+    given_up = "" if at_once else f"given up after {tries}: "
     return Told(str(result.reason), f"{given_up}{result.message}. {way_out}", load=load)
 
 

@@ -124,6 +124,7 @@ def test_an_end_that_is_well() -> None:
     ("reason", "code", "result", "said"),
     [
         ("PodFailurePolicy", Exit.PERMANENT, Reason.INSUFFICIENT_CAPACITY, ("InsufficientCapacity", "words. Correct")),
+        ("PodFailurePolicy", Exit.PERMANENT, Reason.FAILED, ("Failed", "words. Correct it")),
         ("PodFailurePolicy", Exit.PERMANENT, None, ("Failed", "the loader ended with exit code 64")),
         ("BackoffLimitExceeded", Exit.RETRY, Reason.STALLED, ("Failed", "after 7 tries; the last: Stalled: words")),
         ("BackoffLimitExceeded", 137, None, ("Failed", "the last: the loader ended with OOMKilled")),
@@ -140,6 +141,7 @@ def test_an_end_that_is_not(reason: str, code: int, result: Reason | None, said:
     planned = plan(scene(None, job(MARK, last, outcome=Outcome.FAILED, reason=reason, failures=7)))
     assert told(planned)[0] == said[0]
     assert said[1] in told(planned)[1]
+    assert (said[1].startswith("words")) is told(planned)[1].startswith("words")
     assert planned.finished
     assert planned.ends
 
@@ -178,6 +180,9 @@ def test_of_several_pods_the_one_that_failed_is_told_and_not_those_that_were_end
     stopped = attempt(name="b", exit=75, index=0, result=Result(Reason.INTERRUPTED, "was told to stop"), **later)
     killed = attempt(name="c", exit=137, index=2, result=Result(Reason.FAILED, "it was killed"), **later)
     failed = job(MARK, blamed, stopped, killed, outcome=Outcome.FAILED, reason=why, failures=1, pods=3, tries=1)
+    assert told(plan(scene(None, failed)))[0] == str(reason)
+    at_the_same_second = replace(stopped, name="0", ended=NOW)
+    failed = replace(failed, attempts=(at_the_same_second, blamed))
     assert told(plan(scene(None, failed)))[0] == str(reason)
 
 

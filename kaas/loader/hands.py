@@ -20,6 +20,8 @@ Work: TypeAlias = "tuple[Entry, Checksum | None]"
 """A small object, and what it must sum up to."""
 Made: TypeAlias = "tuple[int, Checksum | None]"
 """A file's mtime in nanoseconds, and the sum that it was compared with."""
+Write: TypeAlias = Callable[[int, Buffer, int], int]
+"""Writes some of a range at a place of its file; gives the sum of what came of it before, which is the last one."""
 _TURN: Final = 1.0
 """Seconds after which a thread hands over what it has made, so that the load is seen to go on."""
 _MEMORY: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
@@ -108,6 +110,18 @@ class Hands:
                 return False
             turn.made.append((mtime, expected))
             return True
+
+
+def written(pieces: Iterator[Buffer], start: int, write: Write, turn: Turn) -> int:
+    """Write a range as it comes, while its turn lasts; returns its sum. start: where it begins in its file."""
+    total = 0
+    for data in pieces:
+        with turn.writing() as may:
+            if not may:
+                return total
+            total = write(start, data, total)
+        start += len(data)
+    return total
 
 
 def _joined(pieces: Iterator[Buffer], size: int, turn: Turn) -> Buffer | None:

@@ -7,18 +7,19 @@ each; whatever is not as it should be is left to the slow way, which is patient 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from kaas.loader.crew import Gone
 from kaas.loader.fetching import Fetching, Late
-from kaas.loader.hands import Hands, Turn, Work
+from kaas.loader.hands import Hands, Turn, Work, written
 from kaas.loader.journal import part_file
 from kaas.loader.large import Large
 from kaas.loader.orders import Files, Order, Range, Reply
 from kaas.loader.site import Site
-from kaas.loader.source import Buffer, Portable, Reader, Refused, SourceError, Streaming, Unreachable
+from kaas.loader.source import Portable, Reader, Refused, SourceError, Streaming, Unreachable
 from kaas.loader.threads import Threads
 
 T = TypeVar("T")
@@ -106,8 +107,9 @@ class Lane:
                 raise error
             return reply.total
         turn = Turn(self._deadline(length), self._site.now)
+        write = partial(large.write, sparse=self._site.options.sparse)
         try:
-            return await self._watched(turn, lambda: self._written(turn, large, start, stream.pieces))
+            return await self._watched(turn, lambda: written(stream.pieces, start, write, turn))
         except Late:
             raise Unreachable(f"{large.entry.key}: {length} bytes did not come in time") from None
 
@@ -115,16 +117,6 @@ class Lane:
         entry, part = large.entry, large.part
         file = part_file(entry.name, entry.size, entry.version)
         return Range(reader, entry, start, length, file, part.algorithm, self._site.options.sparse)
-
-    def _written(self, turn: Turn, large: Large, start: int, pieces: Iterator[Buffer]) -> int:
-        total, sparse = 0, self._site.options.sparse
-        for data in pieces:
-            with turn.writing() as may:
-                if not may:
-                    return total
-                total = large.write(start, data, total, sparse=sparse)
-            start += len(data)
-        return total
 
     async def _watched(self, turn: Turn, work: Callable[[], T]) -> T:
         """Wait for a thread; Late when it takes too long. Whatever ends the wait, nothing is written after it."""

@@ -12,13 +12,13 @@ import socket
 import threading
 import time
 import traceback
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from typing import Final, NoReturn
 
 from kaas.loader import checksums, large
 from kaas.loader.faults import Fault
-from kaas.loader.hands import Hands, Turn
+from kaas.loader.hands import Hands, Turn, written
 from kaas.loader.orders import Files, Order, Place, Range, Reply
 from kaas.loader.source import Reader, SourceError, Streaming
 from kaas.loader.threads import Threads
@@ -97,13 +97,10 @@ class _Mate:
         cyclic = checksums.CYCLIC.get(order.algorithm) if order.algorithm else None
         fd = os.open(order.file, large.OPEN, dir_fd=self._parts)
         try:
-            start, total = order.start, 0
-            for data in stream.pieces:
-                total = large.write(fd, start, data, total, cyclic, sparse=order.sparse)
-                start += len(data)
+            write = partial(large.write, fd, cyclic=cyclic, sparse=order.sparse)
+            return Reply(total=written(stream.pieces, order.start, write, Turn(math.inf, time.monotonic)))
         finally:
             os.close(fd)
-        return Reply(total=total)
 
 
 def _place(told: bytes) -> Place:

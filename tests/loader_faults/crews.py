@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from kaas.loader import lane
 from kaas.loader.crew import Crew
 from kaas.loader.hands import Hands
-from kaas.loader.lane import Lane
 from kaas.loader.report import Result
 from tests.loader_faults.loading import load_from
 from tests.loader_faults.server import Store
@@ -43,7 +43,7 @@ def loading(url: str, to: str, said: Any, alone: bool, stop: Any, options: dict[
     with ExitStack() as held:
         if not alone:
             held.enter_context(patch.object(Hands, "files", refuse))
-            held.enter_context(patch.object(Lane, "_written", refuse))
+            held.enter_context(patch.object(lane, "written", refuse))
         said.put(asyncio.run(run()))
 
 

@@ -153,7 +153,7 @@ async def test_an_error_of_the_disk_is_told(store: Store, tmp_path: Path) -> Non
     loader = Loader(store, tmp_path)
     await loader.crew()
     result = await loader.result()
-    assert result.reason in {Reason.FAILED, Reason.INVALID_KEY}
+    assert result.reason in {Reason.INVALID_SPEC, Reason.INVALID_KEY}
     assert "d" in result.message
 
 

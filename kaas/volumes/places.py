@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from kaas.kube import resources
 from kaas.kube.objects import Object, Objects, Ref, annotation, is_deleting, labels, name_of
+from kaas.kube.ports import Times
 from kaas.kube.resources import Resource
 from kaas.volumes import observe, terms
 from kaas.volumes.attempts import Job, Outcome
@@ -19,13 +20,16 @@ from kaas.volumes.job import PLACE
 from kaas.volumes.known import Claims
 from kaas.volumes.placement import Placement, anywhere, beside, following, oldest
 from kaas.volumes.plan import UNSTARTED, Binding, End, Plan, Scene
-from kaas.volumes.pods import claims_of
+from kaas.volumes.pods import claims_of, lean
 from kaas.volumes.populator.terms import filled_for
 from kaas.volumes.reasons import Reason
 from kaas.volumes.starting import AGAIN, Held
 
 ASK: Final = timedelta(seconds=30)
 """Between two questions whether a loader that no node takes may run elsewhere by now."""
+FRESH: Final = timedelta(seconds=5)
+"""For which it is known which Pods of a namespace have nodes: of many claims that begin at once, one asks. Those of a
+claim that is loaded for the first time wait, so there are no new ones."""
 _USING: Final = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
@@ -46,12 +50,29 @@ class Reader(Protocol):
         """Objects of a kind."""
 
 
+class Sources(Protocol):
+    """Where all of it is read from."""
+
+    @property
+    def store(self) -> observe.Cache:
+        """The index."""
+
+    @property
+    def client(self) -> Reader:
+        """The API server."""
+
+    @property
+    def clock(self) -> Times:
+        """What time it is."""
+
+
 class Places:
     """Places of loaders. gpu_label: of nodes with GPUs, "" for none."""
 
-    def __init__(self, store: observe.Cache, client: Reader, gates: Gates, claims: Claims, gpu_label: str) -> None:
-        self._store, self._client, self._gates, self._claims = store, client, gates, claims
-        self._gpu_label = gpu_label
+    def __init__(self, sources: Sources, gates: Gates, claims: Claims, gpu_label: str) -> None:
+        self._store, self._client, self._clock = sources.store, sources.client, sources.clock
+        self._gates, self._claims, self._gpu_label = gates, claims, gpu_label
+        self._with_nodes: dict[str, tuple[datetime, Objects]] = {}
         self._beginning: set[Key] = set()
         self._behind: dict[Key, set[Key]] = {}
         self._asked: dict[str, datetime] = {}
@@ -122,9 +143,13 @@ class Places:
 
     async def _users(self, claim: Object) -> Objects:
         """Pods with a node that mount a claim, but its loaders: nobody watches them."""
-        key, uid = name_of(claim), claim["metadata"]["uid"]
-        found = await self._client.list(resources.POD, key[0], field_selector=_USING)
-        return [p for p in found if key in claims_of(p) and labels(p).get(terms.LOADER_LABEL) != uid]
+        key, uid, now = name_of(claim), claim["metadata"]["uid"], self._clock.now()
+        known = self._with_nodes = {n: seen for n, seen in self._with_nodes.items() if now - seen[0] < FRESH}
+        request = claim_of(claim).request
+        if key[0] not in known or request.id or not request.waits:  # its Pods may have begun to run just now
+            found = await self._client.list(resources.POD, key[0], field_selector=_USING)
+            known[key[0]] = now, [lean(pod) for pod in found if claims_of(pod)]
+        return [p for p in known[key[0]][1] if key in claims_of(p) and labels(p).get(terms.LOADER_LABEL) != uid]
 
     async def _waiting(self, claim: Object, targets: set[Key]) -> Sequence[Object]:
         """Pods that wait for a claim, or for the one that gets its volume: no watch shows those, without gate."""

@@ -97,7 +97,7 @@ class VolumeReconciler:
         self._starter = Starter(office.client, office.store, settings)
         self._claims = Claims(office.store)
         self.gates = Gates(office.store, self._claims, office.client, office.announcer, office.clock, office.metrics)
-        self._places = Places(office.store, office.client, self.gates, self._claims, settings.gpu_label)
+        self._places = Places(office, self.gates, self._claims, settings.gpu_label)
         self._lookout = Lookout(office.client)
         self._told_at: dict[str, datetime] = {}
         office.metrics.watch_loads(lambda: len(observe.running(self._store)), lambda: len(self._turns))

@@ -13,8 +13,8 @@ from tests.contract.volumes.stage import SETTINGS, SOURCE, Stage, controller, un
 
 CLAIMS = 40
 CALLS = 10
-ASIDE = {("list", "Pod"), ("get", "APIResourceList"), ("get", "APIGroup")}
-"""What comes with a start and with time: kinds that are looked for, and the sweep."""
+ASIDE = {("get", "APIResourceList"), ("get", "APIGroup")}
+"""What comes with a start: kinds that are looked for."""
 SECRET = {"AWS_ACCESS_KEY_ID": "a2V5", "AWS_SECRET_ACCESS_KEY": "c2VjcmV0"}
 
 

@@ -13,7 +13,7 @@ from tests.contract.volumes_lab.conftest import Bucket
 from tests.contract.volumes_lab.test_for_real import notes
 
 pytestmark = pytest.mark.usefixtures("running")
-SLEEPS = {"containers": [{"name": "app", "image": "app", "command": ["sleep", "1000"]}]}
+SLEEPS: dict[str, Any] = {"containers": [{"name": "app", "image": "app", "command": ["sleep", "1000"]}]}
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -50,8 +50,7 @@ async def test_a_pod_with_two_volumes_that_are_loaded_runs(stage: Stage, bucket:
     assert await until_it_runs(stage, "first") == "node-2"
     for name in ("a", "b", "c"):
         await stage.claim(name, bound=False, storageClassName="lab-wait", **notes(bucket, "llama"))
-    mounts: dict[str, Any] = {**SLEEPS}
-    await stage.pod("app", "a", "old", "b", "c", **mounts)
+    await stage.pod("app", "a", "old", "b", "c", **SLEEPS)
     for name in ("a", "b", "c"):
         await stage.until_told("Loaded", name)
     assert await until_it_runs(stage, "app") == "node-2"
@@ -102,8 +101,8 @@ async def test_where_all_nodes_have_gpus_a_volume_is_loaded_too(stage: Stage, bu
         await until_it_runs(stage, "app")
     finally:
         for node in nodes:
-            labels = {"labels": {"nvidia.com/gpu.present": None}}
-            await stage.client.patch(node, {"metadata": labels, "spec": {"taints": None}})
+            bare = {"labels": {"nvidia.com/gpu.present": None}}
+            await stage.client.patch(node, {"metadata": bare, "spec": {"taints": None}})
 
 
 async def test_a_loader_whose_node_is_cordoned_follows_the_pods(stage: Stage, bucket: Bucket) -> None:

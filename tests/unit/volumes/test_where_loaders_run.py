@@ -332,6 +332,31 @@ async def test_a_loader_that_has_its_node_stays_there(cluster: VirtualCluster) -
     assert ("delete", "Job") not in cluster.api.calls
 
 
+async def test_of_many_claims_that_begin_at_once_one_asks_which_pods_run(cluster: VirtualCluster) -> None:
+    for number in range(5):
+        cluster.claim(f"c{number}", notes=NOTES)
+    cluster.runs("app", "c3", node="n1")
+    await cluster.settle()
+    assert len(cluster.api.of("Job")) == 5
+    assert len(required(cluster, "c3")) == 1
+    assert cluster.api.calls.count(("list", "Pod")) == 2, "the sweep's among them"
+
+
+async def test_a_pod_that_was_just_freed_is_seen_by_the_next_load(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await cluster.settle()
+    cluster.kubernetes()
+    (pod,) = cluster.open_loaders()
+    cluster.end(pod)
+    await cluster.settle()
+    assert not cluster.gated("app")
+    cluster.runs("app", "data", node="n1")
+    cluster.annotate("data", id="2")
+    await cluster.settle()
+    assert len(required(cluster)) == 1
+
+
 async def test_where_it_is_used_is_asked_once(cluster: VirtualCluster) -> None:
     """All calls of a load, but the sweep's."""
     cluster.claim(notes={**NOTES, terms.CREDENTIALS: "keys"})

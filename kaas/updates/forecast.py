@@ -15,7 +15,7 @@ from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Aims, Change, Choice, Decision, Event, Run
 from kaas.updates.kinds import what
 from kaas.updates.planner import STOPPED, Subject, next_opening, plan_and_notice
-from kaas.updates.standing import Obstacle, Present, Standing, by_hand
+from kaas.updates.standing import Obstacle, Present, by_hand
 
 DAYS: Final = 90
 MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
@@ -70,7 +70,7 @@ class _Run:
             if moves:
                 continue
             self._why = decision.message
-            later = min((t for t in (decision.until, waits) if t is not None), default=None)
+            later = decision.until if waits is None else min(waits, decision.until or waits)
             if later is None or later > end or later <= time:
                 break
             time = later
@@ -100,7 +100,7 @@ class _Run:
         aims = decision.aims or Aims(target, (choice.change,))
         waits = self._pools_by_hand(aims)
         run = Run(aims, time, by_person=waits) if waits else None
-        self._through(decision.aims, target, time, replace(subject.standing, began=time), run)
+        self._through(decision.aims, target, time, began=time, run=run)
         words = f"{decision.message}; {waits}" if waits else decision.message
         return [Event(time, ends, "Update", target, words, held, what(choice), aims.changes)]
 
@@ -109,7 +109,7 @@ class _Run:
         subject, standing = self._subject, self._subject.standing
         run = standing.run
         if run is None or not run.by_person:
-            self._through(aims, target, time, standing)
+            self._through(aims, target, time, began=standing.began)
         else:
             self._subject = replace(subject, standing=replace(standing, run=replace(run, held=None)))
         if run is None or run.held is None or run.held.until != time:
@@ -123,17 +123,25 @@ class _Run:
         return [Event(time, ends, "Update", target, words, run.held.message, brings, run.aims.changes)]
 
     def _through(
-        self, aims: Aims | None, target: KubernetesVersion, time: datetime, standing: Standing, run: Run | None = None
+        self,
+        aims: Aims | None,
+        target: KubernetesVersion,
+        time: datetime,
+        *,
+        began: datetime | None,
+        run: Run | None = None,
     ) -> None:
         """As it is after an update. run: one that waits for a person before it comes to its end."""
         present = _after(self._subject.present, aims, time)
-        standing = replace(standing, target=target, run=run)
+        standing = replace(self._subject.standing, target=target, began=began, run=run)
         self._subject = replace(self._subject, running=target, standing=standing, present=present)
 
     def _pools_by_hand(self, aims: Aims) -> str:
         """That pools wait for a person in the middle of an update; "" when none does."""
-        pools = () if aims.changes == (Change.CERTIFICATES,) else sorted(by_hand(self._subject.cluster))
-        return f"then it waits for a person: pool {', '.join(pools)} has the strategy Manual" if pools else ""
+        pools = by_hand(self._subject.cluster)
+        if not pools or aims.changes == (Change.CERTIFICATES,):
+            return ""
+        return f"then it waits for a person: pool {', '.join(sorted(pools))} has the strategy Manual"
 
     def _announce(self, said: Notice | None, time: datetime) -> list[Event]:
         """A warning, when a stage is reached; remembered as the reconciler would."""

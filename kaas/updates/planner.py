@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, Self
 
 from kaas.api.cluster import Cluster
@@ -56,6 +56,9 @@ class Openings(Protocol):
 
     def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
         """The exclusion that keeps a change out now."""
+
+    def taken_by(self, change: Change, since: datetime, until: datetime, least: timedelta) -> Exclusion | None:
+        """The exclusion without which a change could be begun earlier than `until`, and not before `since`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +307,11 @@ def _forced(subject: Subject, choice: Choice, now: datetime) -> Decision:
     in_time = opening is not None and opening.start <= latest
     begins = max(opening.start, earliest) if opening is not None and in_time else latest
     if begins > now:
-        why = "the next maintenance window" if in_time else f"no window is near, and it has waited for {_PATIENCE}"
+        excluded = subject.calendar.taken_by(choice.change, earliest, begins, LEAST_LEFT)
+        near = (
+            left_out(excluded, now) if excluded else "the next maintenance window" if in_time else "no window is near"
+        )
+        why = near if in_time else f"{near}, and it has waited for {_PATIENCE}"
         told = "" if choice.wanted else f"; it was announced for {due:%Y-%m-%d}"
         words = f"{choice.message}{told}; it is begun {moment(begins)}: {why}"
         return Decision(None, choice, EXPIRED, words, begins, begins)
@@ -337,9 +344,12 @@ def _earliest(subject: Subject, now: datetime) -> datetime:
 
 
 def _why_later(subject: Subject, lead: Offer, earliest: datetime, now: datetime) -> tuple[str, str]:
-    exclusion = subject.calendar.excluded_by(lead.change, now)
+    calendar, time = subject.calendar, lead.begins or earliest
+    exclusion = calendar.taken_by(lead.change, earliest, time, LEAST_LEFT)
+    if exclusion is None and lead.opens is None:  # it goes at the last, since none of the windows before was left
+        exclusion = calendar.excluded_by(lead.change, now)
     if exclusion is not None:
-        return "Excluded", f"an exclusion keeps changes out until {moment(exclusion.until)} ({exclusion.reason})"
+        return "Excluded", left_out(exclusion, now)
     if earliest > now and (lead.opens is None or lead.opens <= earliest):
         return "TooSoon", f"the last update was begun less than {BETWEEN // timedelta(hours=1)} hours ago"
     if lead.opens is None:
@@ -347,6 +357,12 @@ def _why_later(subject: Subject, lead: Offer, earliest: datetime, now: datetime)
     return "OutsideMaintenance", "then the next maintenance window opens"
 
 
+def left_out(exclusion: Exclusion, now: datetime) -> str:
+    """From when, if it has not begun, and until when an exclusion keeps changes out, and why, in words."""
+    since = f"from {moment(exclusion.from_)} " if exclusion.from_ > now else ""
+    return f"an exclusion keeps changes out {since}until {moment(exclusion.until)} ({exclusion.reason})"
+
+
 def moment(time: datetime) -> str:
     """A time in words."""
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

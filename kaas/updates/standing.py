@@ -117,9 +117,11 @@ def _by_person(obstacle: Obstacle | None, behind: Sequence[str], manual: Sequenc
 
 def by_hand(cluster: Cluster) -> frozenset[str]:
     """Pools that begin with an update only when a person has said so, which nobody has."""
+    manual = frozenset([p.name for p in cluster.spec.node_pools if p.update.strategy is Strategy.MANUAL])
+    if not manual:
+        return manual
     said = cluster.metadata.annotations.get(ANNOTATION_UPDATE_POOLS, "")
     released = {name.strip() for name in said.split(",")}
-    manual = frozenset(p.name for p in cluster.spec.node_pools if p.update.strategy is Strategy.MANUAL)
     return frozenset() if ALL_POOLS in released else manual - released
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.api.maintenance import Exclusion
@@ -27,6 +27,10 @@ class _Shut:
 
     def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
         """None: there is nothing to keep a change out of."""
+        return None
+
+    def taken_by(self, change: Change, since: datetime, until: datetime, least: timedelta) -> Exclusion | None:
+        """None likewise."""
         return None
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from operator import attrgetter
 from typing import Final
@@ -37,6 +38,7 @@ SOME_YEAR: Final = 2025
 _CYCLE: Final = 28
 """In so many years every date, the leap day too, falls on every day of the week."""
 _SECOND: Final = timedelta(seconds=1)
+_ANY: Final = Change.PATCH  # where nothing is left out, all changes have the same openings
 _OWN_DRAIN: Final = "update.drainTimeoutSeconds"
 _SCOPES: Final = {
     Change.PATCH: frozenset({"All", "Nodes"}),
@@ -214,6 +216,29 @@ class Calendar:
         """The exclusion that keeps a change out now; of several, the one that ends last."""
         found = (e for e in self._against(change) if e.from_ <= now < e.until)
         return max(found, key=attrgetter("until"), default=None)
+
+    def taken_by(self, change: Change, since: datetime, until: datetime, least: timedelta) -> Exclusion | None:
+        """The exclusion without which a change could be begun earlier than `until`; None when there is none.
+
+        since: nothing is begun before. least: with no more left of an opening nothing is begun. Of several, the one at
+        the beginning of the first opening that would be there without any counts.
+        """
+        closed = self._closed[change]
+        if not closed or not any(times.start < until and since < times.end for times in closed):
+            return None
+        for opening in self._without_exclusions.openings(_ANY, since, until):
+            start = max(opening.start, since)
+            if start + least < opening.end:
+                into = (e for e in self._against(change) if start < e.from_ < opening.end)
+                return self.excluded_by(change, start) or min(into, key=attrgetter("from_"), default=None)
+        return None
+
+    @cached_property
+    def _without_exclusions(self) -> Calendar:
+        """The same, asked about its windows alone."""
+        found = copy(self)
+        found.exclusions, found._closed, found._known = (), dict.fromkeys(Change, ()), {}
+        return found
 
     def longest(self) -> timedelta:
         """The longest time without a break that the windows are open, exclusions aside."""

@@ -12,7 +12,7 @@ from kaas.api.maintenance import Exclusion
 from kaas.api.update_status import PreflightFinding, UpdateSummary
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.facts import Choice, Decision, Turn
-from kaas.updates.planner import Subject, moment, next_opening
+from kaas.updates.planner import HORIZON, LEAST_LEFT, Subject, moment, next_opening
 from kaas.updates.standing import NOTHING
 from kaas.updates.windows import Calendar
 
@@ -101,9 +101,12 @@ def opening(view: View, choice: Choice) -> Iterator[Because]:
         words = f"is open until {moment(found.end)}" if is_open else f"opens {moment(found.start)}"
         reason = "MaintenanceOpen" if is_open else "MaintenanceClosed"
         yield Because(reason, f"the maintenance window {words} ({windows_of(view)})")
-    exclusion = calendar.excluded_by(choice.change, now)
-    if exclusion is not None:
-        words = f"changes are left out until {moment(exclusion.until)}: {exclusion.reason}"
+    until = found.start if found is not None else now + HORIZON
+    taken = calendar.taken_by(choice.change, now, until, LEAST_LEFT)
+    active = calendar.excluded_by(choice.change, now)
+    for exclusion in dict.fromkeys(e for e in (active, taken) if e is not None):
+        since = f"from {moment(exclusion.from_)} " if exclusion.from_ > now else ""
+        words = f"changes are left out {since}until {moment(exclusion.until)}: {exclusion.reason}"
         yield Because("Exclusion", f"{words} ({exclusion_of(view, exclusion)})")
 
 

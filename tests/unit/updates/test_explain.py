@@ -168,6 +168,16 @@ async def test_an_exclusion(world: World) -> None:
     assert found.coming[0].at == at("2027-01-12 22:00")
 
 
+async def test_an_exclusion_that_has_not_begun(world: World) -> None:
+    exclusion = {"from": "2027-01-05T00:00:00Z", "until": "2027-01-07T00:00:00Z", "reason": "quarter end"}
+    world.put(raw_site(maintenance={"exclusions": [exclusion]}))
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.WAITS, "Excluded")
+    because = "changes are left out from 2027-01-05 00:00 UTC until 2027-01-07 00:00 UTC: quarter end"
+    assert f"{because} (spec.maintenance of Site north)" in words(found)
+    assert "end the exclusion earlier" in words(found)
+
+
 async def test_too_soon_after_the_last_update(world: World) -> None:
     world.spec(maintenance={"windows": [{**TUESDAYS, "recurrence": "FREQ=DAILY", "durationMinutes": 1440}]})
     began = NOW - timedelta(hours=5)

@@ -57,6 +57,41 @@ def test_an_exclusion_is_named() -> None:
     assert "until 2027-01-07 00:00 UTC (year's end)" in found.message
 
 
+def test_an_exclusion_that_has_not_begun_and_takes_the_next_windows() -> None:
+    of = cluster(maintenance=excluded("2027-01-05", "2027-01-21"))
+    found = plan(subject(of, OLD, NEW), NOW)
+    assert (found.reason, found.begins) == ("Excluded", at("2027-01-26 22:00"))
+    assert found.message.startswith(
+        "v1.36.3 is begun 2027-01-26 22:00 UTC: an exclusion keeps changes out from 2027-01-05 00:00 UTC until "
+        "2027-01-21 00:00 UTC ("
+    )
+
+
+@pytest.mark.parametrize(("since", "until"), [("2027-01-01", "2027-01-05"), ("2027-01-06", "2027-01-31")])
+def test_an_exclusion_that_takes_no_window_is_not_why(since: str, until: str) -> None:
+    found = plan(subject(cluster(maintenance=excluded(since, until)), OLD, NEW), NOW)
+    assert (found.reason, found.begins) == ("OutsideMaintenance", OPEN)
+    assert found.message.endswith("then the next maintenance window opens")
+
+
+def test_the_exclusion_at_the_beginning_of_a_window_is_why_it_begins_late() -> None:
+    launch = {"from": "2027-01-05T07:00:00+09:00", "until": "2027-01-06T08:00:00+09:00", "reason": "launch"}
+    fair = {"from": "2027-01-06T01:00:00Z", "until": "2027-03-01T00:00:00Z", "reason": "fair"}
+    of = cluster(maintenance={"windows": [TUESDAYS], "exclusions": [launch, fair]})
+    found = plan(subject(of, OLD, NEW), NOW)
+    assert (found.reason, found.begins) == ("Excluded", at("2027-01-05 23:00"))
+    assert "from 2027-01-04 22:00 UTC until 2027-01-05 23:00 UTC (launch)" in found.message
+
+
+def test_what_has_expired_says_which_exclusion_takes_its_window() -> None:
+    of = cluster(PINNED, maintenance=excluded("2027-01-05", "2027-01-07"))
+    standing = told(at("2026-12-06 00:00"))
+    found = plan(subject(of, ENDED, NEW, standing=standing), NOW)
+    assert (found.reason, found.begins) == ("Expired", at("2027-01-12 00:00"))  # the next window opens that evening
+    assert "an exclusion keeps changes out from 2027-01-05 00:00 UTC until 2027-01-07 00:00 UTC" in found.message
+    assert found.message.endswith("), and it has waited for 7 days")
+
+
 def test_an_exclusion_of_minors_lets_patches_in() -> None:
     of = cluster(maintenance=excluded("2027-01-01", "2027-01-07", "Minor"), updates=MINORS)
     assert plan(subject(of, OLD, NEW, NEXT), OPEN).target == version("v1.36.3")

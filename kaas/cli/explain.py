@@ -15,6 +15,7 @@ from kaas.cli.delete import no_such
 from kaas.cli.explain_view import Asked
 from kaas.cli.next import namespaces, rollouts
 from kaas.cli.output import console, emit
+from kaas.cli.readable import read
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
 from kaas.kube import resources
@@ -48,7 +49,7 @@ async def _look(settings: Settings, connected: Session, name: str) -> Asked:
     sites, _ = parsed.all_sound(Site, [site] if site else [])
     known, unread = parsed.all_sound(Release, releases)
     rolling, others = parsed.all_sound(Rollout, waves)
-    about = Cluster.model_validate(cluster)
+    about = read(Cluster, cluster)
     return Asked(about, sites[0] if sites else None, said.get(connected.namespace), known, rolling, [*unread, *others])
 
 

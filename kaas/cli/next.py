@@ -17,6 +17,7 @@ from kaas.cli.delete import no_such
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.next_view import Fleet
 from kaas.cli.output import console, emit
+from kaas.cli.readable import readable
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
 from kaas.kube import resources
@@ -58,13 +59,15 @@ async def _look(settings: Settings, connected: Session, name: str | None, *, eve
     places, _ = parsed.all_sound(Site, sites)
     known, unread = parsed.all_sound(Release, releases)
     rolling, others = parsed.all_sound(Rollout, waves)
+    models, without = readable(Cluster, clusters)
     return Fleet(
-        [Cluster.model_validate(c) for c in clusters],
+        models,
         {s.metadata.name: s for s in places},
         known,
         await namespaces(settings, connected, everywhere=everywhere),
         rolling,
         [*unread, *others],
+        without,
     )
 
 

@@ -77,7 +77,7 @@ class Row:
 class Fleet:
     """What is forecast from. namespaces: those that could be read, by name. rollouts: as far as they could be.
 
-    unread: Releases and Rollouts that are there beside these, and cannot be read.
+    unread: Releases and Rollouts that are there beside these, and cannot be read. without: Clusters that cannot be.
     """
 
     clusters: Sequence[Cluster]
@@ -86,12 +86,14 @@ class Fleet:
     namespaces: Mapping[str, Object]
     rollouts: Sequence[Rollout] = ()
     unread: Sequence[Unreadable] = ()
+    without: Sequence[Unreadable] = ()
 
 
 def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:
     """What will happen, in order of time; then the Clusters to which nothing will."""
     turns = Turns(fleet.rollouts, unread_rollouts(fleet.unread))
     found = [row for cluster in fleet.clusters for row in _of_cluster(cluster, fleet, turns, now, days)]
+    found += map(_unreadable, fleet.without)
     far = now + timedelta(days=days + 1)
     return sorted(found, key=lambda r: (r.at or far, r.namespace, r.cluster))
 
@@ -139,6 +141,14 @@ def _as_it_stands(
     elif not events or (found.state is State.WAITS and not any(e.kind == UPDATE and e.at == until for e in events)):
         going = found.state is State.UNDER_WAY
         yield _nothing(cluster, runs, found.answer, decision.reason if going else found.reason)
+
+
+def _unreadable(found: Unreadable) -> Row:
+    """A Cluster of which nothing can be foretold. What is said of it beside the message may be anything."""
+    meta, spec = found.obj["metadata"], found.obj.get("spec")
+    version = str(spec.get("version", "")) if isinstance(spec, dict) else ""
+    name, uid = meta.get("namespace") or "", meta.get("uid") or ""
+    return Row(name, found.name, uid, NOTHING, None, None, version, str(found), "Unreadable")
 
 
 def _blocked(row: Row, blocking: Sequence[PreflightFinding]) -> Row:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from kaas.api.parsed import Unreadable
 from kaas.api.rollout import Rollout, Stage
 from kaas.api.rollout_acts import Acts
 from kaas.api.rollout_carried import Kind
@@ -43,8 +44,8 @@ _WORTH: Final = (State.FAILED, State.RUNNING, State.PENDING, State.SKIPPED, Stat
 """States of members in the order in which they are shown; those that are through are counted."""
 
 
-def table(rollouts: Iterable[Rollout]) -> Table:
-    """One line a Rollout."""
+def table(rollouts: Iterable[Rollout], unread: Iterable[Unreadable] = ()) -> Table:
+    """One line a Rollout, and after these one of each that cannot be read."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     for header in HEADERS:
         found.add_column(header, no_wrap=header != "WHY", overflow="fold")
@@ -52,6 +53,8 @@ def table(rollouts: Iterable[Rollout]) -> Table:
         state = _state(rollout)
         cells = (Text(c, _color(state) if h == "STATE" else "") for h, c in zip(HEADERS, _row(rollout), strict=True))
         found.add_row(*cells)
+    for other in unread:
+        found.add_row(other.name, *[""] * (len(HEADERS) - 2), Text(str(other), "red"))
     return found
 
 

@@ -13,6 +13,7 @@ from rich.live import Live
 from kaas.api.rollout import Rollout
 from kaas.cli import rollout_show
 from kaas.cli.output import as_list, console, emit
+from kaas.cli.readable import read, readable
 from kaas.cli.rollout_ask import found
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
@@ -35,8 +36,10 @@ async def _show_all(settings: Settings, *, watch: bool) -> None:
             return
 
         async def look() -> RenderableType:
-            every = [Rollout.model_validate(r) for r in await _every(connected)]
-            return rollout_show.table(every) if every else "no Rollout: every Cluster follows its own channel"
+            every, others = readable(Rollout, await _every(connected))
+            if every or others:
+                return rollout_show.table(every, others)
+            return "no Rollout: every Cluster follows its own channel"
 
         await draw(settings, look, watch=watch)
 
@@ -57,7 +60,7 @@ async def _show(settings: Settings, name: str, *, watch: bool) -> None:
             return
 
         async def look() -> RenderableType:
-            return rollout_show.story(Rollout.model_validate(await found(connected, name)), datetime.now(UTC))
+            return rollout_show.story(read(Rollout, await found(connected, name)), datetime.now(UTC))
 
         await draw(settings, look, watch=watch)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +16,16 @@ from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_MAINTENANCE, ANNOTATION_UPDATES_PAUSED, API_VERSION
 from kaas.api.release import Release
 from kaas.api.rollout import Rollout
+from kaas.cli.next import _look
 from kaas.cli.next_calendar import calendar
 from kaas.cli.next_view import Fleet, Row, rows, table
-from kaas.kube.objects import Object
+from kaas.cli.session import Session
+from kaas.cli.settings import Settings
+from kaas.kube import resources
+from kaas.kube.objects import Object, Ref
+from kaas.kube.resources import Resource
 from tests.unit.cli.running import kaas
-from tests.unit.updates.subjects import NOW, at, cluster, raw_cluster, raw_release, release, site
+from tests.unit.updates.subjects import NOW, at, cluster, raw_cluster, raw_release, raw_site, release, site
 
 OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")
 
@@ -160,6 +165,37 @@ def test_what_waits_for_no_window_is_foretold_also_when_maintenance_cannot_be_re
     assert (shown[-2].at, shown[-2].version) == (at("2027-03-08 00:00"), "v1.36.3")
     assert shown[-1].reason == "MaintenanceInvalid"
     assert "annotation kaas.internal/maintenance" in shown[-1].message
+
+
+class Stored:
+    """A session with an API server that has these objects."""
+
+    namespace = "tenants"
+
+    def __init__(self, *clusters: Object) -> None:
+        self._clusters, self.client = clusters, self
+
+    async def clusters(self, *, everywhere: bool) -> list[Object]:
+        return [*self._clusters]
+
+    async def get(self, ref: Ref) -> Object | None:
+        return next((c for c in self._clusters if c["metadata"]["name"] == ref.name), None)
+
+    async def list(self, kind: Resource) -> list[Object]:
+        return {resources.SITE: [raw_site()], resources.RELEASE: [raw_release("v1.36.3")]}.get(kind, [])
+
+
+async def test_a_cluster_that_cannot_be_read_hides_no_other() -> None:
+    newer = raw_cluster(name="newer")
+    newer["spec"]["power"] = "Low"
+    for name, names in ((None, ["team", "newer"]), ("newer", ["newer"])):
+        looked = await _look(Settings(), cast(Session, Stored(raw_cluster(), newer)), name, everywhere=True)
+        shown = rows(looked, NOW, 90)
+        assert [r.cluster for r in shown] == names
+        assert (shown[-1].kind, shown[-1].namespace, shown[-1].reason) == ("Nothing", "tenants", "Unreadable")
+        assert shown[-1].message.startswith("Cluster newer cannot be read: spec.power: is not a field")
+        assert text(shown)[-1].startswith("newer Nothing 1.36 Unreadable: Cluster newer cannot be read: spec.power")
+        assert len(read(calendar(shown, NOW))) == len(names) - 1
 
 
 def test_a_site_that_is_missing() -> None:

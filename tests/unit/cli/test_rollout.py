@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from kaas.cli import rollout_choice, rollout_show, rollout_status
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.explain_view import Asked, explained
 from kaas.cli.settings import Settings
+from kaas.kube.objects import Ref
+from kaas.kube.resources import Resource
 from kaas.updates.rollouts.member import Member
 from kaas.updates.rollouts.planner import decide
 from tests.unit.cli.running import kaas
@@ -282,6 +285,38 @@ async def test_watched_it_is_drawn_anew(monkeypatch: pytest.MonkeyPatch, capsys:
     with pytest.raises(KeyboardInterrupt):
         await rollout_status.draw(Settings(no_color=True), look, watch=True)
     assert "2 of 3" in capsys.readouterr().out
+
+
+class Stored:
+    """A session with an API server that has these Rollouts."""
+
+    def __init__(self, *rollouts: Object) -> None:
+        self._rollouts, self.client = rollouts, self
+
+    async def get(self, ref: Ref) -> Object | None:
+        return next((r for r in self._rollouts if r["metadata"]["name"] == ref.name), None)
+
+    async def list(self, _kind: Resource) -> list[Object]:
+        return [*self._rollouts]
+
+
+async def test_a_rollout_that_cannot_be_read_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = {**raw_rollout(pace="Slow"), "metadata": {"name": "newer"}}
+
+    @asynccontextmanager
+    async def session(_: Settings) -> AsyncIterator[Stored]:
+        yield Stored(raw_rollout(), newer)
+
+    monkeypatch.setattr(rollout_status, "session", session)
+    monkeypatch.setenv("COLUMNS", "300")
+    await rollout_status._show_all(Settings(no_color=True), watch=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["NAME", "fleet", "newer"]
+    assert "Rollout newer cannot be read: spec.pace: is not a field" in lines[2]
+    with pytest.raises(CliError, match=r"Rollout newer cannot be read: spec.pace: .*; if a newer kaas has written it"):
+        await rollout_status._show(Settings(no_color=True), "newer", watch=False)
 
 
 # --- kaas explain -------------------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from kaas.api.release import Release
 from kaas.api.updates import Channel
+from kaas.api.versions import KubernetesVersion, matches, newest
 
 
 class ReleaseState(StrEnum):
@@ -71,6 +72,19 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 def suits(release: Release, channel: Channel, now: datetime) -> int:
     """How well a Release of a version suits those of a channel: by its state, then by its being in the channel."""
     return 2 * _WORSE_FIRST.index(state_of(release, now)) + is_in(release, channel, now)
+
+
+def version_for(asked: str, releases: Iterable[Release], channel: Channel, now: datetime) -> KubernetesVersion | None:
+    """The version that `version` of a Cluster asks for: of `1.36` the newest of those that suit its channel best.
+
+    None when there is no Release for it, but maybe a preview, which is only for who asks for exactly that.
+    """
+    of_asked = [r for r in releases if matches(asked, KubernetesVersion.parse(r.spec.version))]
+    if not asked.startswith("v"):
+        usable = [r for r in of_asked if state_of(r, now) is not ReleaseState.PREVIEW]
+        best = max((suits(r, channel, now) for r in usable), default=0)
+        of_asked = [r for r in usable if suits(r, channel, now) == best]
+    return newest(asked, (KubernetesVersion.parse(r.spec.version) for r in of_asked))
 
 
 def order_of(release: Release) -> tuple[datetime, str]:

@@ -14,6 +14,9 @@ EXPIRED: Final = "Expired"
 AHEAD: Final = "AheadOfVersion"
 """Reason when what runs is newer than what `spec.version` asks for, since that has expired."""
 
+VERSION_CHANGED: Final = "VersionChanged"
+"""Reason of an update to what a person has written into `spec.version`: it waits for no window."""
+
 THROUGH: Final = frozenset({"Done", "Skipped"})
 """States of a step after which the next may begin."""
 
@@ -234,8 +237,8 @@ class UpdateSummary(Model):
     certificates: datetime | None = None
     """Machines of the control plane made before this (UTC) are replaced, since their certificates end soon."""
     forced_from: datetime | None = None
-    """Of an update away from a version that has expired: from then on (UTC) it waits for no maintenance window any
-    more, and for the end of no exclusion. Left out for others."""
+    """Of an update away from a version that has expired, or to one that a person has asked for: from then on (UTC) it
+    waits for no maintenance window any more, and for the end of no exclusion. Left out for others."""
     since: datetime | None = None
     """Since when that version is the one to go to (UTC)."""
     reason: str | None = Field(default=None, max_length=128)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kaas.clusters.observe import Key
 from kaas.clusters.plan import Step, wanted_of_cloud
 from kaas.clusters.plan import plan as planned
 from kaas.clusters.snapshot import Snapshot
+from kaas.clusters.target import ReleaseMissingError, awaited
 from kaas.kube.objects import name_of, ref_of
 
 Plans = Mapping[Key, Sequence[Step]]
@@ -55,7 +56,25 @@ async def _plans(settings: Settings, names: Sequence[str], files: Sequence[Path]
         if not files and not names:
             keys = [name_of(o) for o in await connected.clusters()]
         snapshots = await _snapshots(connected, list(dict.fromkeys(keys)), changed)
-        return {key: planned(await _with_cloud(connected, s)) for key, s in snapshots.items()}
+        return {key: steps(await _with_cloud(connected, s)) for key, s in snapshots.items()}
+
+
+def steps(snapshot: Snapshot) -> list[Step]:
+    """The steps that make the Cluster API Cluster what it should be, and the update that another version is."""
+    return [*planned(snapshot), *_update(snapshot)]
+
+
+def _update(snapshot: Snapshot) -> Iterator[Step]:
+    if snapshot.deleting:
+        return
+    current = snapshot.live.topology.get("version")
+    try:
+        asked = awaited(snapshot.cluster, snapshot.releases, current, snapshot.now)
+    except ReleaseMissingError:
+        return  # of which there is a step
+    if asked is not None:
+        words = f"the version is {current}, and spec.version asks for {asked}: the update begins when its checks let it"
+        yield Step("update", f"{words} (`kaas explain {snapshot.cluster.metadata.name}`)")
 
 
 async def _changed(connected: Session, files: Sequence[Path], *, explicit: bool) -> list[Object]:

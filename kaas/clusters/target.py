@@ -9,7 +9,7 @@ from functools import partial
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, order_of, state_of, suits
+from kaas.api.release_state import order_of, suits, version_for
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.updates import Channel, KubernetesUpdates
@@ -76,25 +76,54 @@ def _holds_pools(live: Live) -> bool:
 def choose_version(
     cluster: Cluster, releases: Sequence[Release], current: str | None, now: datetime | None = None
 ) -> str:
-    """The full version that a Cluster goes to: what its owner asks for, then what updates bring it to.
+    """The full version that a Cluster goes to: the first that its owner asks for, then what updates bring it to.
 
-    For `1.36` that is the current one, for a new Cluster the newest of its channel. current: what the topology says.
-    now: None to leave out of account at what times Releases are for whom.
+    For a new Cluster with `1.36` that is the newest of its channel. current: what the topology says. now: None to leave
+    out of account at what times Releases are for whom.
     """
     running = KubernetesVersion.known(current)
-    if current is None or running is None or not (_fits(cluster, running) or _is_raised(cluster, running)):
-        return _asked(cluster, releases, now)  # a person's own word, which is done at once
+    if current is None or running is None:
+        return _asked(cluster, releases, now)
     brought = KubernetesVersion.known(updates_of(cluster).target)
+    if not (_fits(cluster, running) or _is_raised(cluster, running)):
+        asked = _asked(cluster, releases, now)
+        if KubernetesVersion.parse(asked) <= running or not _has_run(cluster):
+            return asked
+        follows = brought is not None and matches(cluster.spec.version, brought)
+    else:
+        follows = brought is not None and _may_follow(cluster, running, brought)
     released = {r.spec.version for r in releases}
-    follows = brought is not None and str(brought) in released and _may_follow(cluster, running, brought)
-    return str(brought) if follows else current
+    return str(brought) if follows and str(brought) in released and _is_ahead(cluster, running, brought) else current
+
+
+def awaited(cluster: Cluster, releases: Sequence[Release], current: str | None, now: datetime | None) -> str | None:
+    """The version that its owner asks for and that no update has brought the Cluster to yet. ReleaseMissingError."""
+    running = KubernetesVersion.known(current)
+    if running is None or _fits(cluster, running) or _is_raised(cluster, running):
+        return None
+    asked = _asked(cluster, releases, now)
+    return asked if choose_version(cluster, releases, current, now) == current != asked else None
+
+
+def _has_run(cluster: Cluster) -> bool:
+    """Whether there has been a control plane: before that there is nothing to be careful with."""
+    return cluster.status is not None and cluster.status.version is not None
+
+
+def _is_ahead(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion | None) -> bool:
+    """Whether what updates say is a step forward, and handed over."""
+    if brought is None or is_taken_back(updates_of(cluster), "Version"):
+        return False
+    return running < brought and brought.minor <= running.minor + 1
 
 
 def _asked(cluster: Cluster, releases: Sequence[Release], now: datetime | None) -> str:
     """The newest Release that the owner asks for."""
     wanted = cluster.spec.version
-    usable = releases if now is None or wanted.startswith("v") else _usable(cluster, releases, now)
-    found = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in usable))
+    if now is None:
+        found = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in releases))
+    else:
+        found = version_for(wanted, releases, cluster.spec.updates.channel, now)
     if found is None:
         known = ", ".join(map(str, sorted(KubernetesVersion.parse(r.spec.version) for r in releases))) or "none"
         preview = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in releases))
@@ -106,21 +135,8 @@ def _asked(cluster: Cluster, releases: Sequence[Release], now: datetime | None) 
     return str(found)
 
 
-def _usable(cluster: Cluster, releases: Sequence[Release], now: datetime) -> Sequence[Release]:
-    """Releases for a Cluster that leaves the choice to us: those of its minor that suit it best, no preview."""
-    of_minor = [r for r in releases if matches(cluster.spec.version, KubernetesVersion.parse(r.spec.version))]
-    usable = [r for r in of_minor if state_of(r, now) is not ReleaseState.PREVIEW]
-    best = max((_suits(cluster, now, r) for r in usable), default=0)
-    return [r for r in usable if _suits(cluster, now, r) == best]
-
-
-def _suits(cluster: Cluster, now: datetime | None, release: Release) -> int:
-    """How well a Release of a version suits a Cluster: by its state, then by its being in the Cluster's channel."""
-    return suits(release, cluster.spec.updates.channel, now) if now is not None else 0
-
-
 def _suits_as_image(cluster: Cluster, now: datetime | None, release: Release) -> int:
-    """The same for the images of one version, which may have a channel of their own."""
+    """How well the image of a Release suits a Cluster, which may have a channel of its own for images."""
     updates = cluster.spec.updates
     channel = updates.channel if updates.image_channel is Channel.NONE else updates.image_channel
     return suits(release, channel, now) if now is not None else 0
@@ -144,10 +160,8 @@ def _is_raised(cluster: Cluster, running: KubernetesVersion) -> bool:
 
 
 def _may_follow(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion) -> bool:
-    """Whether what updates say is a step forward that the owner allows, or has to suffer since what runs expired."""
+    """Whether the owner allows what updates say, or has to suffer it since what runs has expired."""
     updates, said = cluster.spec.updates, updates_of(cluster)
-    if brought <= running or brought.minor > running.minor + 1 or is_taken_back(said, "Version"):
-        return False
     pinned = cluster.spec.version.startswith("v")
     if said.reason == EXPIRED or (is_under_way(said) and not pinned):
         return True

@@ -14,6 +14,7 @@ from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
 from kaas.api.update_status import (
     EXPIRED,
+    VERSION_CHANGED,
     Availability,
     Baseline,
     Before,
@@ -45,6 +46,7 @@ EARLY: Final = timedelta(hours=24)
 EARLY_AGAIN: Final = timedelta(minutes=30)
 _TOLD_EVERY: Final = timedelta(minutes=1)
 _MOST_STEPS: Final = 64
+_ONE: Final = "Cluster API takes no other version before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,9 @@ class Conductor:
     ) -> Conduct:
         """It may begin now: when nothing blocks it, and it is known how the Cluster was before."""
         found = _as_it_was(decision, said)
+        if first := self._unfinished(subject, choice):
+            words = f"{what(choice)} begins when pool {', '.join(first)} is what the update before was to make of it"
+            return replace(found, decision=_waits(decision, LOOKED_AT, f"{words}: {_ONE}", now + AGAIN), preflight=None)
         report = _known(said, choice)
         if report is None or report.checked + AGAIN <= now or self._is_outdated(report, subject):
             report = await self._checked(subject, choice, now)
@@ -128,17 +133,23 @@ class Conductor:
             words = "; ".join(f"{f.check}: {f.message}" for f in blocking)
             waits = _waits(decision, BLOCKED, f"{what(choice)} is not begun: {words}", now + AGAIN)
             return replace(found, decision=waits, preflight=report)
-        baseline = await self._examiner.baseline(_case(subject, _aims(choice), None, now), now)
+        baseline = await self._examiner.baseline(_case(subject, choice, now), now)
         if baseline is None:
             words = f"{what(choice)} is about to begin: it is looked at how the Cluster is before"
             return replace(found, decision=_waits(decision, LOOKED_AT, words, now + POLL), preflight=report)
         begun = self._begin(subject, decision, decision.aims or _aims(choice), report, now)
         return replace(begun, baseline=baseline)
 
+    def _unfinished(self, subject: Subject, choice: Choice) -> tuple[str, ...]:
+        """Pools that another update was called off in: nothing else begins after one that is not through."""
+        if not choice.asked:
+            return ()
+        return seeing.unfinished(seeing.look(self._store, subject.cluster, subject.site, _aims(choice)))
+
     def _begin(
         self, subject: Subject, decision: Decision, aims: Aims, report: PreflightReport, now: datetime
     ) -> Conduct:
-        why = EXPIRED if decision.reason == EXPIRED else ANNOUNCED
+        why = decision.reason if decision.reason in (EXPIRED, VERSION_CHANGED) else ANNOUNCED
         steps = begin(aims, _pools(subject.cluster, aims), now, _report(report), reason=why)
         ledger = Ledger(steps, retried=_heard(subject.cluster, now))
         before = _had(subject)
@@ -154,7 +165,7 @@ class Conductor:
 
     async def _checked(self, subject: Subject, choice: Choice, now: datetime) -> PreflightReport:
         self._inputs[_key(subject)] = Inputs.of(subject.cluster, subject.site)
-        report = await self._examiner.preflight(_case(subject, _aims(choice), None, now), now)
+        report = await self._examiner.preflight(_case(subject, choice, now), now)
         return PreflightReport(checked=report.checked, findings=tuple(_told(f) for f in report.findings))
 
     # --- while it is under way ------------------------------------------------------------------------------------
@@ -163,9 +174,11 @@ class Conductor:
         if subject.running is None:  # nothing is known of its control plane at this moment
             return replace(_as_it_was(decision, said), ledger=Ledger.of(said))
         run = subject.standing.run
-        if run is None or decision.target is None:
+        if run is None or decision.target is None or decision.choice is not None:
             self._leave(_key(subject))
             ledger = called_off(Ledger.of(said), decision.message, now)
+            if decision.choice is not None:  # what comes instead is looked at before it begins, as everything is
+                decision = _waits(decision, decision.reason, decision.message, now)
             return replace(_as_it_was(decision, said), ledger=ledger, waiting=(), until=now)
         aims = run.aims
         seen = self._seen(subject, aims, decision.forced_from, said.before, now)
@@ -188,7 +201,7 @@ class Conductor:
             step = progress.wants
             if step is None:
                 break
-            verdict = await self._examiner.verify(_case(subject, aims, progress.ledger, now), step, now)
+            verdict = await self._examiner.verify(_case_of_run(subject, aims, progress.ledger, now), step, now)
             progress = advance(progress.ledger, replace(seen, verdict=(step, verdict)), now)
             if verdict.passed is None:
                 break
@@ -313,15 +326,22 @@ def _pools(cluster: Cluster, aims: Aims) -> tuple[str, ...]:
     return () if aims.changes == (Change.CERTIFICATES,) else seeing.pools_in_order(cluster)
 
 
-def _case(subject: Subject, aims: Aims, ledger: Ledger | None, now: datetime) -> Case:
-    cluster = subject.cluster
-    if ledger is not None:
-        status = cluster.status or ClusterStatus()
-        update = _said(cluster).model_copy(update={"steps": ledger.steps, "stopped": ledger.stopped})
-        cluster = cluster.model_copy(update={"status": status.model_copy(update={"update": update})})
-    began = subject.standing.began if ledger is not None else None
+def _case(subject: Subject, choice: Choice, now: datetime) -> Case:
+    """Of an update that has not begun."""
+    aims = _aims(choice)
+    pools, left = _pools(subject.cluster, aims), None if choice.asked else _left(subject, aims, now)
+    running = subject.running or aims.version
+    return Case(_key(subject), subject.cluster, subject.site, aims, running, None, pools, left, asked=choice.asked)
+
+
+def _case_of_run(subject: Subject, aims: Aims, ledger: Ledger, now: datetime) -> Case:
+    """Of one that is under way."""
+    status = subject.cluster.status or ClusterStatus()
+    update = _said(subject.cluster).model_copy(update={"steps": ledger.steps, "stopped": ledger.stopped})
+    cluster = subject.cluster.model_copy(update={"status": status.model_copy(update={"update": update})})
     pools, left = _pools(subject.cluster, aims), _left(subject, aims, now)
-    return Case(_key(subject), cluster, subject.site, aims, subject.running or aims.version, began, pools, left)
+    began, running = subject.standing.began, subject.running or aims.version
+    return Case(_key(subject), cluster, subject.site, aims, running, began, pools, left)
 
 
 def _left(subject: Subject, aims: Aims, now: datetime) -> float | None:

@@ -57,9 +57,10 @@ class Run:
     """An update that is under way: it has begun, and its ledger is not through.
 
     began: None when that is not known any more. stopped: why it has stopped by itself, for a person; "" while it goes
-    on. forced: whether it was begun since what ran had expired. forced_from: from when on such a one waits for no
-    window, also after it has stopped; None when that was not said: an older kaas had it wait for none at all. held:
-    None while it is not. by_person: why it does not come to its end without a person, beside having stopped; "" if not.
+    on. forced: whether it was begun since what ran had expired. asked: whether since a person had asked for its
+    version. forced_from: from when on such a one waits for no window, also after it has stopped; None when that was not
+    said: an older kaas had it wait for none at all. held: None while it is not. by_person: why it does not come to its
+    end without a person, beside having stopped; "" if not.
     """
 
     aims: Aims
@@ -69,6 +70,7 @@ class Run:
     forced_from: datetime | None = None
     held: Held | None = None
     by_person: str = ""
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ class Choice:
 
     since: when it became the target: the release entered the channel, or the running one expired. forced: also against
     the owner's wish, because what runs has expired. message: for a person, why this version. wanted: it is what the
-    owner's channel brings, also when it is forced. aims: all that comes with it.
+    owner's channel brings, also when it is forced. aims: all that comes with it. asked: a person has asked for exactly
+    this, or for its minor, in `spec.version`.
     """
 
     version: KubernetesVersion
@@ -149,6 +152,7 @@ class Choice:
     message: str
     wanted: bool = True
     aims: Aims | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class Decision:
     is looked at again at the latest, None when only an event changes anything. begins: when the target is gone to,
     None when that is not known. aims: all that the Cluster is brought to now, the version of `target` among it. about:
     what the reason is about, where there is no choice and it is not about the version. forced_from: of what leaves that
-    which has expired, from when on it waits for no window.
+    which has expired, or a person has asked for, from when on it waits for no window.
     """
 
     target: KubernetesVersion | None

@@ -14,7 +14,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
 from kaas.api.release import Release
 from kaas.api.site import Site
-from kaas.api.update_status import AHEAD, EXPIRED
+from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
@@ -22,7 +22,7 @@ from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Ch
 from kaas.updates.kinds import Due, Pending, Waiting, name_of, pending, what
 from kaas.updates.limits import Limit
 from kaas.updates.merging import Offer, as_choice, largest, lead_of, merged, with_due
-from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
+from kaas.updates.standing import NOT_KNOWN, NOT_READY, Present, Standing, present_of, standing_of
 from kaas.updates.targets import Refusal
 from kaas.updates.unread import BY_RELEASES, RELEASE_UNREADABLE, UnreadRelease, doubt, doubted
 
@@ -39,7 +39,7 @@ FORCED_PATIENCE: Final = timedelta(days=7)
 """How long an expired version waits for a window before it is left outside of any."""
 HORIZON: Final = timedelta(days=400)
 _LATER: Final = timedelta(days=30)
-_ALONE: Final = frozenset({"NotRunning", "VersionChanged"})
+_ALONE: Final = frozenset({"NotRunning", VERSION_CHANGED})
 """Reasons for which nothing else is begun either."""
 _BY_VERSION: Final = frozenset({"Pinned", AHEAD, *_ALONE})
 """Reasons that are a person's own word about the version: it counts more than an update that has begun."""
@@ -128,7 +128,7 @@ def kept(subject: Subject, now: datetime) -> dict[str, str]:
         chosen = subject.catalogue.choose(
             subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
         )
-        if isinstance(chosen, Choice) and not chosen.forced:
+        if isinstance(chosen, Choice) and not (chosen.forced or chosen.asked):
             found[turn.message] = str(chosen.version)
     for each in _more(subject, now).waiting:
         if each.due is not None:
@@ -146,6 +146,8 @@ def _found(subject: Subject, now: datetime) -> Decision:
     if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
     more = _more(subject, now)
+    if isinstance(chosen, Choice) and chosen.asked:
+        return _asked(subject, chosen, more, now)
     doubts = doubt(subject.unread, subject.cluster, subject.running, turn)
     if isinstance(chosen, Choice) and chosen.forced and not doubts:
         return _before_the_end(subject, chosen, more, now)
@@ -200,19 +202,39 @@ def _under_way(subject: Subject, chosen: Choice | Refusal, now: datetime) -> Dec
     if run is None or running is None:
         return None
     target = run.aims.version
-    if isinstance(chosen, Refusal) and chosen.reason in _BY_VERSION and target > running:
+    if target > running and _is_another_word(chosen, run):
         return None
     if run.stopped:
         return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims, forced_from=_forced_from(run, now))
     forced = isinstance(chosen, Choice) and chosen.forced and target > running
     reason = EXPIRED if forced or run.forced or subject.standing.reason == EXPIRED else UPDATING
+    reason = VERSION_CHANGED if run.asked else reason
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
     return Decision(target, None, reason, words, None, aims=run.aims, forced_from=_forced_from(run, now))
 
 
 def _forced_from(run: Run, now: datetime) -> datetime | None:
     """From when on it waits for no window; None when it always does."""
-    return (run.forced_from or run.began or now) if run.forced else None
+    return (run.forced_from or run.began or now) if run.forced or run.asked else None
+
+
+def _is_another_word(chosen: Choice | Refusal, run: Run) -> bool:
+    """Whether a person has said something about the version since an update began that ends it."""
+    if isinstance(chosen, Refusal):
+        return chosen.reason in _BY_VERSION
+    return chosen.asked and not (run.asked and chosen.version == run.aims.version)
+
+
+# --- what a person asks for ---------------------------------------------------------------------------------------
+
+
+def _asked(subject: Subject, choice: Choice, more: Pending, now: datetime) -> Decision:
+    """At once, with all that is due beside it. A Cluster that is not well may be so for want of this."""
+    obstacle = subject.standing.obstacle
+    if obstacle is not None and obstacle.reason == NOT_READY:
+        subject = replace(subject, standing=replace(subject.standing, obstacle=None))
+    brought = with_due(choice, more.due, _image_for(subject, choice, now))
+    return replace(_begun(subject, brought, None, VERSION_CHANGED, brought.message, now), forced_from=now)
 
 
 # --- what its owner wants -----------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ class Case:
 
     running: oldest version of the control plane. began: None before it has begun. pools: those that it replaces, in
     order. least_left: time left of the open maintenance window in seconds, else what the next one has; None when none
-    is in sight.
+    is in sight, or it waits for none. asked: whether a person has asked for it, maybe since the Cluster is not well.
     """
 
     key: ClusterKey
@@ -90,6 +90,7 @@ class Case:
     began: datetime | None = None
     pools: tuple[str, ...] = ()
     least_left: float | None = None
+    asked: bool = False
 
 
 class Examiner(Protocol):

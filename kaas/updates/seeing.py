@@ -100,6 +100,19 @@ def pools_in_order(cluster: Cluster) -> tuple[str, ...]:
     return tuple(p.name for p in sorted(cluster.spec.node_pools, key=lambda p: p.update.order))
 
 
+def unfinished(sight: Sight) -> tuple[str, ...]:
+    """Pools that are not yet what Cluster API was handed before: until they are it takes no other version."""
+    version = KubernetesVersion.known(_topology(sight.topology or {}).get("version"))
+    return tuple(p.name for p in sight.cluster.spec.node_pools if version and _is_behind(sight, p.name, version))
+
+
+def _is_behind(sight: Sight, pool: str, version: KubernetesVersion) -> bool:
+    parts, machines = sight.deployments.get(pool, ()), sight.machines.get(pool, ())
+    versions = [*map(_version_of, parts), *(KubernetesVersion.known(m["spec"].get("version")) for m in machines)]
+    rolling = any(new < there for there, new, _ in (_counted([part], None) for part in parts))
+    return rolling or any(v not in (None, version) for v in versions)
+
+
 def _pool(sight: Sight, pool: NodePool) -> Part:
     status, parts = sight.cluster.status, sight.deployments.get(pool.name, ())
     told = next((p for p in (status.node_pools if status else ()) if p.name == pool.name), None)

@@ -10,7 +10,7 @@ from typing import Final
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATES_PAUSED, CONTROL_PLANE_POOL
 from kaas.api.pool_update import Strategy
-from kaas.api.update_status import EXPIRED, THROUGH, UpdateSummary
+from kaas.api.update_status import EXPIRED, THROUGH, VERSION_CHANGED, UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.expiry import Announced
@@ -23,6 +23,7 @@ from kaas.updates.run import ANNOUNCED, FINISHED
 NOTHING: Final = UpdateSummary()
 PAUSED: Final = "Paused"
 """Reason while a person wants nothing begun."""
+NOT_READY: Final = "NotReady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,14 @@ def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | N
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
     aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
-    forced = any((s.name, s.reason) == (ANNOUNCED, EXPIRED) for s in said.steps)
+    why = next((s.reason for s in said.steps if s.name == ANNOUNCED), None)
     stopped, hold = said.stopped.message if said.stopped else "", said.hold
     behind, waits = pools_behind(said.steps), by_hand(cluster) | {pool_of(s) for s in said.steps if s.reason == BY_HAND}
     held = Held(hold.until, hold.message, tuple(p for p in behind if p not in waits)) if hold else None
     by_person = _by_person(obstacle_of(cluster), behind, tuple(p for p in behind if p in waits))
-    return Run(aims, said.began, stopped, forced, said.forced_from, held, by_person)
+    return Run(
+        aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person, asked=why == VERSION_CHANGED
+    )
 
 
 def _by_person(obstacle: Obstacle | None, behind: Sequence[str], manual: Sequence[str]) -> str:
@@ -153,5 +156,5 @@ def obstacle_of(cluster: Cluster) -> Obstacle | None:
     ready = next((c for c in status.conditions if c.type == "Ready"), None) if status else None
     if ready is None or ready.status != "True":
         words = f": {ready.message}" if ready and ready.message else ""
-        return Obstacle("NotReady", f"the Cluster is not Ready{words}"[:1024])
+        return Obstacle(NOT_READY, f"the Cluster is not Ready{words}"[:1024])
     return None

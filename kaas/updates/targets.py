@@ -9,9 +9,9 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, dates_of
+from kaas.api.release_state import ReleaseState, dates_of, version_for
 from kaas.api.site import Site
-from kaas.api.update_status import AHEAD
+from kaas.api.update_status import AHEAD, VERSION_CHANGED
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of
 from kaas.updates.facts import ROLLOUT_DONE, Change, Choice, Turn
@@ -88,8 +88,7 @@ def choose(
         return Refusal("NotRunning", "no control plane runs yet", None)
     question = _Question(cluster, running, by_version(releases), limit_of(cluster, site, limits), now)
     if _asks_for_newer(question.asked, running):
-        words = f"spec.version asks for {question.asked} and {running} runs: what is asked for is done at once"
-        return Refusal("VersionChanged", words, None)
+        return _asked_for(question)
     expired = question.state is ReleaseState.EXPIRED
     if turn is not None and not expired:
         return _brought_by(question, turn)
@@ -104,6 +103,27 @@ def choose(
 def _asks_for_newer(asked: str, running: KubernetesVersion) -> bool:
     """Whether a person asks for something newer than what runs."""
     return KubernetesVersion.parse(asked) > running if asked.startswith("v") else minor_of(asked) > running.minor
+
+
+# --- what a person asks for ---------------------------------------------------------------------------------------
+
+
+def _asked_for(question: _Question) -> Choice | Refusal:
+    """What a person has written into spec.version, which is newer than what runs."""
+    asked, running = question.asked, question.running
+    releases = [release for released in question.known.values() for release in released.releases]
+    version = version_for(asked, releases, question.channel, question.now)
+    if version is None:
+        words = f"spec.version asks for {asked}, and there is no Release of it: choose another one, or add a Release"
+        return Refusal(VERSION_CHANGED, words, _until(question))
+    ahead = version.minor - running.minor
+    if ahead > 1:
+        words = f"spec.version asks for {asked} and {running} runs, and it takes one minor at a time"
+        return Refusal(VERSION_CHANGED, f"{words}: ask for 1.{running.minor + 1} first", None)
+    released = question.known[version]
+    since = released.entered(Channel.RAPID, question.now) or _made(released) or question.now
+    words = f"spec.version asks for {asked}, {running} runs"
+    return Choice(version, _change(ahead), since, forced=False, message=words, asked=True)
 
 
 # --- what the owner wants -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kaas.api.constants import CONDITION_UPDATES
-from kaas.api.update_status import EXPIRED, RolledBack
+from kaas.api.update_status import EXPIRED, VERSION_CHANGED, RolledBack
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import MAX_MESSAGE, condition_of
 from kaas.kube.objects import Object
@@ -28,7 +28,7 @@ from kaas.updates.unusable import INVALID
 
 HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded", SITE_BUSY})
 """Reasons for which an update that is due is held back."""
-_WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", "VersionChanged"})
+_WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", VERSION_CHANGED})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""
 _BROUGHT: Final = ("changes", "image", "classRevision", "certificates", "forcedFrom")
 _SEVERE: Final = frozenset({INVALID, "NoMaintenanceWindow"})

@@ -13,7 +13,7 @@ from kaas.api.constants import (
     ANNOTATION_UPDATES_PAUSED,
 )
 from kaas.api.preflight import ALWAYS
-from kaas.api.update_status import AHEAD, EXPIRED, PreflightFinding
+from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates.conduct import BLOCKED
@@ -39,14 +39,14 @@ def ways(view: View, found: Explanation) -> Iterator[Way]:
     yield from _BY_REASON.get(found.reason, _nothing)(view)
     choice = view.decision.choice
     by_hand = found.state is State.WAITS or found.reason == ROLLOUT_PENDING
-    if by_hand and choice is not None and choice.change in (Change.PATCH, Change.MINOR):
+    if by_hand and choice is not None and not choice.asked and choice.change in (Change.PATCH, Change.MINOR):
         yield _at_once(choice.version)
 
 
 def _at_once(version: KubernetesVersion) -> Way:
     return Way(
-        f"to have it at once, outside of any window, set spec.version to {version}: what a person writes there is done "
-        "at once, and pins the Cluster"
+        f"to have it at once, outside of any window, set spec.version to {version}: that update begins when its checks "
+        "let it, and the Cluster is pinned"
     )
 
 
@@ -78,7 +78,7 @@ def _unpin(view: View) -> Iterator[Way]:
     if running is not None:
         yield Way(f'set spec.version to "1.{running.minor}": then it follows its channel')
     if found := better(view.subject, view.now):
-        yield Way(f"or set spec.version to {found.version}, which is done at once")
+        yield Way(f"or set spec.version to {found.version}, which is begun at once")
 
 
 def _channel(view: View) -> Iterator[Way]:
@@ -113,6 +113,12 @@ def _add_release(view: View) -> Iterator[Way]:
 
 def _other_channel(view: View) -> Iterator[Way]:
     yield Way("choose a quicker spec.updates.channel, or set an earlier date in spec.channels of the Release")
+
+
+def _other_version(view: View) -> Iterator[Way]:
+    running = view.subject.running
+    if running is not None:
+        yield Way(f"set spec.version to one that there is a Release of, of 1.{running.minor} or 1.{running.minor + 1}")
 
 
 def _preview(view: View) -> Iterator[Way]:
@@ -245,7 +251,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "RepairInFlight": _repairs,
         "NotReady": _look,
         "NotRunning": _look,
-        "VersionChanged": _look,
+        VERSION_CHANGED: _other_version,
         "MachinesNotReady": _look,
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,

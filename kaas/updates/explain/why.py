@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from kaas.api.update_status import AHEAD, EXPIRED
+from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
 from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.runs import of_run
@@ -39,10 +39,8 @@ _LEFT: Final = frozenset(
 )
 _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""
-_HELD: Final = frozenset({INVALID, "NoMaintenanceWindow", "Paused", "NotReady"})
+_HELD: Final = frozenset({INVALID, "NoMaintenanceWindow", "Paused", "NotReady", VERSION_CHANGED})
 """Reasons for which what is to come is held back until a person acts."""
-_BY_CLUSTERS: Final = frozenset({"NotRunning", "VersionChanged"})
-"""Reasons for which updates wait for what is done at once, and not by them."""
 _MOST_AHEAD: Final = 3
 
 
@@ -147,8 +145,8 @@ def _decided(view: View) -> Explanation:
     reason, words = decision.reason, decision.message
     if reason == ROLLOUT_PENDING:
         return _not_its_turn(view)
-    if reason in _BY_CLUSTERS:
-        return _at_once(view)
+    if reason == "NotRunning":
+        return _made(view)
     if decision.choice is None:
         return view.explanation(_state_of(reason, State.CURRENT), reason, words, _beyond(view), _ahead(view))
     because = _chain(view, decision.choice)
@@ -166,8 +164,8 @@ def _not_its_turn(view: View) -> Explanation:
     return replace(found, rollout=turn.rollout if turn else None)
 
 
-def _at_once(view: View) -> Explanation:
-    """What is done in no window, by those who make Clusters: it goes on, or waits for what their plan says."""
+def _made(view: View) -> Explanation:
+    """Those who make Clusters are at it still: it goes on, or waits for what their plan says."""
     status, decision = view.cluster.status, view.decision
     waiting = next((s for s in (status.plan if status else ()) if s.waits_for), None)
     words = f"{decision.message}; it waits for this: {waiting.waits_for}" if waiting else decision.message
@@ -185,7 +183,8 @@ def _chain(view: View, choice: Choice) -> Iterator[Because]:
     """From the version that is to come down to what else is in its way."""
     decision, obstacle = view.decision, view.subject.standing.obstacle
     yield Because(EXPIRED if choice.forced else str(choice.change), choice.message)
-    yield from opening(view, choice)
+    if not choice.asked:
+        yield from opening(view, choice)
     if decision.message != choice.message:
         yield Because(decision.reason, decision.message)
     if obstacle is not None and obstacle.reason != decision.reason:

@@ -9,7 +9,10 @@ from kaas.updates.preflight.facts import Found, MachineFacts, PreflightFacts, li
 
 
 def machines_healthy(facts: PreflightFacts) -> Iterator[Found]:
-    """All Machines are Ready: of what is replaced, and of the rest, which takes the Pods meanwhile."""
+    """All Machines are Ready: of what is replaced, and of the rest, which takes the Pods meanwhile.
+
+    What a person asks for may be what makes them well.
+    """
     for pool in sorted({m.pool for m in facts.machines}):
         machines = [m for m in facts.machines if m.pool == pool]
         wrong = [f"{m.name} ({_trouble(m)})" for m in machines if m.deleting or m.ready is False]
@@ -19,7 +22,7 @@ def machines_healthy(facts: PreflightFacts) -> Iterator[Found]:
             yield Found(
                 f"{where}: {len(wrong)} of {len(machines)} machines are not well: {listed(wrong)}; wait for their "
                 "repair, or see `kaas repair status`",
-                warns=not _goes(facts, pool),
+                warns=facts.case.asked or not _goes(facts, pool),
             )
         if open_:
             yield Found(

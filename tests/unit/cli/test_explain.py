@@ -51,8 +51,8 @@ def test_the_answer_the_reasons_what_comes_and_what_can_be_done() -> None:
         "you can",
         "change spec.maintenance.windows of the Cluster",
         "kaas next team -n tenants",
-        "to have it at once, outside of any window, set spec.version to v1.36.3: what a person writes there is done at "
-        "once, and pins the Cluster",
+        "to have it at once, outside of any window, set spec.version to v1.36.3: that update begins when its checks "
+        "let it, and the Cluster is pinned",
     ]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from kaas.cli.exits import ExitCode
-from kaas.cli.plan import for_programs, show, verdict
+from kaas.cli.plan import for_programs, show, steps, verdict
 from kaas.clusters.gates import Gate
 from kaas.clusters.plan import Step
 from kaas.clusters.plan import plan as planned
@@ -58,6 +59,16 @@ def test_people_get_steps_objects_and_gates() -> None:
 def test_people_get_the_time_of_the_next_look() -> None:
     assert "(looked at again every 15 s)" in printed(*QUOTA)
     assert "(looked at again when it changes)" in printed(*BLOCKED)
+
+
+@pytest.mark.parametrize(("asked", "said"), [("v1.36.3", True), ("v1.36.1", False)])
+def test_another_version_is_an_update(asked: str, *, said: bool) -> None:
+    found = settled()
+    status = {**(found.cluster.status.to_json() if found.cluster.status else {}), "version": "v1.36.1"}
+    changed = replace(found, cluster=cluster(version=asked, status=status))
+    updates = [step.reason for step in steps(changed) if step.id == "update"]
+    assert len(updates) == said
+    assert all("the version is v1.36.1, and spec.version asks for v1.36.3" in words for words in updates)
 
 
 def test_people_get_nothing_to_do() -> None:

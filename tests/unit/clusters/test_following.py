@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.api.release import Release
-from kaas.api.versions import KubernetesVersion
-from kaas.clusters.target import ReleaseMissingError, choose_version
+from kaas.api.versions import KubernetesVersion, matches
+from kaas.clusters.target import ReleaseMissingError, awaited, choose_version
 from tests.unit.clusters.builders import (
     Object,
     aim,
@@ -65,7 +65,7 @@ def update(target: str | None = None, reason: str = "Updating") -> Object:
         ("1.36", {}, "v1.36.1", update("nonsense"), "v1.36.1"),
         ("1.36", {}, "v1.36.1", update(), "v1.36.1"),
         ("1.36", {}, "v1.36.1", None, "v1.36.1"),
-        # A person's own word is done at once.
+        # A person's own word, as long as there was no control plane.
         ("v1.36.4", {}, "v1.36.1", update("v1.36.3"), "v1.36.4"),
         ("1.37", MINOR, "v1.36.1", update("v1.36.3"), "v1.37.2"),
         ("v1.37.0", {}, "v1.36.1", update("v1.36.3", "Expired"), "v1.37.0"),
@@ -98,6 +98,39 @@ def test_without_word_of_updates_the_owner_alone_counts() -> None:
     assert choose_version(cluster(version="v1.36.1"), RELEASES, "v1.36.3") == "v1.36.1"
     assert choose_version(cluster(version="v1.36.1", status=update(None, "Pinned")), RELEASES, "v1.36.3") == "v1.36.1"
     assert choose_version(cluster(version="1.36"), RELEASES, "v1.37.0") == "v1.36.4"
+
+
+@pytest.mark.parametrize(
+    ("asked", "updates", "current", "said", "goes_to"),
+    [
+        ("v1.36.4", {}, "v1.36.1", update(), "v1.36.1"),
+        ("v1.36.4", {}, "v1.36.1", update("v1.36.3"), "v1.36.1"),
+        ("v1.36.4", {}, "v1.36.1", update("v1.36.4", "VersionChanged"), "v1.36.4"),
+        ("v1.36.4", {"channel": "None"}, "v1.36.1", update("v1.36.4", "VersionChanged"), "v1.36.4"),
+        ("1.37", {}, "v1.36.1", update(), "v1.36.1"),
+        ("1.37", {}, "v1.36.1", update("v1.37.0", "VersionChanged"), "v1.37.0"),
+        ("1.37", MINOR, "v1.36.1", update("v1.37.0", "VersionChanged"), "v1.37.0"),
+        ("1.37", MINOR, "v1.36.1", update("v1.36.3"), "v1.36.1"),
+        ("1.38", {}, "v1.36.1", update(), "v1.36.1"),
+        ("1.38", {}, "v1.36.1", update("v1.38.0"), "v1.36.1"),
+        ("v1.36.1", {}, "v1.36.3", update(None, "Pinned"), "v1.36.1"),  # which Cluster API refuses
+    ],
+)
+def test_what_a_person_asks_for_comes_by_an_update(
+    asked: str, updates: Object, current: str, said: Object, goes_to: str
+) -> None:
+    subject = cluster(version=asked, updates=updates, status={**said, "version": "v1.36.1"})
+    assert choose_version(subject, RELEASES, current) == goes_to
+    waits = awaited(subject, RELEASES, current, None)
+    assert (waits is not None) is (goes_to == current)
+    assert waits is None or matches(asked, KubernetesVersion.parse(waits))
+
+
+def test_a_version_that_there_is_no_release_of_is_told_at_once() -> None:
+    subject = cluster(version="v1.36.9", status={"version": "v1.36.1"})
+    for ask in (choose_version, awaited):
+        with pytest.raises(ReleaseMissingError, match=r"no Release for v1\.36\.9"):
+            ask(subject, RELEASES, "v1.36.1", None)
 
 
 versions = st.sampled_from(VERSIONS)

@@ -370,9 +370,10 @@ async def test_another_version_that_a_person_asks_for_calls_it_off(world: World,
     await begun(world)
     world.releases(release("v1.36.4"), release("v1.37.0"))
     world.spec(version=version)
-    await world.settle(3)
+    await world.look()
     assert set(states(world).values()) == {"Done", "Skipped"}
     assert "waiting" not in world.update
+    assert "target" not in world.update
     assert world.told()[0] == "UpdateCalledOff"
 
 

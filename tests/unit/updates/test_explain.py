@@ -112,24 +112,28 @@ async def test_expired_and_stranded() -> None:
 async def test_a_person_has_asked_for_something_newer(world: World) -> None:
     world.spec(version="v1.36.3")
     found = await looked_at(world)
-    assert (found.state, found.reason) == (State.WAITS, "VersionChanged")
-    assert "done at once" in found.answer
+    assert (found.state, found.version) == (State.UNDER_WAY, "v1.36.3")
+    assert "v1.36.3" in found.answer
 
 
 async def test_what_a_person_asked_for_waits_for_the_cloud(world: World) -> None:
     world.spec(version="v1.36.3")
-    step = {
-        "id": "cluster",
-        "reason": "change the version",
-        "waitsFor": "there is no image 'ubuntu-v1.36.3'; upload it",
-    }
-    cause = {**NOT_READY, "message": "Accepted: there is no image 'ubuntu-v1.36.3'"}
-    world.change(plan=[step], conditions=[cause])
+    world.checks.findings = (Finding("ImageActive", Severity.BLOCK, "there is no image 'ubuntu-v1.36.3': upload it"),)
+    found = await looked_at(world)
+    assert (found.state, found.reason) == (State.BLOCKED, "PreflightBlocks")
+    assert "there is no image 'ubuntu-v1.36.3': upload it" in found.answer
+    assert "maintenance window" not in words(found)
+    assert "to have it at once" not in words(found)
+
+
+@pytest.mark.parametrize(("asked", "way_out"), [("1.38", "ask for 1.37 first"), ("v1.36.9", "add a Release")])
+async def test_what_a_person_cannot_have(world: World, asked: str, way_out: str) -> None:
+    world.releases(release("v1.38.0"))
+    world.spec(version=asked)
     found = await looked_at(world)
     assert (found.state, found.reason) == (State.BLOCKED, "VersionChanged")
-    assert "it waits for this: there is no image 'ubuntu-v1.36.3'; upload it" in found.answer
-    assert "Accepted: there is no image" in words(found)
-    assert "kaas status team -n tenants" in words(found)
+    assert way_out in found.answer
+    assert "set spec.version to" in words(found)
 
 
 async def test_no_control_plane_runs(world: World) -> None:

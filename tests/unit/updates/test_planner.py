@@ -212,7 +212,7 @@ def test_it_is_not_begun_on_a_cluster_that_is_not_well() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "running", "target"),
-    [("1.36", "v1.36.3", "v1.36.4"), ("1.36", "v1.37.0", None), ("v1.36.4", "v1.36.1", None)],
+    [("1.36", "v1.36.3", "v1.36.4"), ("1.36", "v1.37.0", None), ("v1.36.4", "v1.36.1", "v1.36.4")],
 )
 def test_what_a_person_asks_for_counts_more_than_an_old_target(asked: str, running: str, target: str | None) -> None:
     """The target of an update stays in the status; a newer wish than that ends it."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kaas.api.release import Release
 from kaas.api.release_state import ReleaseState, state_of
 from kaas.api.updates import Channel, KubernetesUpdates
-from kaas.api.versions import KubernetesVersion
+from kaas.api.versions import KubernetesVersion, matches
 from kaas.updates.facts import Change, Choice
 from kaas.updates.releases import by_version
 from kaas.updates.targets import Refusal, choose
@@ -107,8 +107,10 @@ def test_newest_of_the_channel(
         ("v1.36.1", {}, {"v1.36.1": ENDS, "v1.36.2": IN_ALL}, "Pinned", 25),
         ("v1.36.0", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "AheadOfVersion", None),
         ("v1.35.0", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "AheadOfVersion", None),
-        ("v1.36.2", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "VersionChanged", None),
+        ("v1.36.9", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "VersionChanged", None),
         ("1.37", MINOR, {"v1.36.1": ENDED, "v1.36.2": IN_ALL}, "VersionChanged", None),
+        ("1.37", {}, {"v1.36.1": IN_ALL, "v1.37.0": COMING}, "VersionChanged", 10),
+        ("1.38", {}, {"v1.36.1": IN_ALL, "v1.38.0": IN_ALL}, "VersionChanged", None),
         ("1.36", {"channel": "None"}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "ChannelNone", None),
         ("1.36", NONE, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "KubernetesNone", None),
         ("1.36", {}, {"v1.36.1": ENDED, "v1.38.2": IN_ALL}, "ExpiredWithoutNext", None),
@@ -183,6 +185,34 @@ def test_never_past_what_the_site_supports(
 ) -> None:
     found = chosen(asked, updates, releases, limit=limit)
     assert (str(found.version) if isinstance(found, Choice) else found.reason) == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "updates", "releases", "found"),
+    [
+        ("v1.36.2", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL, "v1.36.3": IN_ALL}, "v1.36.2"),
+        ("v1.36.2", {"channel": "None"}, {"v1.36.1": IN_ALL, "v1.36.2": COMING}, "v1.36.2"),
+        ("v1.37.1", NONE, {"v1.36.1": ENDED, "v1.36.2": IN_ALL, "v1.37.1": IN_ALL}, "v1.37.1"),
+        ("1.37", {}, {"v1.36.1": IN_ALL, "v1.37.0": IN_ALL, "v1.37.1": RAPID, "v1.37.2": COMING}, "v1.37.0"),
+        ("1.37", {"channel": "Rapid"}, {"v1.36.1": IN_ALL, "v1.37.0": IN_ALL, "v1.37.1": RAPID}, "v1.37.1"),
+        ("1.37", {}, {"v1.36.1": IN_ALL, "v1.37.0": None}, "v1.37.0"),
+    ],
+)
+def test_what_a_person_asks_for(
+    asked: str, updates: dict[str, Any], releases: dict[str, Dates | None], found: str
+) -> None:
+    choice = chosen(asked, updates, releases)
+    assert isinstance(choice, Choice)
+    assert (str(choice.version), choice.asked, choice.forced) == (found, True, False)
+    assert choice.change == ("Patch" if ".36." in found else "Minor")
+    assert f"spec.version asks for {asked}" in choice.message
+
+
+@pytest.mark.parametrize(("asked", "way_out"), [("1.38", "ask for 1.37 first"), ("v1.37.9", "or add a Release")])
+def test_what_a_person_cannot_have(asked: str, way_out: str) -> None:
+    refusal = chosen(asked, {}, {"v1.36.1": IN_ALL, "v1.37.0": IN_ALL, "v1.38.0": IN_ALL})
+    assert isinstance(refusal, Refusal)
+    assert way_out in refusal.message
 
 
 def test_nothing_for_a_cluster_that_does_not_run() -> None:
@@ -268,6 +298,10 @@ def test_invariants(question: Question) -> None:
     assert running < target
     assert target.minor <= running.minor + 1
     assert (found.change is Change.MINOR) is (target.minor > running.minor)
+    if found.asked:
+        assert matches(asked, target)
+        assert not matches(asked, running)
+        return
     assert limit is None or target.minor <= int(limit.partition(".")[2])
     assert states & {ReleaseState.SUPPORTED, ReleaseState.DEPRECATED}
     assert found.forced is expired

@@ -1,10 +1,8 @@
-"""Updates from their checks to their end, as the reconciler writes them, and killed wherever it may be."""
+"""Updates from step to step, as the reconciler writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -13,13 +11,10 @@ from kaas.api.constants import (
     ANNOTATION_UPDATE_RETRY,
     ANNOTATION_UPDATES_PAUSED,
 )
-from kaas.kube.objects import Object
-from kaas.updates.run import Finding, Severity, Verdict
+from kaas.updates.run import Verdict
+from tests.unit.updates.conducting import OPEN, annotate, begun, states
 from tests.unit.updates.office import KEY, World, release
 from tests.unit.updates.subjects import TUESDAYS, at
-
-OPEN = at("2027-01-05 22:00")
-QUOTA = Finding("QuotaForSurge", Severity.BLOCK, "quota of Site north has no server left: raise it")
 
 
 @pytest.fixture(name="world")
@@ -29,126 +24,6 @@ def new_world() -> World:
     world.machines("v1.36.1")
     world.clock.time = OPEN
     return world
-
-
-def states(world: World) -> dict[str, str]:
-    return {s["name"]: s["state"] for s in world.update.get("steps") or ()}
-
-
-def annotate(world: World, name: str, value: str | None) -> None:
-    meta = world.cluster["metadata"]
-    notes = {k: v for k, v in meta["annotations"].items() if k != name} | ({name: value} if value is not None else {})
-    world.put({**world.cluster, "metadata": {**meta, "annotations": notes}})
-
-
-async def begun(world: World) -> None:
-    await world.look()
-    assert world.told() == ["UpdateBegun"]
-    world.checks.calls.clear()
-
-
-# --- before it begins -----------------------------------------------------------------------------------------------
-
-
-async def test_it_begins_with_all_of_it_in_one_write(world: World) -> None:
-    await world.look()
-    assert world.checks.calls == ["preflight", "baseline"]
-    (_, status), *more = world.writes
-    assert not more
-    update = status["update"]
-    assert (update["target"], update["waiting"], update["changes"]) == ("v1.36.3", ["cpu"], ["Patch"])
-    assert update["preflight"] == {"checked": "2027-01-05T22:00:00Z", "findings": []}
-    assert update["baseline"]["taken"] == "2027-01-05T22:00:00Z"
-    assert states(world)["ControlPlane"] == "Running"
-    assert world.checks.watched == {KEY}
-
-
-async def test_what_blocks_it_is_told_and_looked_at_again(world: World) -> None:
-    world.checks.findings = (QUOTA,)
-    assert await world.look() == 300.0
-    assert "target" not in world.update
-    assert world.condition["reason"] == "PreflightBlocks"
-    assert "QuotaForSurge: quota of Site north has no server left" in world.condition["message"]
-    assert [event[:2] for event in world.events if event[0] == "UpdateBlocked"] == [("UpdateBlocked", "Warning")]
-    world.clock.time += timedelta(minutes=1)
-    await world.look()
-    assert world.checks.calls == ["preflight"]
-    world.clock.time += timedelta(minutes=4)
-    world.checks.findings = ()
-    await world.look()
-    assert world.update["target"] == "v1.36.3"
-
-
-async def test_what_a_person_puts_up_with_is_recorded_and_does_not_block(world: World) -> None:
-    world.checks.findings = (Finding(QUOTA.check, Severity.BLOCK, QUOTA.message, "the other project frees some"),)
-    await world.look()
-    assert world.update["target"] == "v1.36.3"
-    (found,) = world.update["preflight"]["findings"]
-    assert found["override"] == "the other project frees some"
-
-
-async def test_it_waits_until_it_is_known_how_the_cluster_was_before(world: World) -> None:
-    world.checks.measured = False
-    assert await world.look() == 10.0
-    assert ("target" in world.update, world.update["reason"]) == (False, "Preflight")
-    world.checks.measured = True
-    await world.look()
-    assert world.update["target"] == "v1.36.3"
-    assert world.checks.calls == ["preflight", "baseline", "baseline"]
-
-
-@pytest.mark.parametrize("kept_back", ["paused", "blocked"])
-async def test_how_the_cluster_was_before_is_looked_at_anew_when_it_was_kept_back(
-    world: World, kept_back: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.checks.measured = False
-    await world.look()
-    assert world.update["reason"] == "Preflight"
-    forgotten: list[Any] = []
-    monkeypatch.setattr(world.checks, "forget", forgotten.append)
-    await world.look()
-    assert forgotten == []
-    if kept_back == "paused":
-        annotate(world, ANNOTATION_UPDATES_PAUSED, "a fair")
-    else:
-        world.checks.findings = (QUOTA,)
-        world.clock.time += timedelta(minutes=5)
-    await world.look()
-    assert forgotten == [KEY]
-
-
-async def test_it_is_checked_once_in_the_day_before(world: World) -> None:
-    world.checks.findings = (Finding("MachinesHealthy", Severity.WARN, "one is slow"),)
-    world.clock.time = OPEN - timedelta(hours=30)
-    await world.look()
-    assert world.checks.calls == []
-    world.clock.time = OPEN - timedelta(hours=23)
-    await world.look()
-    world.clock.time = OPEN - timedelta(hours=22)
-    await world.look()
-    assert world.checks.calls == ["preflight"]
-    assert world.update["preflight"]["findings"][0]["message"] == "one is slow"
-
-
-async def test_what_will_block_it_is_told_a_day_before_and_again_when_it_is_something_else(world: World) -> None:
-    world.clock.time = OPEN - timedelta(hours=30)
-    await world.look()
-    world.told()
-    world.checks.findings = (QUOTA,)
-    world.clock.time = OPEN - timedelta(hours=23)
-    await world.look()
-    assert world.told() == ["UpdateBlocked"]
-    world.clock.time += timedelta(minutes=30)
-    await world.look()
-    assert world.told() == []
-    world.checks.findings = (QUOTA, Finding("EtcdHealth", Severity.BLOCK, "a member is away"))
-    world.clock.time += timedelta(minutes=30)
-    await world.look()
-    assert world.told() == ["UpdateBlocked"]
-    assert world.checks.calls == ["preflight"] * 3
-
-
-# --- from step to step ----------------------------------------------------------------------------------------------
 
 
 async def test_no_machine_is_begun_while_what_a_namespace_says_cannot_be_read(world: World) -> None:
@@ -397,72 +272,3 @@ async def test_a_cluster_that_is_deleted_is_not_asked_any_more(world: World) -> 
     world.index.remove(world.cluster)
     await world.look()
     assert world.checks.watched == set()
-
-
-# --- killed anywhere ------------------------------------------------------------------------------------------------
-
-
-class KilledError(Exception):
-    """The controller is gone."""
-
-
-class Fatal(World):
-    """Kills the controller before or after the write that is counted down to."""
-
-    left: int = 10**6
-    after: bool = False
-
-    async def apply_status(self, obj: Object, *, manager: str) -> Object:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise KilledError
-        done = await super().apply_status(obj, manager=manager)
-        if self.left == 0:
-            raise KilledError
-        return done
-
-
-async def lived(left: int, *, after: bool) -> tuple[dict[str, str], Any, bool]:
-    """An update with a window that closes in the middle; the controller is killed once."""
-    world = Fatal()
-    world.left, world.after = left, after
-    world.releases(release("v1.36.1"), release("v1.36.3"))
-    world.spec(nodePools=[{"name": "cpu", "flavor": "cpu-4"}, {"name": "dgx", "flavor": "cpu-4"}])
-    world.machines("v1.36.1", {"cpu": "v1.36.1", "dgx": "v1.36.1"})
-    world.clock.time = OPEN
-    killed = False
-    played: list[tuple[timedelta, Callable[[], None]]] = [
-        (timedelta(0), lambda: None),
-        (timedelta(minutes=10), lambda: world.machines("v1.36.3", {"cpu": "v1.36.1", "dgx": "v1.36.1"})),
-        (timedelta(minutes=20), lambda: world.machines("v1.36.3", {"cpu": "v1.36.3", "dgx": "v1.36.1"})),
-        (timedelta(hours=5), lambda: None),
-        (timedelta(days=7), lambda: None),
-        (timedelta(days=7, minutes=30), lambda: world.machines("v1.36.3", {"cpu": "v1.36.3", "dgx": "v1.36.3"})),
-    ]
-    for time, play in played:
-        world.clock.time = OPEN + time
-        play()
-        for _ in range(12):
-            try:
-                await world.look()
-            except KilledError:
-                killed = True
-                world.start()
-            world.clock.time += timedelta(seconds=6)
-    kept = {k: v for k, v in world.update.items() if k in ("target", "began", "reason", "waiting", "stopped", "hold")}
-    return states(world), kept, killed
-
-
-async def test_killed_at_every_write_it_ends_as_if_it_were_not() -> None:
-    expected = await lived(0, after=False)
-    assert set(expected[0].values()) == {"Done", "Skipped"}
-    assert not expected[2]
-    for left in range(1, 60):
-        before, after = await lived(left, after=False), await lived(left, after=True)
-        if not before[2]:
-            break
-        assert (before[0], after[0]) == (expected[0], expected[0])
-        assert (set(before[1]), set(after[1])) == (set(expected[1]), set(expected[1]))
-    else:
-        raise AssertionError("an update is not so many writes")
-    assert left > 8

@@ -9,8 +9,8 @@ import pytest
 from kaas.api.constants import ANNOTATION_UPDATE_RETRY
 from kaas.kube import resources
 from kaas.kube.objects import Object
+from tests.unit.updates.conducting import OPEN, annotate, begun
 from tests.unit.updates.office import KEY, World, release
-from tests.unit.updates.test_conduct import OPEN, annotate, begun
 
 
 @pytest.fixture(name="world")

@@ -19,7 +19,7 @@ class Meter:
 
     done and files: bytes and files that are there, those that were there already included; fetched and loaded: without
     these. listed: objects that the listing has had so far. moved: when something last came, or other work went on;
-    looked: when the rate was last measured.
+    looked: when the rate was last measured, at first when the load began.
     """
 
     moved: float
@@ -34,9 +34,13 @@ class Meter:
     loaded: int = 0
     deleted: int = 0
     verified: Counter[str] = field(default_factory=Counter)
+    _began: float = field(init=False)
     _seen: int = 0
     _rate: float = 0.0
     _weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._began = self.looked
 
     def came(self, length: int, now: float) -> None:
         """So many bytes of a file have come."""
@@ -85,9 +89,9 @@ class Meter:
         rate = self._rate / self._weight if self._weight else 0.0
         left = None if self.bytes_total is None else max(0, self.bytes_total - self.done)
         remaining = left / rate if left is not None and rate >= 1 else None
-        totals, still = (self.bytes_total, self.files_total), round(max(0.0, now - self.moved), 1)
-        told = (round(rate, 1), _rounded(remaining))
-        return Progress(self.phase, self.done, self.files, *totals, *told, listed=self.listed, still=still)
+        told = (self.bytes_total, self.files_total, round(rate, 1), _rounded(remaining), self.listed)
+        still, elapsed = round(max(0.0, now - self.moved), 1), round(now - self._began, 1)
+        return Progress(self.phase, self.done, self.files, *told, still=still, elapsed=elapsed)
 
 
 def _rounded(seconds: float | None) -> float | None:

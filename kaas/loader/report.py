@@ -60,7 +60,8 @@ class Progress:
     """How far a load is. Totals are None until the listing has ended; rate in bytes a second; remaining in seconds.
 
     listed: objects that the listing has had so far. still: seconds for which nothing at all has gone on, no byte and no
-    other work; None of a loader that does not say so.
+    other work; elapsed: seconds since the load began, so that no two lines are alike while it runs. None of a loader
+    that does not say so.
     """
 
     phase: Phase
@@ -72,6 +73,7 @@ class Progress:
     remaining: float | None = None
     listed: int = 0
     still: float | None = None
+    elapsed: float | None = None
 
     def line(self) -> str:
         """One line of JSON."""
@@ -91,7 +93,7 @@ class Progress:
         """Whether all of it is what it should be: logs can be cut, and others write into them."""
         totals = [n for n in (self.bytes_total, self.files_total) if n is not None]
         counts = all(map(_is_count, (self.bytes_done, self.files_done, self.listed, *totals)))
-        amounts = [n for n in (self.rate, self.remaining, self.still) if n is not None]
+        amounts = [n for n in (self.rate, self.remaining, self.still, self.elapsed) if n is not None]
         return counts and self.rate is not None and all(map(_is_amount, amounts))
 
 

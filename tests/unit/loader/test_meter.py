@@ -33,6 +33,16 @@ def test_what_goes_on_without_a_byte_is_told() -> None:
     assert Progress.parse(listing.line()) == listing
 
 
+def test_no_two_lines_are_alike_while_it_runs() -> None:
+    meter = Meter(5.0, 5.0)
+    lines = []
+    for second in (7.0, 9.0, 11.0):
+        meter.moved = second
+        lines.append(meter.progress(second))
+    assert [line.elapsed for line in lines] == [2, 4, 6]
+    assert {line.still for line in lines} == {0}
+
+
 def test_a_second_listing_has_totals_of_its_own() -> None:
     meter = Meter(0.0, 0.0, bytes_total=10, files_total=1, listed=7)
     meter.listed_anew()

@@ -11,6 +11,7 @@ import pytest
 
 from kaas.kube.objects import Object, Objects
 from kaas.kube.resources import Resource
+from kaas.loader.meter import Meter
 from kaas.loader.report import Exit, Phase, Progress, Reason, Result
 from kaas.volumes.attempts import Attempt, Job, attempt_of
 from kaas.volumes.claim import Claim
@@ -106,13 +107,17 @@ async def test_a_long_listing_is_told_and_is_no_stall() -> None:
         assert message == (f"{200_000 * minute} objects listed so far" if minute else "the source is being listed")
 
 
-@pytest.mark.parametrize("phase", [Phase.LOADING, Phase.VERIFYING])
-async def test_work_without_a_byte_is_no_stall(phase: Phase) -> None:
-    """A large file that is read back, or compared; directories that are made."""
+@pytest.mark.parametrize("phase", list(Phase))
+async def test_work_without_a_byte_is_no_stall_and_no_silence(phase: Phase) -> None:
+    """A large file that is read back, or compared; directories that are made; a volume that is looked through."""
+    meter = Meter(0.0, 0.0, phase, bytes_total=GIB, files_total=1, listed=1)
     watcher = Watcher(Logs())
-    for minute in range(6):
-        watcher.logs.lines["p"] = replace(part(100, 100, still=0.1 + minute), phase=phase)
-        assert (await watcher.told(60 * minute, RUNS))[0] == str(phase)
+    for second in range(10, 400, 10):
+        meter.moved = second - 0.004
+        watcher.logs.lines["p"] = meter.progress(float(second))
+        reason, message = await watcher.told(second, RUNS)
+        assert reason == str(phase)
+        assert "nothing is heard" not in message
 
 
 async def test_a_stall_is_what_the_loader_takes_for_one() -> None:

@@ -6,7 +6,7 @@ The controller reads both through the API server: lines from the Pod's log, the 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum, StrEnum
 from math import isfinite
 from typing import Any, Final, Self
@@ -81,8 +81,8 @@ class Progress:
 
     @classmethod
     def parse(cls, line: str) -> Self | None:
-        """Progress of a line; None for any other line."""
-        found = _object(line, "progress")
+        """Progress of a line, without what only a newer loader says; None for any other line."""
+        found = _known(cls, _object(line, "progress"))
         try:
             read = cls(**{**found, "phase": Phase(found["phase"])}) if found else None
         except (TypeError, ValueError, KeyError):
@@ -129,8 +129,8 @@ class Result:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Result of a termination message; None when it is none."""
-        found = _object(text, "result")
+        """Result of a termination message, without what only a newer loader says; None when it is none."""
+        found = _known(cls, _object(text, "result"))
         try:
             read = cls(**{**found, "reason": Reason(found["reason"])}) if found else None
         except (TypeError, ValueError, KeyError):
@@ -151,6 +151,12 @@ def _is_count(value: object) -> bool:
 
 def _is_amount(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0
+
+
+def _known(kind: type[Progress | Result], found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a kind has fields for."""
+    names = {f.name for f in fields(kind)}
+    return None if found is None else {name: value for name, value in found.items() if name in names}
 
 
 def _object(text: str, key: str) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from kaas.volumes.job import PLACE
 from kaas.volumes.known import Claims
 from kaas.volumes.placement import Placement, anywhere, beside, following, oldest
 from kaas.volumes.plan import UNSTARTED, Binding, End, Plan, Scene
-from kaas.volumes.pods import claims_of, lean
+from kaas.volumes.pods import claims_of, lean, said_of
 from kaas.volumes.populator.terms import filled_for
 from kaas.volumes.reasons import Reason
 from kaas.volumes.starting import AGAIN, Held
@@ -74,6 +74,7 @@ class Places:
         self._gates, self._claims, self._gpu_label = gates, claims, gpu_label
         self._with_nodes: dict[str, tuple[datetime, Objects]] = {}
         self._beginning: set[Key] = set()
+        self._held: set[Key] = set()
         self._behind: dict[Key, set[Key]] = {}
         self._asked: dict[str, datetime] = {}
 
@@ -88,11 +89,23 @@ class Places:
         finally:
             self._beginning.discard(claim)
 
+    def held(self, claim: Key) -> None:
+        """A claim's Job could not be made."""
+        self._held.add(claim)
+
+    def begun(self, claim: Key) -> None:
+        """A claim's Job is there."""
+        self._held.discard(claim)
+
+    def forget(self, claim: Key) -> None:
+        """A claim is gone."""
+        self._held.discard(claim)
+
     def behind(self, claim: Claim, binding: Binding) -> Told | None:
         """What a claim waits for that has no volume yet; None when it may be loaded.
 
         Volumes of one Pod have to be in one place, so each is made where those before it are. Their order is one for
-        all Pods, so that no two wait for each other.
+        all Pods, so that no two wait for each other. One that cannot begin is waited for by none, and follows them.
         """
         if claim.phase is Phase.BOUND or binding is not Binding.FIRST_CONSUMER:
             return None
@@ -103,7 +116,9 @@ class Places:
             return None
         self._behind.setdefault(first.key, set()).add(claim.key)
         also = f"claim {first.key[1]}, which Pod {pod['metadata']['name']} mounts too,"
-        return Told(Reason.PENDING, f"waits until {also} has its volume: it is to be near that", load=claim.load)
+        cause = f"; claim {first.key[1]}: {said_of(first)}" if first.condition.get("reason") == Reason.PENDING else ""
+        message = f"waits until {also} has its volume: it is to be near that{cause}"
+        return Told(Reason.PENDING, message, load=claim.load)
 
     def those_behind(self, claim: Key) -> set[Key]:
         """Claims that have waited for one, of which something is new."""
@@ -120,6 +135,8 @@ class Places:
             return False  # it is made when the Pod has its node, with the data of this one
         if other.key in self._beginning or self._store.owned_by(other.uid, resources.JOB):
             return True
+        if other.key in self._held:
+            return False
         return (other.created, other.key) < (claim.created, claim.key)
 
     # -- the place ----------------------------------------------------------------------------------------------------

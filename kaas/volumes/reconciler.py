@@ -143,6 +143,7 @@ class VolumeReconciler:
             again = await self._look(claim)
         else:
             self._turns.forget(key)
+            self._places.forget(key)
             await self.gates.look(self.gates.waiting_for(key))
         for behind in self._places.those_behind(key):
             self._add(("claim", *behind))
@@ -204,6 +205,7 @@ class VolumeReconciler:
                 return await self._start(claim, scene)
         except Held as held:
             self._turns.held(claim.key, self._clock.now())
+            self._places.held(claim.key)
             return Plan(held.told, again=AGAIN)
         finally:
             self._turns.done(claim.key)
@@ -235,6 +237,7 @@ class VolumeReconciler:
             return waits
         job = await self._starter.start(now, await self._places.of(fresh, scene.binding))
         self._store.put(observe.job_lean(job))
+        self._places.begun(claim.key)
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)
 
     async def _strays(self, claim: Claim) -> Plan | None:

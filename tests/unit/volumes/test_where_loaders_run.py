@@ -12,6 +12,7 @@ from kaas.kube.objects import Object, Ref
 from kaas.loader.report import Exit, Reason
 from kaas.volumes import terms
 from kaas.volumes.claim import claim_of
+from tests.unit.volumes.virtual_api import name_of
 from tests.unit.volumes.virtual_cluster import NAMESPACE, VirtualCluster
 
 NOTES = {terms.SOURCE: "s3://models/llama/"}
@@ -27,10 +28,18 @@ def virtual_cluster() -> VirtualCluster:
     return found
 
 
-def waits(cluster: VirtualCluster, *names: str) -> None:
-    """Claims whose volumes are made where their first Pod, or their loader, is to run."""
+def waits(cluster: VirtualCluster, *names: str, **notes: str) -> None:
+    """Claims whose volumes are made where their first Pod, or their loader, is to run. notes: annotations `load-*`."""
+    more = {terms.PREFIX + key: value for key, value in notes.items()}
     for name in names:
-        cluster.claim(name, phase="Pending", notes=NOTES, storageClassName="later")
+        cluster.claim(name, phase="Pending", notes={**NOTES, **more}, storageClassName="later")
+
+
+def secret(cluster: VirtualCluster) -> None:
+    """What claims with `credentials="keys"` need to be loaded."""
+    data = {"AWS_ACCESS_KEY_ID": "QQ==", "AWS_SECRET_ACCESS_KEY": "QQ=="}
+    made: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "type": "kaas.internal/aws-credentials"}
+    cluster.api.store({**made, "metadata": {"name": "keys", "namespace": NAMESPACE}, "data": data})
 
 
 def place(cluster: VirtualCluster, claim: str = "data") -> Object:
@@ -161,11 +170,57 @@ async def test_a_claim_that_has_failed_is_not_waited_for(cluster: VirtualCluster
     assert place(cluster)
 
 
+@pytest.mark.parametrize("wait", ["true", "false"])
+async def test_a_claim_that_cannot_begin_is_not_waited_for_and_follows(cluster: VirtualCluster, wait: str) -> None:
+    """Its Secret is not there; the Pod may wait for the other one only."""
+    waits(cluster, "a", credentials="keys", wait=wait)
+    await cluster.clock.advance(5)
+    waits(cluster, "data")
+    cluster.pod("app", "a", "data")
+    cluster.pod("other", "data")
+    await cluster.settle()
+    assert cluster.told("a")[2].startswith("Secret keys")
+    assert place(cluster)
+    secret(cluster)
+    await later(cluster, 31)
+    assert "waits until claim data" in cluster.told("a")[2]
+    cluster.bind_in("data", "z")
+    await cluster.settle()
+    assert required(cluster, "a") == [{"matchExpressions": [zones("z")]}]
+
+
+async def test_a_claim_that_could_not_begin_has_its_rank_again_when_its_job_was_there(cluster: VirtualCluster) -> None:
+    waits(cluster, "a", credentials="keys")
+    cluster.pod("app", "a", "data")
+    await cluster.settle()
+    secret(cluster)
+    await later(cluster, 31)
+    (job,) = cluster.api.of("Job")
+    cluster.api.drop(name_of(job))
+    waits(cluster, "data")
+    await cluster.settle()
+    assert place(cluster, "a")
+    assert "waits until claim a" in cluster.told()[2]
+
+
+async def test_a_claim_says_why_the_one_that_it_waits_for_has_no_volume(cluster: VirtualCluster) -> None:
+    waits(cluster, "a")
+    await cluster.clock.advance(5)
+    waits(cluster, "data")
+    cluster.pod("app", "a", "data")
+    await cluster.settle()
+    unplaced(cluster)
+    for _ in range(4):
+        await later(cluster, 11)
+    assert "; claim a: its Pod does not start: 0/3 nodes" in cluster.told()[2]
+
+
 @pytest.mark.parametrize("seed", range(60))
 async def test_whoever_is_seen_first_all_volumes_of_pods_are_in_one_place(seed: int) -> None:
     chance, cluster, names = Random(seed), VirtualCluster(), ["a", "b", "c"]  # noqa: S311 - no secret
     cluster.storage_class()
-    makes = [partial(waits, cluster, name) for name in names]
+    needs = {name: {"credentials": "keys"} if chance.random() < 0.3 else {} for name in names}
+    makes = [partial(secret, cluster), *(partial(waits, cluster, name, **needs[name]) for name in names)]
     makes += [partial(cluster.pod, pod, *chance.sample(names, 3)) for pod in ("p", "q")]
     chance.shuffle(makes)
     where: dict[str, str] = {}
@@ -180,7 +235,7 @@ async def test_whoever_is_seen_first_all_volumes_of_pods_are_in_one_place(seed: 
     for _ in range(60):
         await cluster.settle()
         _bind_one(cluster, where, chance)
-        await cluster.clock.advance(1)
+        await cluster.clock.advance(3)
     assert set(where) == set(names), "one waits for ever"
     assert len(set(where.values())) == 1, where
 
@@ -360,10 +415,7 @@ async def test_a_pod_that_was_just_freed_is_seen_by_the_next_load(cluster: Virtu
 async def test_where_it_is_used_is_asked_once(cluster: VirtualCluster) -> None:
     """All calls of a load, but the sweep's."""
     cluster.claim(notes={**NOTES, terms.CREDENTIALS: "keys"})
-    meta = {"name": "keys", "namespace": NAMESPACE}
-    data = {"AWS_ACCESS_KEY_ID": "QQ==", "AWS_SECRET_ACCESS_KEY": "QQ=="}
-    secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "type": "kaas.internal/aws-credentials"}
-    cluster.api.store({**secret, "metadata": meta, "data": data})
+    secret(cluster)
     cluster.pod("app", "data")
     await cluster.settle()
     cluster.kubernetes()

@@ -11,12 +11,14 @@ from typing import Any, Final
 from kaas.kube.objects import Object, annotation, condition, is_deleting, labels, metadata, uid
 from kaas.kube.times import at
 from kaas.loader.report import Exit, Reason, Result
-from kaas.volumes.job import CONTAINER, DIGEST
+from kaas.volumes.job import CONTAINER, DIGEST, SPENT
 
 LATE: Final = timedelta(seconds=60)
 """For which a kubelet that is well may still take when the grace of a Pod that is being deleted is over."""
 REST: Final = timedelta(minutes=5)
 """Without a Pod that runs, after which a Job is one that rests: for want of room, an image, a quota, or its node."""
+_DIGITS: Final = 7
+"""Of the longest time that a load may be given, 30 days in seconds."""
 INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _CONDITIONS: Final = ("Complete", "SuccessCriteriaMet", "Failed", "FailureTarget")
 
@@ -70,7 +72,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The Job of a load. mark: which load it does. reason, message: of its failure, as the Job controller says."""
+    """The Job of a load. mark: which load it does. reason, message: of its failure, as the Job controller says.
+
+    spent: what Jobs of this load before it had of the time for all attempts.
+    """
 
     name: str
     uid: str
@@ -85,6 +90,7 @@ class Job:
     reason: str = ""
     message: str = ""
     attempts: tuple[Attempt, ...] = ()
+    spent: timedelta = timedelta()
 
     @property
     def done(self) -> bool:
@@ -160,7 +166,14 @@ def job_view(job: Object, pods: Iterable[Object]) -> Job:
         reason=str(found.get("reason") or ""),
         message=str(found.get("message") or ""),
         attempts=tuple(sorted(map(attempt_of, pods), key=lambda a: (a.created, a.name))),
+        spent=_spent(job),
     )
+
+
+def _spent(job: Object) -> timedelta:
+    """Who may make Jobs may write anything there."""
+    said = annotation(job, SPENT) or ""
+    return timedelta(seconds=int(said) if said.isdecimal() and len(said) <= _DIGITS else 0)
 
 
 def outcome_of(job: Object) -> Outcome:

@@ -26,7 +26,9 @@ USER: Final = 65532
 DIGEST: Final = f"{GROUP}/load"
 """Annotation of a Job and its Pods: the load that they do, token and digest."""
 PLACE: Final = f"{GROUP}/load-place"
-"""Annotation of a Job: where its Pods may run, as a mark that is another one for another place."""
+"""Annotation of a Job: where its Pods may run, as a mark that is another one when Pods say otherwise."""
+SPENT: Final = f"{GROUP}/load-spent"
+"""Annotation of a Job that was made anew: seconds that those before it had."""
 POLICY: Final = "kaas-volumes-loaders"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED: Final = f"{_MANAGED_BY}={terms.MANAGER}"
@@ -44,6 +46,8 @@ class Work:
     load: Load
     access: Access
     placement: Placement
+    spent: int = 0
+    """Seconds of its timeout that Jobs before had."""
 
 
 def job_of(work: Work, settings: LoadSettings) -> Object:
@@ -57,12 +61,12 @@ def job_of(work: Work, settings: LoadSettings) -> Object:
             "name": work.load.job_name(name),
             "namespace": namespace,
             "labels": _labels(claim),
-            "annotations": {DIGEST: work.load.mark, PLACE: work.placement.mark},
+            "annotations": {DIGEST: work.load.mark, PLACE: work.placement.mark, **_spent(work)},
             "ownerReferences": [_owner(claim)],
         },
         "spec": {
             **_tries(spec, settings),
-            "activeDeadlineSeconds": spec.timeout or settings.timeout,
+            "activeDeadlineSeconds": max(1, (spec.timeout or settings.timeout) - work.spent),
             "ttlSecondsAfterFinished": settings.keep,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules(spec)},
@@ -81,6 +85,10 @@ def _labels(claim: Claim) -> dict[str, str]:
         terms.LOADER_LABEL: claim.uid,
         LABEL: LOADING,
     }
+
+
+def _spent(work: Work) -> dict[str, str]:
+    return {SPENT: str(work.spent)} if work.spent else {}
 
 
 def _owner(claim: Claim) -> Object:

@@ -26,11 +26,13 @@ class Placement:
     node_selector: dict[str, str] = field(default_factory=dict)
     affinity: dict[str, Any] = field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
+    decided: tuple[Any, ...] = ()
+    """What Pods decide of the affinity. The rest is another one when the volume is there."""
 
     @property
     def mark(self) -> str:
-        """The same for the same place."""
-        text = json.dumps([self.node_selector, self.affinity, self.tolerations], sort_keys=True)
+        """The same while Pods say the same."""
+        text = json.dumps([self.node_selector, self.decided, self.tolerations], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -52,11 +54,13 @@ def following(consumer: Object, volumes: Iterable[Mapping[str, Any]] = (), *, gp
     """
     spec = consumer["spec"]
     own = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
-    needs = [{"nodeSelectorTerms": [{"matchExpressions": [_gpus(gpu_label)]}]}] if gpu_label and gpus_of(spec) else []
+    gpus = bool(gpus_of(spec))
+    needs = [{"nodeSelectorTerms": [{"matchExpressions": [_gpus(gpu_label)]}]}] if gpu_label and gpus else []
     return Placement(
         node_selector=dict(spec.get("nodeSelector") or {}),
         affinity=_required(all_of([*([own] if own else []), *volumes, *needs])),
         tolerations=_tolerations([consumer]),
+        decided=tuple(filter(None, (own, gpus))),
     )
 
 
@@ -67,7 +71,7 @@ def beside(users: Sequence[Object]) -> Placement:
     fields = [{"key": "metadata.name", "operator": "In", "values": [node]} for node in nodes]  # each alone: its rule
     there = [pod for pod in running if pod["spec"]["nodeName"] in nodes]
     found = {"nodeSelectorTerms": [{"matchFields": [field_]} for field_ in fields]}
-    return Placement(affinity=_required(found), tolerations=_tolerations(there))
+    return Placement(affinity=_required(found), tolerations=_tolerations(there), decided=(found,))
 
 
 def oldest(pods: Iterable[Object]) -> Object | None:

@@ -12,14 +12,14 @@ from kaas.kube.objects import Object, Objects, Ref, annotation, is_deleting, lab
 from kaas.kube.ports import Times
 from kaas.kube.resources import Resource
 from kaas.volumes import observe, terms
-from kaas.volumes.attempts import Job, Outcome
+from kaas.volumes.attempts import Job
 from kaas.volumes.claim import RWOP, RWX, Claim, Key, Phase, claim_of
 from kaas.volumes.conditions import Told
 from kaas.volumes.gates import Gates
 from kaas.volumes.job import PLACE
 from kaas.volumes.known import Claims
 from kaas.volumes.placement import Placement, anywhere, beside, following, oldest
-from kaas.volumes.plan import UNSTARTED, Binding, End, Plan, Scene
+from kaas.volumes.plan import LOOK, MOVES, UNSTARTED, Binding, End, Plan, Scene
 from kaas.volumes.pods import claims_of, lean, said_of
 from kaas.volumes.populator.terms import filled_for
 from kaas.volumes.reasons import Reason
@@ -76,7 +76,8 @@ class Places:
         self._beginning: set[Key] = set()
         self._held: set[Key] = set()
         self._behind: dict[Key, set[Key]] = {}
-        self._asked: dict[str, datetime] = {}
+        self._asked: dict[Key, datetime] = {}
+        self._spent: dict[Key, tuple[str, int]] = {}
 
     # -- one after the other ------------------------------------------------------------------------------------------
 
@@ -96,10 +97,12 @@ class Places:
     def begun(self, claim: Key) -> None:
         """A claim's Job is there."""
         self._held.discard(claim)
+        self._spent.pop(claim, None)
 
     def forget(self, claim: Key) -> None:
         """A claim is gone."""
-        self._held.discard(claim)
+        self.begun(claim)
+        self._asked.pop(claim, None)
 
     def behind(self, claim: Claim, binding: Binding) -> Told | None:
         """What a claim waits for that has no volume yet; None when it may be loaded.
@@ -188,39 +191,48 @@ class Places:
 
     # -- another place ------------------------------------------------------------------------------------------------
 
-    async def moved(self, scene: Scene) -> Plan | None:
-        """What is to be done when no node takes a loader and its Pods' place is another one by now; None if not so.
+    async def moved(self, scene: Scene, planned: Plan) -> Plan | None:
+        """What is to be done when no node takes a loader and its place is another one by now; None if not so.
 
-        A Pod that had the volume may be gone, and its node with it.
+        A Pod that had the volume may be gone, and its node with it. planned: what is to be done otherwise.
         """
-        claim, job = scene.claim, _unplaced(scene.jobs)
-        if job is None:
-            self._asked.pop(claim.uid, None)
+        claim, since = scene.claim, _unplaced_since(scene.jobs[0]) if planned.runs else None
+        if since is None:
+            self._asked.pop(claim.key, None)
             return None
-        if scene.now - self._asked.setdefault(claim.uid, job.created + UNSTARTED - ASK) < ASK:
+        if scene.now - self._asked.setdefault(claim.key, since + UNSTARTED - ASK) < ASK:
             return None
-        self._asked[claim.uid] = scene.now
-        made = self._store.get(resources.JOB, claim.key[0], job.name)
-        known = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *claim.key)
+        self._asked[claim.key] = scene.now
+        if not (why := await self._why_elsewhere(scene)):
+            return None
+        job = scene.jobs[0]
+        self._spent[claim.key] = job.mark, int((job.spent + (scene.now - job.created)).total_seconds())
+        told = Told(Reason.PENDING, f"{MOVES}, and {why}", load=claim.load)
+        return Plan(told, ends=(End(job.name, job.uid, waits=True),), again=LOOK)
+
+    def spent(self, claim: Claim) -> int:
+        """Seconds that Jobs which were made anew have had of the time for all attempts."""
+        mark, seconds = self._spent.get(claim.key, ("", 0))
+        return seconds if claim.load and claim.load.mark == mark else 0
+
+    async def _why_elsewhere(self, scene: Scene) -> str:
+        """Why a loader's place is another one by now; "" when it is not."""
+        key, job = scene.claim.key, scene.jobs[0]
+        made = self._store.get(resources.JOB, key[0], job.name)
+        known = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *key)
         mark = annotation(made, PLACE) if made else None
         if mark is None or known is None:
-            return None
+            return ""
         with suppress(Held):
             if (await self.of(known, scene.binding)).mark != mark:
-                return Plan(Told(Reason.PENDING, _MOVES, load=claim.load), ends=(End(job.name, job.uid, waits=True),))
-        return None
+                return "the Pods that its place came from have changed: it is made anew"
+        return ""
 
 
-_MOVES: Final = "no node takes its loader, and the Pods that its place came from have changed: it is made anew"
-
-
-def _unplaced(jobs: Sequence[Job]) -> Job | None:
-    """A Job that runs, none of whose Pods has a node."""
-    for job in jobs:
-        waits = [a for a in job.attempts if a.exit is None]
-        if job.outcome is Outcome.RUNNING and not job.deleting and waits and all(a.unplaced for a in waits):
-            return job
-    return None
+def _unplaced_since(job: Job) -> datetime | None:
+    """Since when no Pod of a Job that runs has a node; None when one has."""
+    waits = [a for a in job.attempts if a.exit is None]
+    return max(a.created for a in waits) if waits and all(a.unplaced for a in waits) else None
 
 
 def _in_use(claim: Claim, users: Sequence[Object]) -> Told:

@@ -86,6 +86,8 @@ class Plan:
     again: float | None = None
     finished: bool = False
     """Whether a load has just ended, well or not: it is counted once."""
+    runs: bool = False
+    """Whether the Job of the load that is asked for has not ended."""
 
 
 def plan(scene: Scene) -> Plan:
@@ -162,7 +164,7 @@ def _under_way(scene: Scene, job: Job, load: Load) -> Plan:
         return Plan(Told(Reason.PENDING, _DELETED + stuck(job.attempts, scene.now), load=load), again=6 * LOOK)
     if job.outcome is Outcome.FAILED:
         return Plan(_failure(job, load, scene.claim), ends=_all([job]), finished=True)
-    return Plan(_running(scene, job, load), again=LOOK)
+    return Plan(_running(scene, job, load), again=LOOK, runs=True)
 
 
 def _failure(job: Job, load: Load, claim: Claim) -> Told:
@@ -170,7 +172,7 @@ def _failure(job: Job, load: Load, claim: Claim) -> Told:
     way_out = _STRANGE if claim.foreign and claim.fresh else _WAY_OUT
     if job.reason == "DeadlineExceeded":
         ends = f"; the last: {job.last.words}" if job.last else ""
-        allowed = span((job.deadline - job.created).total_seconds())
+        allowed = span((job.deadline - job.created + job.spent).total_seconds())
         return Told(Reason.FAILED, f"it was not done within {allowed} ({terms.TIMEOUT}){ends}. {way_out}", load=load)
     blamed = job.blamed
     if blamed is None:
@@ -187,6 +189,8 @@ def _failure(job: Job, load: Load, claim: Claim) -> Told:
 STRAYS: Final = "waits until a loader whose Job is gone has ended"
 _DELETED: Final = "its Job was deleted; it begins again when that is gone"
 _BEFORE: Final = "waits until the load before, which is no longer asked for, has ended"
+MOVES: Final = "no node takes its loader"
+"""How it begins when a Job is made anew elsewhere."""
 _UNBORN: Final = f"If it stays so, delete the claim and make it anew with {terms.CACHE}: none"
 _STRANGE: Final = (
     f"Correct it and set another {terms.ID} to have it loaded again; if it is another namespace's snapshot that is to "
@@ -198,7 +202,7 @@ _WAY_OUT: Final = f"Correct it and set another {terms.ID} to have it loaded agai
 def had_job(claim: Claim) -> bool:
     """Whether a loader may run whose Job is gone, by what was last told of the claim."""
     said = str(claim.condition.get("message") or "")
-    return claim.condition.get("reason") in ACTIVE or said.startswith((STRAYS, _DELETED, _BEFORE))
+    return claim.condition.get("reason") in ACTIVE or said.startswith((STRAYS, _DELETED, _BEFORE, MOVES))
 
 
 def stuck(attempts: Sequence[Attempt], now: datetime) -> str:

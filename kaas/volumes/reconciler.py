@@ -155,7 +155,7 @@ class VolumeReconciler:
         planned = plan(scene)
         if planned.start:
             planned = await self._begin(claim, scene)
-        elif (moved := await self._places.moved(scene)) is not None:
+        elif (moved := await self._places.moved(scene, planned)) is not None:
             planned = moved
         if planned.finished and planned.told and planned.told.holds:
             planned = await self._keep(claim, scene.jobs[0], planned, planned.told)
@@ -235,7 +235,7 @@ class VolumeReconciler:
             return Plan(again=0.0)
         if waits := await self._strays(now):
             return waits
-        job = await self._starter.start(now, await self._places.of(fresh, scene.binding))
+        job = await self._starter.start(now, await self._places.of(fresh, scene.binding), self._places.spent(now))
         self._store.put(observe.job_lean(job))
         self._places.begun(claim.key)
         return Plan(Told(Reason.LISTING, BEGINS, load=now.load), again=LOOK)

@@ -57,15 +57,18 @@ class Starter:
     def __init__(self, client: Writer, store: Known, settings: LoadSettings) -> None:
         self._client, self._store, self._settings = client, store, settings
 
-    async def start(self, claim: Claim, placement: Placement) -> Object:
-        """Make the Job of a claim's load; returns it, or the one that is there already. Held when it cannot be made."""
+    async def start(self, claim: Claim, placement: Placement, spent: int = 0) -> Object:
+        """Make the Job of a claim's load; returns it, or the one that is there already. Held when it cannot be made.
+
+        spent: seconds of its timeout that Jobs before had.
+        """
         spec, load = claim.spec, claim.load
         if spec is None or load is None:
             raise Held(Told(Reason.INVALID, "; ".join(map(str, claim.faults))))
         access = await self._access(claim, spec, load)
         try:
             await self._fence(claim.key[0])
-            work = Work(claim, spec, load, access, placement)
+            work = Work(claim, spec, load, access, placement, spent)
             return await self._create(job_of(work, self._settings), load)
         except (Forbidden, Invalid) as refusal:
             message = f"its Job cannot be made: {refusal.message}; it is tried again every {AGAIN:.0f} s"

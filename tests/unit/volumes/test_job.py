@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from kaas.loader.address import Scheme
 from kaas.volumes import terms
 from kaas.volumes.access import ANONYMOUS, Access, Unusable, access_of
+from kaas.volumes.attempts import job_view
 from kaas.volumes.claim import claim_of
-from kaas.volumes.job import Work, arguments, job_of, network_policy
+from kaas.volumes.job import SPENT, Work, arguments, job_of, network_policy
 from kaas.volumes.placement import Placement, anywhere, following
 from kaas.volumes.settings import LoadSettings
 from tests import golden_files
@@ -48,6 +50,22 @@ def work(access: Access = ANONYMOUS, placement: Placement | None = None, **spec:
 
 def test_anonymous() -> None:
     golden_files.check("volumes/anonymous", job_of(work(), SETTINGS))
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0, 86400), (86000, 400), (90000, 1)])
+def test_what_jobs_before_have_had_of_the_time(spent: int, left: int) -> None:
+    made = job_of(replace(work(), spent=spent), SETTINGS)
+    assert made["spec"]["activeDeadlineSeconds"] == left
+    meta = {**made["metadata"], "uid": "j1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    assert job_view({**made, "metadata": meta}, ()).spent.total_seconds() == spent
+
+
+@pytest.mark.parametrize("said", ["", "-1", "a day", "9" * 400])
+def test_what_others_write_there_is_nothing(said: str) -> None:
+    made = job_of(work(), SETTINGS)
+    notes = {**made["metadata"]["annotations"], SPENT: said}
+    meta = {**made["metadata"], "annotations": notes, "uid": "j1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    assert not job_view({**made, "metadata": meta}, ()).spent
 
 
 BORN = {"dataSourceRef": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "x"}}

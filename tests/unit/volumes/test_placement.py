@@ -107,6 +107,17 @@ def test_what_is_kept_of_a_pod_says_whether_it_asks_for_gpus(spec: Object, asks:
     assert following(once) == following(pod("app", "data", **spec))
 
 
+def test_a_place_is_marked_by_what_pods_say_alone() -> None:
+    """What else it is made of changes when the volume is there."""
+    zone = {"nodeSelectorTerms": [{"matchExpressions": [_in("zone", "a")]}]}
+    assert following(GPUS, [zone]).mark == following(GPUS, gpu_label="").mark
+    assert anywhere().mark == following(pod("app", "data")).mark
+    chosen = pod("app", "data", affinity={"nodeAffinity": {REQUIRED: zone}})
+    tolerant = pod("app", "data", tolerations=[{"key": "x"}])
+    others = [pod("app", "data"), pod("app", "data", nodeSelector={"zone": "a"}), chosen, tolerant, GPUS]
+    assert len({following(other, gpu_label="").mark for other in others}) == len(others)
+
+
 def test_a_place_is_the_same_whatever_order_pods_are_listed_in() -> None:
     one = pod("a", "data", nodeName="n1", tolerations=[{"key": "x"}, {"key": "y"}])
     other = pod("b", "data", nodeName="n2", tolerations=[{"key": "y"}, {"key": "node.kubernetes.io/not-ready"}])

@@ -13,7 +13,7 @@ from kaas.loader.report import Exit, Phase, Progress, Reason, Result
 from kaas.volumes.attempts import Job, Outcome
 from kaas.volumes.claim import Claim
 from kaas.volumes.conditions import Told, condition_of
-from kaas.volumes.plan import Binding, End, Plan, Scene, plan, wants_events
+from kaas.volumes.plan import MOVES, Binding, End, Plan, Scene, had_job, plan, wants_events
 from kaas.volumes.reasons import FINAL
 from tests.unit.volumes.builders import NOW, attempt, claim, job
 
@@ -194,6 +194,12 @@ def test_a_claim_that_another_namespaces_snapshot_has_spoilt_is_told_the_way_out
         words = told(plan(scene(replace(claim(), foreign=foreign, fresh=fresh), failed)))[1]
         assert words.startswith("evil.sh: came with the volume. Correct it")
         assert ("make it anew with kaas.internal/load-cache: none" in words) is (foreign and fresh)
+
+
+def test_the_loader_of_a_job_that_is_made_anew_may_run_still() -> None:
+    before = Told("Pending", f"{MOVES}, and the Pods that its place came from have changed: it is made anew")
+    assert had_job(claim(condition=condition_of(before, {}, NOW)))
+    assert not had_job(claim(condition=condition_of(Told("Pending", "its volume is not there yet"), {}, NOW)))
 
 
 def test_what_a_job_does() -> None:

@@ -376,6 +376,66 @@ async def test_a_loader_that_no_node_takes_follows_the_pods(cluster: VirtualClus
     assert claim_of(cluster.api.objects["PersistentVolumeClaim", NAMESPACE, "data"]).condition["reason"] != "Failed"
 
 
+@pytest.mark.parametrize("device", ["nvidia.com/gpu", "cpu"])
+async def test_an_attempt_that_no_node_takes_keeps_its_job_while_pods_are_the_same(
+    cluster: VirtualCluster, device: str
+) -> None:
+    """Its volume is there by now, so that nodes with GPUs and other volumes count no more."""
+    cluster.claim("old", phase="Pending", storageClassName="later")
+    cluster.bind_in("old", "a")
+    waits(cluster, "data")
+    cluster.pod("app", "data", "old", containers=[{"resources": {"limits": {device: "1"}}}])
+    await cluster.settle()
+    cluster.kubernetes()
+    (pod,) = cluster.open_loaders()
+    cluster.running(pod)
+    cluster.bind_in("data", "a")
+    await later(cluster, 3600)
+    cluster.end(pod, Exit.RETRY, Reason.UNREACHABLE, "503")
+    for _ in range(4):
+        unplaced(cluster)
+        await later(cluster, 31)
+    assert ("delete", "Job") not in cluster.api.calls
+    assert "its Pod does not start: 0/3 nodes" in cluster.told()[2]
+
+
+async def test_a_job_that_is_made_anew_has_what_is_left_of_the_time(cluster: VirtualCluster) -> None:
+    cluster.claim(notes={**NOTES, terms.TIMEOUT: "7200"})
+    cluster.runs("app", "data", node="n1")
+    await cluster.settle()
+    for minutes in (30, 20):
+        unplaced(cluster)
+        await later(cluster, minutes * 60)
+        cluster.api.drop(("Pod", NAMESPACE, "app"))
+        cluster.runs("app", "data", node=f"n{minutes}")
+        await later(cluster, 31)
+        assert cluster.told()[2].startswith("its Job was deleted")
+        await later(cluster, 3600)  # without a Job no time is counted
+        cluster.kubernetes()
+        await cluster.settle()
+    (job,) = cluster.api.of("Job")
+    assert job["spec"]["activeDeadlineSeconds"] == 7200 - 50 * 60 - 2 * 31
+    cluster.api.store({**job, "status": {"conditions": [{"type": "Failed", "status": "True", **OVER}]}})
+    await cluster.settle()
+    assert cluster.told()[2].startswith(f"it was not done within 2h00m ({terms.TIMEOUT})")
+
+
+OVER = {"reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"}
+
+
+async def test_nothing_is_remembered_of_a_claim_that_is_gone(cluster: VirtualCluster) -> None:
+    cluster.claim(notes=NOTES)
+    cluster.pod("app", "data")
+    await cluster.settle()
+    unplaced(cluster)
+    await later(cluster, 31)
+    places = cluster.reconciler._places
+    assert places._asked
+    cluster.api.drop(("PersistentVolumeClaim", NAMESPACE, "data"))
+    await cluster.settle()
+    assert not places._asked
+
+
 async def test_a_loader_that_has_its_node_stays_there(cluster: VirtualCluster) -> None:
     cluster.claim(notes=NOTES)
     cluster.runs("app", "data", node="n1")

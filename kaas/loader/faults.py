@@ -54,17 +54,25 @@ def of_source(error: SourceError) -> Fault:
     return Fault(reason, str(error))
 
 
-def of_system(error: OSError, what: str) -> Fault:
-    """The fault that an error of the destination's file system is. what: the file or directory."""
+def of_system(error: OSError, what: str, *, opens: bool = False, written: bool = False) -> Fault:
+    """The fault that an error of the destination's file system is. what: the file or directory.
+
+    opens: the load is about to open its journal; written: it has written a file, or a range of one. What could be
+    written a moment ago may be again, on another node or after the file system was checked.
+    """
     if error.errno in _FULL:
         return Fault(Reason.INSUFFICIENT_CAPACITY, f"{what}: {error.strerror}: make the volume larger")
     if error.errno in _FORBIDDEN:
         who = f"{os.geteuid()}:{os.getegid()}"
         return Fault(
-            Reason.INVALID_SPEC,
-            f"{what}: {error.strerror}: the volume may not be written as {who}: set load-owner to who may, or have its "
-            "driver apply fsGroup; what another owner has loaded needs that owner",
+            Reason.FAILED if written else Reason.INVALID_SPEC,
+            f"{what}: {error.strerror}: may not be written as {who}: load as an owner who may (of a claim: load-owner, "
+            "or its driver's fsGroup); what another owner has loaded needs that owner",
         )
     if error.errno == errno.EROFS:
-        return Fault(Reason.INVALID_SPEC, f"{what}: the volume is read-only: have it mounted for writing")
+        if opens:
+            return Fault(Reason.INVALID_SPEC, f"{what}: it is read-only: have it mounted for writing")
+        return Fault(
+            Reason.FAILED, f"{what}: {error.strerror}: it has become so meanwhile: the kernel's log there says why"
+        )
     return Fault(Reason.FAILED, f"{what}: {error.strerror or error}")

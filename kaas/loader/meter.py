@@ -18,8 +18,9 @@ class Meter:
     """Counts of one load.
 
     done and files: bytes and files that are there, those that were there already included; fetched and loaded: without
-    these. listed: objects that the listing has had so far. moved: when something last came, or other work went on;
-    looked: when the rate was last measured, at first when the load began.
+    these. written: whether one of them, or a range of one, is there. listed: objects that the listing has had so far.
+    moved: when something last came, or other work went on; looked: when the rate was last measured, at first when the
+    load began.
     """
 
     moved: float
@@ -32,6 +33,7 @@ class Meter:
     files: int = 0
     fetched: int = 0
     loaded: int = 0
+    written: bool = False
     deleted: int = 0
     verified: Counter[str] = field(default_factory=Counter)
     _began: float = field(init=False)
@@ -76,6 +78,7 @@ class Meter:
         """A file is there, compared by this method."""
         self.files += 1
         self.loaded += 1
+        self.written = True
         self.verified[method] += 1
 
     def progress(self, now: float) -> Progress:

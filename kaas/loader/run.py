@@ -144,11 +144,17 @@ class Load:
         except SourceError as error:
             raise of_source(error) from error
         except OSError as error:
-            raise of_system(error, str(self._destination)) from error
+            raise of_system(error, str(self._destination), written=self._meter.written) from error
         except sqlite3.Error as error:
             raise Fault(Reason.FAILED, f"{self._destination}: the journal cannot be written: {error}") from error
 
     def _open(self) -> tuple[int, Journal]:
+        try:
+            return self._opened()
+        except OSError as error:
+            raise of_system(error, str(self._destination), opens=True) from error
+
+    def _opened(self) -> tuple[int, Journal]:
         self._destination.mkdir(parents=True, exist_ok=True)
         root = os.open(self._destination, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

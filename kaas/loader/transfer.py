@@ -99,7 +99,7 @@ class Transfer:
             self.changed[entry.name] = str(error)
             return None
         except OSError as error:
-            raise of_system(error, entry.name) from error
+            raise of_system(error, entry.name, written=self._site.meter.written) from error
         return large
 
     async def _opened(self, entry: Entry, expected: Checksum | None) -> Large:
@@ -154,7 +154,7 @@ class Transfer:
         except (Changed, NotThere) as error:
             self._give_up(large, str(error))
         except OSError as error:
-            raise of_system(error, large.entry.name) from error
+            raise of_system(error, large.entry.name, written=self._site.meter.written) from error
         finally:
             self._room.give(length)
             large.users -= 1
@@ -168,6 +168,7 @@ class Transfer:
             return
         site.journal.came(large.entry.name, number, total)
         site.meter.came(length, site.now())
+        site.meter.written = True
         large.came(number, total)
         if large.whole:
             await self._finish(large)

@@ -59,7 +59,7 @@ class Whole:
             self._room.give(largest)
         done = len(turn.made)
         if isinstance(turn.error, OSError):
-            raise of_system(turn.error, work[done][0].name) from turn.error
+            raise of_system(turn.error, work[done][0].name, written=self._site.meter.written) from turn.error
         return done, turn.error or turn.wrong
 
     async def _turn(self, lane: Lane, work: Sequence[Work], part: str) -> Turn:
@@ -96,7 +96,7 @@ class Whole:
         except (Changed, NotThere) as error:
             self._changed[entry.name] = str(error)
         except OSError as error:
-            raise of_system(error, entry.name) from error
+            raise of_system(error, entry.name, written=self._site.meter.written) from error
         finally:
             self._room.give(entry.size)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import botocore
@@ -18,12 +19,14 @@ from botocore.session import Session
 
 from kaas.loader.source import Refused
 from kaas.loader.sources.access import CONNECT_SECONDS, STALL_SECONDS, Access
+from kaas.loader.sources.failures import StillExpired
 from kaas.loader.sources.s3_listing import take_over
 from kaas.loader.sources.signing import Secret
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
+T = TypeVar("T")
 _MACHINES_OWN: Final = ("iam-role", "container-role")
 """What a machine in the cloud is given for itself: not whose data is loaded."""
 _KEPT: Final = timedelta(minutes=2)
@@ -80,8 +83,18 @@ def _secret(session: Session) -> Secret:
     found = session.get_credentials()
     if found is None:
         raise NoCredentialsError
-    frozen = found.get_frozen_credentials()
+    frozen = asked(found.get_frozen_credentials)
     return Secret(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def asked(work: Callable[[], T]) -> T:
+    """Have botocore work. StillExpired for keys that it has renewed in vain, of which it makes no error of its own."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if "still expired" not in str(error):
+            raise
+        raise StillExpired from error
 
 
 @cache

@@ -54,6 +54,12 @@ class Answer:
     way: str = ""
 
 
+class StillExpired(boto.BotoCoreError):  # type: ignore[misc]
+    """Keys were renewed, and what came has expired already."""
+
+    fmt = "keys were renewed and have expired still"
+
+
 def error_of(answer: Answer, what: str, *, listed: bool = False) -> SourceError:
     """The error of an answer. what: bucket and key, for the message. listed: it was there a moment ago."""
     said = _said(answer)
@@ -135,6 +141,7 @@ _DENIED: Final[dict[type[Exception], str]] = {
     boto.ProfileNotFound: "there is no such profile: correct AWS_PROFILE",
     boto.ConfigParseError: "correct the file that AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE names",
     boto.UnauthorizedSSOTokenError: "sign in again",
+    StillExpired: "keys were renewed and have expired still: see who gives them, and this machine's clock",
 }
 """Why there are no credentials, and what to do. What the errors say quotes output of programs."""
 

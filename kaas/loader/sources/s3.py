@@ -293,7 +293,7 @@ class S3Source(Bucket):
         seen = self._generation
         while True:
             try:
-                return await self._in_thread(request)
+                return await self._in_thread(lambda: aws.asked(request))
             except _BOTO as error:
                 answer = of_botocore(error)
             except ValueError as error:

@@ -95,6 +95,34 @@ async def test_keys_that_expire_are_read_anew(
         await source.close()
 
 
+@pytest.mark.parametrize("pod", [True, False])
+async def test_keys_that_are_renewed_and_have_expired_still(
+    pod: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their program keeps what it once got, or a clock is wrong. Told alike by who lists and by all who read."""
+    past = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "b", "Expiration": "2020-01-01T00:00:00Z"}
+    (tmp_path / "keys").write_text(json.dumps(past))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/keys\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    said = "keys were renewed and have expired still: see who gives them"
+    async with playing(lambda request, _: content(request)) as s3:
+        source = await s3.source(pod=pod)
+        with pytest.raises(Denied, match=said):
+            await anext(aiter(source.pages()))
+        for entry in (ENTRY, ODD):
+            with pytest.raises(Denied, match=said):
+                await source.read(entry, 0, 4)
+        stream = source.stream(ENTRY, 0, 4)
+        assert stream is not None
+        with pytest.raises(Denied, match=said):
+            await asyncio.to_thread(list, stream.pieces)
+        assert await source.reader() is None
+        assert not s3.asked
+        await source.close()
+
+
 FAILS = "[default]\ncredential_process = sh -c 'echo hunter2 >&2; exit 3'"
 SETTINGS: list[tuple[dict[str, str], str, str]] = [
     ({"AWS_PROFILE": "nope"}, "", "there is no such profile: correct AWS_PROFILE"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kaas.kube.objects import Object
+from kaas.kube.objects import Object, labels
 from kaas.volumes.pods import REQUIRED, gpus_of
 from kaas.volumes.settings import GPU_LABEL
 
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 Term = dict[str, list[Any]]
 """One term of a node selector: `matchExpressions`, `matchFields`. Without either it selects nothing."""
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _MOST: Final = 10
 """Nodes of Pods that use a volume, of which one is chosen."""
 
@@ -62,6 +64,49 @@ def following(consumer: Object, volumes: Iterable[Mapping[str, Any]] = (), *, gp
         tolerations=_tolerations([consumer]),
         decided=tuple(filter(None, (own, gpus))),
     )
+
+
+def is_for_gpus(spec: Mapping[str, Any], gpu_label: str) -> bool:
+    """Whether a Pod may run on nodes with GPUs alone, by its affinity."""
+    terms = _terms(spec) or ()
+    return bool(terms) and all(_gpus(gpu_label) in (t.get("matchExpressions") or ()) for t in terms)
+
+
+def lets(spec: Mapping[str, Any], node: Object) -> bool:
+    """Whether a Pod's node selector and required affinity let it onto a node. Taints and room are not looked at."""
+    found, names = labels(node), {"metadata.name": node["metadata"]["name"]}
+    if any(found.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+        return False
+    terms = _terms(spec)
+    return terms is None or any(
+        all(_holds(rule, found) for rule in term.get("matchExpressions") or ())
+        and all(_holds(rule, names) for rule in term.get("matchFields") or ())
+        for term in terms
+    )
+
+
+def _terms(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """Terms of a required node affinity, but those that select nothing; None when there is none."""
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
+    terms = (required or {}).get("nodeSelectorTerms") or ()
+    return [t for t in terms if t.get("matchExpressions") or t.get("matchFields")] if required else None
+
+
+def _holds(rule: Mapping[str, Any], found: Mapping[str, str]) -> bool:
+    """Whether a rule holds for labels. Source: Kubernetes, NodeSelectorRequirement."""
+    value, values = found.get(rule["key"]), rule.get("values") or ()
+    match rule["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case operator:  # Gt, Lt: whole numbers
+            numbers = [int(n) for n in (value, *values) if n is not None and _WHOLE.fullmatch(n)]
+            return len(numbers) > 1 and (numbers[0] > numbers[1] if operator == "Gt" else numbers[0] < numbers[1])
 
 
 def beside(users: Sequence[Object]) -> Placement:

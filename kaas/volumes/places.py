@@ -18,7 +18,7 @@ from kaas.volumes.conditions import Told
 from kaas.volumes.gates import Gates
 from kaas.volumes.job import PLACE
 from kaas.volumes.known import Claims
-from kaas.volumes.placement import Placement, anywhere, beside, following, oldest
+from kaas.volumes.placement import Placement, anywhere, beside, following, is_for_gpus, lets, oldest
 from kaas.volumes.plan import LOOK, MOVES, UNSTARTED, Binding, End, Plan, Scene
 from kaas.volumes.pods import claims_of, lean, said_of
 from kaas.volumes.populator.terms import filled_for
@@ -27,6 +27,9 @@ from kaas.volumes.starting import AGAIN, Held
 
 ASK: Final = timedelta(seconds=30)
 """Between two questions whether a loader that no node takes may run elsewhere by now."""
+NO_GPUS: Final = timedelta(minutes=20)
+"""For which a loader waits for a node with GPUs where there is none: an autoscaler gives up after 15 minutes. Source:
+cluster-autoscaler, `--max-node-provision-time`."""
 FRESH: Final = timedelta(seconds=5)
 """For which it is known which Pods of a namespace have nodes: of many claims that begin at once, one asks. Those of a
 claim that is loaded for the first time wait, so there are no new ones."""
@@ -78,6 +81,8 @@ class Places:
         self._behind: dict[Key, set[Key]] = {}
         self._asked: dict[Key, datetime] = {}
         self._spent: dict[Key, tuple[str, int]] = {}
+        self._off_gpus: set[Key] = set()
+        self._gpu_nodes: tuple[datetime, Objects] | None = None
 
     # -- one after the other ------------------------------------------------------------------------------------------
 
@@ -103,6 +108,7 @@ class Places:
         """A claim is gone."""
         self.begun(claim)
         self._asked.pop(claim, None)
+        self._off_gpus.discard(claim)
 
     def behind(self, claim: Claim, binding: Binding) -> Told | None:
         """What a claim waits for that has no volume yet; None when it may be loaded.
@@ -159,7 +165,8 @@ class Places:
         if first is None or binding is not Binding.FIRST_CONSUMER:
             return anywhere(waiting, gpu_label=self._gpu_label)
         volumes = [] if bound else await self._reach(first, name_of(claim))
-        return following(first, volumes, gpu_label="" if bound else self._gpu_label)
+        with_gpus = not bound and name_of(claim) not in self._off_gpus
+        return following(first, volumes, gpu_label=self._gpu_label if with_gpus else "")
 
     async def _users(self, claim: Object) -> Objects:
         """Pods with a node that mount a claim, but its loaders: nobody watches them."""
@@ -203,7 +210,7 @@ class Places:
         if scene.now - self._asked.setdefault(claim.key, since + UNSTARTED - ASK) < ASK:
             return None
         self._asked[claim.key] = scene.now
-        if not (why := await self._why_elsewhere(scene)):
+        if not (why := await self._why_elsewhere(scene, since)):
             return None
         job = scene.jobs[0]
         self._spent[claim.key] = job.mark, int((job.spent + (scene.now - job.created)).total_seconds())
@@ -215,8 +222,8 @@ class Places:
         mark, seconds = self._spent.get(claim.key, ("", 0))
         return seconds if claim.load and claim.load.mark == mark else 0
 
-    async def _why_elsewhere(self, scene: Scene) -> str:
-        """Why a loader's place is another one by now; "" when it is not."""
+    async def _why_elsewhere(self, scene: Scene, since: datetime) -> str:
+        """Why a loader's place is another one by now; "" when it is not. since: no node has taken it."""
         key, job = scene.claim.key, scene.jobs[0]
         made = self._store.get(resources.JOB, key[0], job.name)
         known = self._store.get(resources.PERSISTENT_VOLUME_CLAIM, *key)
@@ -226,7 +233,29 @@ class Places:
         with suppress(Held):
             if (await self.of(known, scene.binding)).mark != mark:
                 return "the Pods that its place came from have changed: it is made anew"
+        if scene.now - since >= NO_GPUS and await self._has_no_gpus(key, job):
+            self._off_gpus.add(key)
+            return "none with GPUs has come on which its Pod may run: it is made anew for nodes without, too"
         return ""
+
+    async def _has_no_gpus(self, claim: Key, job: Job) -> bool:
+        """Whether a loader asks for a node with GPUs and there is none for it, be it full, tainted or cordoned."""
+        if not self._gpu_label or claim in self._off_gpus:
+            return False
+        open_ones = {a.name for a in job.attempts if a.exit is None}
+        pods = [p for p in self._store.owned_by(job.uid, resources.POD) if p["metadata"]["name"] in open_ones]
+        if not pods or not all(is_for_gpus(pod["spec"], self._gpu_label) for pod in pods):
+            return False
+        nodes = await self._nodes_with_gpus()
+        return not any(lets(pod["spec"], node) for pod in pods for node in nodes)
+
+    async def _nodes_with_gpus(self) -> Objects:
+        """Labels of all nodes that have some. Of many loaders that wait for one, one asks."""
+        now = self._clock.now()
+        if self._gpu_nodes is None or now - self._gpu_nodes[0] >= ASK:
+            found = await self._client.list(resources.NODE, None, self._gpu_label)
+            self._gpu_nodes = now, [{"metadata": {"name": n["metadata"]["name"], "labels": labels(n)}} for n in found]
+        return self._gpu_nodes[1]
 
 
 def _unplaced_since(job: Job) -> datetime | None:

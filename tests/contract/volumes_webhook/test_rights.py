@@ -23,6 +23,7 @@ Right = tuple[str, str, str]
 SNAPSHOTS = "snapshot.storage.k8s.io"
 NOT_SHOWN: dict[Right, str] = {
     ("", "pods", "get"): "asked for when a Pod's gates have changed at the moment at which ours is taken away",
+    ("", "nodes", "list"): "asked for when a loader has waited for a node with GPUs for 20 minutes",
     ("batch", "jobs", "get"): "asked for when there is a Job of that name already",
     ("networking.k8s.io", "networkpolicies", "create"): "server-side apply asks for it beside `patch`",
     **dict.fromkeys(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaas.kube.objects import Object
-from kaas.volumes.placement import PREFERRED, all_of, anywhere, beside, following
+from kaas.volumes.placement import PREFERRED, all_of, anywhere, beside, following, lets
 from kaas.volumes.pods import REQUIRED, lean
 from kaas.volumes.settings import GPU_LABEL
 from tests.unit.volumes.builders import pod
@@ -47,6 +47,38 @@ def test_all_of_several_selectors_selects_what_each_does(selectors: Sequence[Map
     assert found["nodeSelectorTerms"], "there has to be one term"
     for node in NODES:
         assert selects(found, node) == all(selects(s, node) for s in selectors)
+
+
+@given(SELECTORS)
+def test_whether_a_pod_may_run_on_a_node(selector: Mapping[str, Any]) -> None:
+    for node in NODES:
+        name = node["metadata.name"]
+        found = {"metadata": {"name": name, "labels": {k: v for k, v in node.items() if k != "metadata.name"}}}
+        spec = {"affinity": {"nodeAffinity": {REQUIRED: selector}}}
+        assert lets(spec, found) == selects(selector, node)
+        assert lets({"nodeSelector": {"zone": node["zone"]}}, found)
+        assert not lets({**spec, "nodeSelector": {"zone": "d"}}, found)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "on", "off"),
+    [
+        ("In", ["5"], ["5"], ["6", None]),
+        ("NotIn", ["5"], ["6", None], ["5"]),
+        ("Exists", None, ["5", ""], [None]),
+        ("DoesNotExist", None, [None], ["5", ""]),
+        ("Gt", ["5"], ["6", "10"], ["5", "-6", "x", None]),
+        ("Lt", ["5"], ["4", "-6"], ["5", "10", "x", None]),
+    ],
+)
+def test_what_a_rule_of_an_affinity_means(
+    operator: str, values: list[str] | None, on: list[str | None], off: list[str | None]
+) -> None:
+    rule = {"key": "count", "operator": operator, **({"values": values} if values else {})}
+    spec = {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}}}
+    for value in [*on, *off]:
+        node = {"metadata": {"name": "n", "labels": {} if value is None else {"count": value}}}
+        assert lets(spec, node) == (value in on), value
 
 
 def test_many_volumes_of_many_nodes_make_no_more_terms() -> None:

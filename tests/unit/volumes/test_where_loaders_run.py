@@ -11,7 +11,6 @@ import pytest
 from kaas.kube.objects import Object, Ref
 from kaas.loader.report import Exit, Reason
 from kaas.volumes import terms
-from kaas.volumes.claim import claim_of
 from tests.unit.volumes.virtual_api import name_of
 from tests.unit.volumes.virtual_cluster import NAMESPACE, VirtualCluster
 
@@ -56,6 +55,19 @@ def required(cluster: VirtualCluster, claim: str = "data") -> list[Object]:
 
 def zones(*names: str) -> Object:
     return {"key": "zone", "operator": "In", "values": list(names)}
+
+
+def unplaced(cluster: VirtualCluster) -> None:
+    """The scheduler finds no node for loaders."""
+    cluster.kubernetes()
+    entry = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    for pod in cluster.open_loaders():
+        cluster.api.store({**pod, "status": {"phase": "Pending", "conditions": [entry]}})
+
+
+async def later(cluster: VirtualCluster, seconds: float) -> None:
+    await cluster.clock.advance(seconds)
+    await cluster.settle()
 
 
 # -- a volume that is made where its first Pod is to run --------------------------------------------------------------
@@ -198,8 +210,8 @@ async def test_a_claim_that_could_not_begin_has_its_rank_again_when_its_job_was_
     (job,) = cluster.api.of("Job")
     cluster.api.drop(name_of(job))
     waits(cluster, "data")
-    await cluster.settle()
-    assert place(cluster, "a")
+    cluster.hear_all()
+    await cluster.reconcile(("claim", NAMESPACE, "data"))
     assert "waits until claim a" in cluster.told()[2]
 
 
@@ -341,110 +353,6 @@ async def test_a_volume_of_one_pod_is_loaded_when_that_has_ended(cluster: Virtua
     await cluster.clock.advance(31)
     await cluster.settle()
     assert keeps_off(place(cluster))
-
-
-def unplaced(cluster: VirtualCluster) -> None:
-    """The scheduler finds no node for loaders."""
-    cluster.kubernetes()
-    entry = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
-    for pod in cluster.open_loaders():
-        cluster.api.store({**pod, "status": {"phase": "Pending", "conditions": [entry]}})
-
-
-async def later(cluster: VirtualCluster, seconds: float) -> None:
-    await cluster.clock.advance(seconds)
-    await cluster.settle()
-
-
-async def test_a_loader_that_no_node_takes_follows_the_pods(cluster: VirtualCluster) -> None:
-    """The node of the Pod that used the volume is gone, and the Pod with it."""
-    cluster.claim(notes=NOTES)
-    cluster.runs("app", "data", node="n1")
-    await cluster.settle()
-    unplaced(cluster)
-    for _ in range(4):
-        await later(cluster, 31)
-    assert len(cluster.api.of("Job")) == 1
-    assert ("delete", "Job") not in cluster.api.calls, "nothing has changed"
-    cluster.api.drop(("Pod", NAMESPACE, "app"))
-    cluster.pod("app", "data")
-    for _ in range(3):
-        await later(cluster, 31)
-        cluster.kubernetes()
-    await cluster.settle()
-    assert keeps_off(place(cluster))
-    assert claim_of(cluster.api.objects["PersistentVolumeClaim", NAMESPACE, "data"]).condition["reason"] != "Failed"
-
-
-@pytest.mark.parametrize("device", ["nvidia.com/gpu", "cpu"])
-async def test_an_attempt_that_no_node_takes_keeps_its_job_while_pods_are_the_same(
-    cluster: VirtualCluster, device: str
-) -> None:
-    """Its volume is there by now, so that nodes with GPUs and other volumes count no more."""
-    cluster.claim("old", phase="Pending", storageClassName="later")
-    cluster.bind_in("old", "a")
-    waits(cluster, "data")
-    cluster.pod("app", "data", "old", containers=[{"resources": {"limits": {device: "1"}}}])
-    await cluster.settle()
-    cluster.kubernetes()
-    (pod,) = cluster.open_loaders()
-    cluster.running(pod)
-    cluster.bind_in("data", "a")
-    await later(cluster, 3600)
-    cluster.end(pod, Exit.RETRY, Reason.UNREACHABLE, "503")
-    for _ in range(4):
-        unplaced(cluster)
-        await later(cluster, 31)
-    assert ("delete", "Job") not in cluster.api.calls
-    assert "its Pod does not start: 0/3 nodes" in cluster.told()[2]
-
-
-async def test_a_job_that_is_made_anew_has_what_is_left_of_the_time(cluster: VirtualCluster) -> None:
-    cluster.claim(notes={**NOTES, terms.TIMEOUT: "7200"})
-    cluster.runs("app", "data", node="n1")
-    await cluster.settle()
-    for minutes in (30, 20):
-        unplaced(cluster)
-        await later(cluster, minutes * 60)
-        cluster.api.drop(("Pod", NAMESPACE, "app"))
-        cluster.runs("app", "data", node=f"n{minutes}")
-        await later(cluster, 31)
-        assert cluster.told()[2].startswith("its Job was deleted")
-        await later(cluster, 3600)  # without a Job no time is counted
-        cluster.kubernetes()
-        await cluster.settle()
-    (job,) = cluster.api.of("Job")
-    assert job["spec"]["activeDeadlineSeconds"] == 7200 - 50 * 60 - 2 * 31
-    cluster.api.store({**job, "status": {"conditions": [{"type": "Failed", "status": "True", **OVER}]}})
-    await cluster.settle()
-    assert cluster.told()[2].startswith(f"it was not done within 2h00m ({terms.TIMEOUT})")
-
-
-OVER = {"reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"}
-
-
-async def test_nothing_is_remembered_of_a_claim_that_is_gone(cluster: VirtualCluster) -> None:
-    cluster.claim(notes=NOTES)
-    cluster.pod("app", "data")
-    await cluster.settle()
-    unplaced(cluster)
-    await later(cluster, 31)
-    places = cluster.reconciler._places
-    assert places._asked
-    cluster.api.drop(("PersistentVolumeClaim", NAMESPACE, "data"))
-    await cluster.settle()
-    assert not places._asked
-
-
-async def test_a_loader_that_has_its_node_stays_there(cluster: VirtualCluster) -> None:
-    cluster.claim(notes=NOTES)
-    cluster.runs("app", "data", node="n1")
-    await cluster.settle()
-    cluster.kubernetes()
-    cluster.api.drop(("Pod", NAMESPACE, "app"))
-    for _ in range(4):
-        await later(cluster, 31)
-    assert ("delete", "Job") not in cluster.api.calls
 
 
 async def test_of_many_claims_that_begin_at_once_one_asks_which_pods_run(cluster: VirtualCluster) -> None:

@@ -87,6 +87,18 @@ def version_for(asked: str, releases: Iterable[Release], channel: Channel, now: 
     return newest(asked, (KubernetesVersion.parse(r.spec.version) for r in of_asked))
 
 
+def none_for(asked: str, releases: Iterable[Release]) -> str:
+    """Why there is no version for that, and the way out."""
+    versions = sorted(KubernetesVersion.parse(r.spec.version) for r in releases)
+    preview = newest(asked, versions)
+    only = f" but {preview}, which is a preview and must be asked for exactly" if preview else ""
+    known = ", ".join(map(str, dict.fromkeys(versions))) or "none"
+    return (
+        f"there is no Release for {asked}{only}; choose one of those that there are ({known}), or have the platform "
+        "team add a Release"
+    )
+
+
 def order_of(release: Release) -> tuple[datetime, str]:
     """Of Releases of one version the newer has more of this: by when it enters its first channel, then by its name."""
     return entered(release, Channel.RAPID) or _NEVER, release.metadata.name

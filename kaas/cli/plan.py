@@ -69,7 +69,7 @@ def _update(snapshot: Snapshot) -> Iterator[Step]:
         return
     current = snapshot.live.topology.get("version")
     try:
-        asked = awaited(snapshot.cluster, snapshot.releases, current, snapshot.now)
+        asked = awaited(snapshot)
     except ReleaseMissingError:
         return  # of which there is a step
     if asked is not None:

@@ -15,7 +15,7 @@ from kaas.clusters.classes import ClassRevision
 from kaas.clusters.gates import Gate
 from kaas.clusters.holding import alone
 from kaas.clusters.snapshot import Object, Snapshot
-from kaas.clusters.target import ReleaseMissingError, Target, class_of, live_class_name, target
+from kaas.clusters.target import ReleaseMissingError, Target, class_of, live_class_name, staying, target
 from kaas.kube.difference import APPLIED_ANNOTATION, differs, with_applied_hash
 from kaas.kube.objects import Ref, condition, is_deleting, ref_of
 
@@ -58,7 +58,10 @@ def wanted_of_cloud(snapshot: Snapshot) -> gates.Needs | None:
     try:
         aim = target(snapshot, site, revision)
     except ReleaseMissingError:
-        return None
+        stays = staying(snapshot, site, revision)
+        if stays is None:
+            return None
+        aim = stays
     desired = render.cluster(snapshot.cluster, site, aim, snapshot.live)
     return gates.needs(desired, snapshot.live) or None
 
@@ -83,6 +86,10 @@ def _towards(snapshot: Snapshot) -> Iterator[Step]:
         release = Step(
             "release", "a Release says which node image a version has", gates=(Gate("ReleaseNotFound", str(error)),)
         )
+        stays = None if missing else staying(snapshot, site, revision)
+        if stays is not None:  # whatever else is wanted, its certificates for one, does not wait for that
+            desired = render.cluster(snapshot.cluster, site, stays, snapshot.live)
+            yield from _apply(snapshot, site, revision, stays, desired)
         yield _offer(missing) if missing else release
         return
     desired = render.cluster(snapshot.cluster, site, aim, snapshot.live)

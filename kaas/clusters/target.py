@@ -9,7 +9,7 @@ from functools import partial
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.release_state import order_of, suits, version_for
+from kaas.api.release_state import none_for, order_of, suits, version_for
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.updates import Channel, KubernetesUpdates
@@ -18,7 +18,7 @@ from kaas.clusters.classes import ClassRevision, variable_names
 from kaas.clusters.following import certificates_to, class_to, image_to, is_taken_back, is_under_way, updates_of
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.lean import ON_DELETE, strategy_of
-from kaas.kube.objects import annotation
+from kaas.kube.objects import annotation, is_true
 from kaas.kube.resources import DEFER_UPGRADE
 
 
@@ -51,9 +51,20 @@ def target(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target:
     A Cluster keeps the class revision and the images that it has, and for `1.36` the version: moving on is an update,
     with a time of its own, which `status.update` tells.
     """
+    current = snapshot.live.topology.get("version")
+    version = choose_version(snapshot.cluster, snapshot.releases, current, snapshot.now, has_run=_has_run(snapshot))
+    return _at(snapshot, site, revision, version)
+
+
+def staying(snapshot: Snapshot, site: Site, revision: ClassRevision) -> Target | None:
+    """What a Cluster that has run is rendered with while there is no Release of what is asked for: it stays there."""
+    current: str | None = snapshot.live.topology.get("version")
+    return _at(snapshot, site, revision, current) if current is not None and _has_run(snapshot) else None
+
+
+def _at(snapshot: Snapshot, site: Site, revision: ClassRevision, version: str) -> Target:
     live = snapshot.live
     current = live.topology.get("version")
-    version = choose_version(snapshot.cluster, snapshot.releases, current, snapshot.now)
     releases = current not in (None, version) and _holds_pools(live)
     if current is not None and releases:  # while pools are held, Cluster API takes no other version
         version = current
@@ -74,12 +85,18 @@ def _holds_pools(live: Live) -> bool:
 
 
 def choose_version(
-    cluster: Cluster, releases: Sequence[Release], current: str | None, now: datetime | None = None
+    cluster: Cluster,
+    releases: Sequence[Release],
+    current: str | None,
+    now: datetime | None = None,
+    *,
+    has_run: bool = False,
 ) -> str:
     """The full version that a Cluster goes to: the first that its owner asks for, then what updates bring it to.
 
     For a new Cluster with `1.36` that is the newest of its channel. current: what the topology says. now: None to leave
-    out of account at what times Releases are for whom.
+    out of account at what times Releases are for whom. has_run: whether there has been a control plane: before that
+    there is nothing to be careful with.
     """
     running = KubernetesVersion.known(current)
     if current is None or running is None:
@@ -87,27 +104,38 @@ def choose_version(
     brought = KubernetesVersion.known(updates_of(cluster).target)
     if not (_fits(cluster, running) or _is_raised(cluster, running)):
         asked = _asked(cluster, releases, now)
-        if KubernetesVersion.parse(asked) <= running or not _has_run(cluster):
+        if KubernetesVersion.parse(asked) <= running or not has_run:
             return asked
-        follows = brought is not None and matches(cluster.spec.version, brought)
+        follows = brought is not None and (matches(cluster.spec.version, brought) or _is_brought_all_the_same(cluster))
     else:
         follows = brought is not None and _may_follow(cluster, running, brought)
     released = {r.spec.version for r in releases}
     return str(brought) if follows and str(brought) in released and _is_ahead(cluster, running, brought) else current
 
 
-def awaited(cluster: Cluster, releases: Sequence[Release], current: str | None, now: datetime | None) -> str | None:
+def awaited(snapshot: Snapshot) -> str | None:
     """The version that its owner asks for and that no update has brought the Cluster to yet. ReleaseMissingError."""
+    cluster, releases, now = snapshot.cluster, snapshot.releases, snapshot.now
+    current = snapshot.live.topology.get("version")
     running = KubernetesVersion.known(current)
     if running is None or _fits(cluster, running) or _is_raised(cluster, running):
         return None
     asked = _asked(cluster, releases, now)
-    return asked if choose_version(cluster, releases, current, now) == current != asked else None
+    chosen = choose_version(cluster, releases, current, now, has_run=_has_run(snapshot))
+    return asked if chosen == current != asked else None
 
 
-def _has_run(cluster: Cluster) -> bool:
-    """Whether there has been a control plane: before that there is nothing to be careful with."""
-    return cluster.status is not None and cluster.status.version is not None
+def _has_run(snapshot: Snapshot) -> bool:
+    """Whether there has been a control plane, also while none of it is seen."""
+    status = snapshot.cluster.status
+    told = status is not None and status.version is not None
+    return told or is_true(snapshot.live.cluster or {}, "ControlPlaneInitialized")
+
+
+def _is_brought_all_the_same(cluster: Cluster) -> bool:
+    """Whether an update goes to its end before what its owner asks for now, or what runs has expired."""
+    said = updates_of(cluster)
+    return is_under_way(said) or said.reason == EXPIRED
 
 
 def _is_ahead(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion | None) -> bool:
@@ -125,13 +153,7 @@ def _asked(cluster: Cluster, releases: Sequence[Release], now: datetime | None) 
     else:
         found = version_for(wanted, releases, cluster.spec.updates.channel, now)
     if found is None:
-        known = ", ".join(map(str, sorted(KubernetesVersion.parse(r.spec.version) for r in releases))) or "none"
-        preview = newest(wanted, (KubernetesVersion.parse(r.spec.version) for r in releases))
-        only = f" but {preview}, which is a preview and must be asked for exactly" if preview else ""
-        raise ReleaseMissingError(
-            f"spec.version: there is no Release for {wanted}{only}; choose one of those that there are ({known}), "
-            "or have the platform team add a Release"
-        )
+        raise ReleaseMissingError(f"spec.version: {none_for(wanted, releases)}")
     return str(found)
 
 

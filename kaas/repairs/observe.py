@@ -168,7 +168,7 @@ def _pools(key: ClusterKey, seen: Seen, views: Sequence[MachineView]) -> dict[Po
             size=size,
             updating=updating.get(pool, ""),
             held=pool[2] in waiting,
-            out=out.get(pool, 0) if pool[2] in waiting else 0,
+            out=out.get(pool, 0) if pool[2] in waiting and pool in updating else 0,
             paused=seen.paused,
             gpus_per_node=_gpus(specs.get(pool[2]), seen.site),
         )

@@ -100,7 +100,7 @@ def summary(ward: Ward, key: ClusterKey, before: Object, now: datetime) -> Objec
         return status
     seen = ward.seen_since(key)
     sick = [p for p in patients if any(due(f, seen) <= now for f in p.findings)]
-    busy = [p for p in patients if in_flight(p)]
+    busy = [p for p in patients if in_flight(p) and not _waits_for_update(ward, p)]
     quarantined = sum(p.progress is not None and p.progress.quarantined is not None for p in patients)
     counts: Object = {"unhealthy": len(sick), "inFlight": len(busy), "quarantined": quarantined}
     first = sorted(patients, key=lambda p: (_ORDER.index(said[p.machine.key].state), _since(p, now), p.machine.key))
@@ -110,6 +110,12 @@ def summary(ward: Ward, key: ClusterKey, before: Object, now: datetime) -> Objec
         "pools": _pools(sick, busy, patients),
     }
     return status | {"repair": counts | {k: v for k, v in listed.items() if v}}
+
+
+def _waits_for_update(ward: Ward, patient: Patient) -> bool:
+    """Whether only the update of the pool helps a node now: it must not wait for the repair, which waits for it."""
+    found = ward.decisions.get(patient.machine.key)
+    return isinstance(found, Hold) and found.reason in (Reason.UPDATE_UNDER_WAY, Reason.MACHINE_OUTDATED)
 
 
 def is_joining(patient: Patient, now: datetime) -> bool:

@@ -31,7 +31,7 @@ from kaas.updates.kinds import what
 from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_off
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import LEAST_LEFT, Subject, next_opening
+from kaas.updates.planner import LEAST_LEFT, STOPPED, Subject, next_opening
 from kaas.updates.preflight.inputs import Inputs
 from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
 
@@ -123,7 +123,7 @@ class Conductor:
         """It may begin now: when nothing blocks it, and it is known how the Cluster was before."""
         found = _as_it_was(decision, said)
         if first := self._unfinished(subject, choice):
-            words = f"{what(choice)} begins when pool {', '.join(first)} is what the update before was to make of it"
+            words = f"{what(choice)} begins when what was called off before is through in {', '.join(first)}"
             return replace(found, decision=_waits(decision, LOOKED_AT, f"{words}: {_ONE}", now + AGAIN), preflight=None)
         report = _known(said, choice)
         if report is None or report.checked + AGAIN <= now or self._is_outdated(report, subject):
@@ -141,7 +141,7 @@ class Conductor:
         return replace(begun, baseline=baseline)
 
     def _unfinished(self, subject: Subject, choice: Choice) -> tuple[str, ...]:
-        """Pools that another update was called off in: nothing else begins after one that is not through."""
+        """What another update was called off in: nothing else begins after one that is not through."""
         if not choice.asked:
             return ()
         return seeing.unfinished(seeing.look(self._store, subject.cluster, subject.site, _aims(choice)))
@@ -153,7 +153,7 @@ class Conductor:
         steps = begin(aims, _pools(subject.cluster, aims), now, _report(report), reason=why)
         ledger = Ledger(steps, retried=_heard(subject.cluster, now))
         before = _had(subject)
-        progress = advance(ledger, self._seen(subject, aims, decision.forced_from, before, now), now)
+        progress = advance(ledger, self._seen(subject, aims, decision, before, now), now)
         self._examiner.watch(_key(subject))
         found = Conduct(decision, progress.ledger, aims, progress.waiting, report, before=before)
         return replace(found, begun=True, until=progress.until)
@@ -181,7 +181,7 @@ class Conductor:
                 decision = _waits(decision, decision.reason, decision.message, now)
             return replace(_as_it_was(decision, said), ledger=ledger, waiting=(), until=now)
         aims = run.aims
-        seen = self._seen(subject, aims, decision.forced_from, said.before, now)
+        seen = self._seen(subject, aims, decision, said.before, now)
         progress = await self._moved_on(subject, aims, said, seen, now)
         hold = progress.ledger.hold
         told = replace(decision, message=_words(decision, progress.ledger), begins=hold.until if hold else None)
@@ -223,9 +223,7 @@ class Conductor:
             self._told[key] = now
         return found
 
-    def _seen(
-        self, subject: Subject, aims: Aims, forced_from: datetime | None, before: Before | None, now: datetime
-    ) -> Seen:
+    def _seen(self, subject: Subject, aims: Aims, decision: Decision, before: Before | None, now: datetime) -> Seen:
         sight = seeing.look(self._store, subject.cluster, subject.site, aims)
         annotations = subject.cluster.metadata.annotations
         released = annotations.get(ANNOTATION_UPDATE_POOLS, "")
@@ -233,11 +231,12 @@ class Conductor:
             target=str(aims.version),
             control_plane=seeing.control_plane(sight),
             pools=seeing.pools(sight),
-            window=_window(subject, aims, forced_from, now),
+            window=_window(subject, aims, decision.forced_from, now),
             paused=_paused(subject.cluster),
             released=frozenset(name.strip() for name in released.split(",") if name.strip()),
             retry=_retry(subject.cluster),
             brings=seeing.brings(sight, before),
+            asked=decision.reason == VERSION_CHANGED,
         )
 
 
@@ -273,7 +272,7 @@ def _waits(decision: Decision, reason: str, words: str, until: datetime) -> Deci
 def _words(decision: Decision, ledger: Ledger) -> str:
     """What the update under way does."""
     if ledger.stopped is not None:
-        return ledger.stopped.message
+        return decision.message if decision.reason == STOPPED else ledger.stopped.message
     step = next((s for s in ledger.steps if s.state in ("Running", "Held")), None)
     return f"{decision.message}; step {step.name}: {step.message}" if step else decision.message
 

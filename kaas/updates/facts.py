@@ -60,7 +60,7 @@ class Run:
     on. forced: whether it was begun since what ran had expired. asked: whether since a person had asked for its
     version. forced_from: from when on such a one waits for no window, also after it has stopped; None when that was not
     said: an older kaas had it wait for none at all. held: None while it is not. by_person: why it does not come to its
-    end without a person, beside having stopped; "" if not.
+    end without a person, beside having stopped; "" if not. handed: whether Cluster API may have some of it already.
     """
 
     aims: Aims
@@ -71,6 +71,7 @@ class Run:
     held: Held | None = None
     by_person: str = ""
     asked: bool = False
+    handed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from kaas.api.maintenance import Exclusion
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
-from kaas.api.versions import KubernetesVersion
+from kaas.api.versions import KubernetesVersion, matches
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
 from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling, Run
@@ -39,9 +39,7 @@ FORCED_PATIENCE: Final = timedelta(days=7)
 """How long an expired version waits for a window before it is left outside of any."""
 HORIZON: Final = timedelta(days=400)
 _LATER: Final = timedelta(days=30)
-_ALONE: Final = frozenset({"NotRunning", VERSION_CHANGED})
-"""Reasons for which nothing else is begun either."""
-_BY_VERSION: Final = frozenset({"Pinned", AHEAD, *_ALONE})
+_BY_VERSION: Final = frozenset({"Pinned", AHEAD})
 """Reasons that are a person's own word about the version: it counts more than an update that has begun."""
 _CURRENT: Final = frozenset({"UpToDate", "NotInChannel", ROLLOUT_DONE})
 """Reasons for which there is no version, and which say less than that something else is kept by a Rollout."""
@@ -143,12 +141,11 @@ def _found(subject: Subject, now: datetime) -> Decision:
     )
     if (going := _under_way(subject, chosen, now)) is not None:
         return going
-    if isinstance(chosen, Refusal) and chosen.reason in _ALONE:
+    if subject.running is None and isinstance(chosen, Refusal):
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
-    more = _more(subject, now)
+    more, doubts = _more(subject, now), doubt(subject.unread, subject.cluster, subject.running, turn)
     if isinstance(chosen, Choice) and chosen.asked:
-        return _asked(subject, chosen, more, now)
-    doubts = doubt(subject.unread, subject.cluster, subject.running, turn)
+        return _asked(subject, chosen, more, doubts, now)
     if isinstance(chosen, Choice) and chosen.forced and not doubts:
         return _before_the_end(subject, chosen, more, now)
     waits = Refusal(ROLLOUT_PENDING, turn.message, turn.until) if turn is not None and not turn.allowed else None
@@ -201,35 +198,47 @@ def _under_way(subject: Subject, chosen: Choice | Refusal, now: datetime) -> Dec
     run, running = subject.standing.run, subject.running
     if run is None or running is None:
         return None
-    target = run.aims.version
-    if target > running and _is_another_word(chosen, run):
+    target, asked = run.aims.version, _asked_since(subject, chosen, run)
+    if target > running and isinstance(chosen, Refusal) and chosen.reason in _BY_VERSION:
         return None
+    if asked is not None and not run.handed:
+        return None
+    after = f"; {asked.version}, which spec.version asks for, comes when this is through" if asked else ""
+    forced_from = _forced_from(run, asked is not None, now)
     if run.stopped:
-        return Decision(target, None, STOPPED, run.stopped, None, aims=run.aims, forced_from=_forced_from(run, now))
+        return Decision(target, None, STOPPED, run.stopped + after, None, aims=run.aims, forced_from=forced_from)
     forced = isinstance(chosen, Choice) and chosen.forced and target > running
     reason = EXPIRED if forced or run.forced or subject.standing.reason == EXPIRED else UPDATING
-    reason = VERSION_CHANGED if run.asked else reason
-    words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}"
-    return Decision(target, None, reason, words, None, aims=run.aims, forced_from=_forced_from(run, now))
+    reason = VERSION_CHANGED if run.asked or asked is not None else reason
+    words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}{after}"
+    return Decision(target, None, reason, words, None, aims=run.aims, forced_from=forced_from)
 
 
-def _forced_from(run: Run, now: datetime) -> datetime | None:
-    """From when on it waits for no window; None when it always does."""
+def _asked_since(subject: Subject, chosen: Choice | Refusal, run: Run) -> Choice | None:
+    """What a person asks for since an update began; None when it is what that brings, or cannot be had."""
+    if isinstance(chosen, Refusal) or not chosen.asked:
+        return None
+    return None if run.asked and matches(subject.cluster.spec.version, run.aims.version) else chosen
+
+
+def _forced_from(run: Run, hurried: bool, now: datetime) -> datetime | None:
+    """From when on it waits for no window; None when it always does. hurried: whether a person waits for its end."""
+    if hurried:
+        return min(run.forced_from or now, now)
     return (run.forced_from or run.began or now) if run.forced or run.asked else None
-
-
-def _is_another_word(chosen: Choice | Refusal, run: Run) -> bool:
-    """Whether a person has said something about the version since an update began that ends it."""
-    if isinstance(chosen, Refusal):
-        return chosen.reason in _BY_VERSION
-    return chosen.asked and not (run.asked and chosen.version == run.aims.version)
 
 
 # --- what a person asks for ---------------------------------------------------------------------------------------
 
 
-def _asked(subject: Subject, choice: Choice, more: Pending, now: datetime) -> Decision:
-    """At once, with all that is due beside it. A Cluster that is not well may be so for want of this."""
+def _asked(subject: Subject, choice: Choice, more: Pending, doubts: str, now: datetime) -> Decision:
+    """At once, with all that is due beside it. A Cluster that is not well may be so for want of this.
+
+    doubts: why it is not known which versions and images there are; "" when it is.
+    """
+    if doubts and not subject.cluster.spec.version.startswith("v"):
+        return Decision(None, choice, RELEASE_UNREADABLE, doubts, None)
+    more = _without_releases(more) if doubts else more
     obstacle = subject.standing.obstacle
     if obstacle is not None and obstacle.reason == NOT_READY:
         subject = replace(subject, standing=replace(subject.standing, obstacle=None))

@@ -101,9 +101,11 @@ def pools_in_order(cluster: Cluster) -> tuple[str, ...]:
 
 
 def unfinished(sight: Sight) -> tuple[str, ...]:
-    """Pools that are not yet what Cluster API was handed before: until they are it takes no other version."""
+    """What is not yet as Cluster API was handed it before, in words: until all is it takes no other version."""
     version = KubernetesVersion.known(_topology(sight.topology or {}).get("version"))
-    return tuple(p.name for p in sight.cluster.spec.node_pools if version and _is_behind(sight, p.name, version))
+    names = {CONTROL_PLANE_POOL: "the control plane"}
+    names |= {p.name: f"pool {p.name}" for p in sight.cluster.spec.node_pools}
+    return tuple(words for pool, words in names.items() if version and _is_behind(sight, pool, version))
 
 
 def _is_behind(sight: Sight, pool: str, version: KubernetesVersion) -> bool:

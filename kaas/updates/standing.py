@@ -18,7 +18,7 @@ from kaas.updates.facts import Aims, Change, Held, Run
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.seen import ALL_POOLS
 from kaas.updates.ledger.steps import pool_of, pools_behind
-from kaas.updates.run import ANNOUNCED, FINISHED
+from kaas.updates.run import ANNOUNCED, CONTROL_PLANE, FINISHED
 
 NOTHING: Final = UpdateSummary()
 PAUSED: Final = "Paused"
@@ -88,15 +88,15 @@ def standing_of(cluster: Cluster) -> Standing:
     """From what the Cluster's status says."""
     said = (cluster.status.update if cluster.status else None) or NOTHING
     target = KubernetesVersion.parse(said.target) if said.target else None
-    if target is not None and is_surpassed(target, cluster.spec.version):
+    run, told = _run_of(cluster, said, target), said.announced
+    if target is not None and run is None and is_surpassed(target, cluster.spec.version):
         target = None
-    told = said.announced
     announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
-    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), _run_of(cluster, said, target))
+    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), run)
 
 
 def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
-    """The update whose ledger is not through; None when there is none, or a person asks for something newer."""
+    """The update whose ledger is not through; None when there is none."""
     if target is None or not said.steps or any(s.name == FINISHED and s.state in THROUGH for s in said.steps):
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
@@ -106,8 +106,12 @@ def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | N
     behind, waits = pools_behind(said.steps), by_hand(cluster) | {pool_of(s) for s in said.steps if s.reason == BY_HAND}
     held = Held(hold.until, hold.message, tuple(p for p in behind if p not in waits)) if hold else None
     by_person = _by_person(obstacle_of(cluster), behind, tuple(p for p in behind if p in waits))
+    taken_back = any(entry.what == "Version" and entry.pool is None for entry in said.rolled_back)
+    handed = not taken_back and any(s.name == CONTROL_PLANE and s.started is not None for s in said.steps)
     return Run(
-        aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person, asked=why == VERSION_CHANGED
+        *(aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person),
+        asked=why == VERSION_CHANGED,
+        handed=handed,
     )
 
 

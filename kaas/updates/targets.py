@@ -9,7 +9,7 @@ from typing import Final
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
-from kaas.api.release_state import ReleaseState, dates_of, version_for
+from kaas.api.release_state import ReleaseState, dates_of, none_for, version_for
 from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, VERSION_CHANGED
 from kaas.api.updates import Channel, KubernetesUpdates
@@ -87,9 +87,10 @@ def choose(
     if running is None:
         return Refusal("NotRunning", "no control plane runs yet", None)
     question = _Question(cluster, running, by_version(releases), limit_of(cluster, site, limits), now)
-    if _asks_for_newer(question.asked, running):
-        return _asked_for(question)
     expired = question.state is ReleaseState.EXPIRED
+    if _asks_for_newer(question.asked, running):
+        found = _asked_for(question)
+        return (_forced(question) or found) if expired and isinstance(found, Refusal) else found
     if turn is not None and not expired:
         return _brought_by(question, turn)
     wanted = None if _opted_out(question) else _wanted(question, expired=expired)
@@ -114,8 +115,7 @@ def _asked_for(question: _Question) -> Choice | Refusal:
     releases = [release for released in question.known.values() for release in released.releases]
     version = version_for(asked, releases, question.channel, question.now)
     if version is None:
-        words = f"spec.version asks for {asked}, and there is no Release of it: choose another one, or add a Release"
-        return Refusal(VERSION_CHANGED, words, _until(question))
+        return Refusal(VERSION_CHANGED, f"spec.version: {none_for(asked, releases)}", _until(question))
     ahead = version.minor - running.minor
     if ahead > 1:
         words = f"spec.version asks for {asked} and {running} runs, and it takes one minor at a time"

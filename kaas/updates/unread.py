@@ -8,8 +8,9 @@ from typing import Final, Self
 
 from kaas.api.cluster import Cluster
 from kaas.api.parsed import Unreadable
+from kaas.api.update_status import VERSION_CHANGED
 from kaas.api.updates import KubernetesUpdates
-from kaas.api.versions import KubernetesVersion
+from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.updates.facts import Change, Choice, Turn
 from kaas.updates.targets import EXPIRED_ALONE, Refusal
 
@@ -23,7 +24,7 @@ SITE_MISSING: Final = "SiteMissing"
 """Reason while there is no Site of the name that a Cluster says."""
 UNKNOWN: Final = frozenset({RELEASE_UNREADABLE, SITE_UNREADABLE, SITE_MISSING})
 """Reasons for which nobody knows whether there is something to come."""
-_NOT_SURE: Final = frozenset({"UpToDate", "NotInChannel", "ReleaseUnfit", EXPIRED_ALONE})
+_NOT_SURE: Final = frozenset({"UpToDate", "NotInChannel", "ReleaseUnfit", EXPIRED_ALONE, VERSION_CHANGED})
 """Answers that one Release more could make others."""
 BY_RELEASES: Final = frozenset({Change.PATCH, Change.MINOR, Change.IMAGE})
 
@@ -49,7 +50,8 @@ class UnreadRelease:
             return True
         if turn is not None and turn.version is not None:
             return self.version == turn.version
-        minors = 1 if cluster.spec.updates.kubernetes is KubernetesUpdates.MINOR else 0
+        asked = minor_of(cluster.spec.version) > running.minor
+        minors = 1 if asked or cluster.spec.updates.kubernetes is KubernetesUpdates.MINOR else 0
         return self.version > running and self.version.minor - running.minor <= minors
 
 

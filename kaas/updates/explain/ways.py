@@ -16,7 +16,7 @@ from kaas.api.preflight import ALWAYS
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
-from kaas.updates.conduct import BLOCKED
+from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import WINDOW_CLOSED, current
 from kaas.updates.explain.untaken import better
@@ -217,7 +217,6 @@ def _retry(view: View) -> Iterator[Way]:
         words = "have another one made in place of the machine that has not joined: it boots no second time"
         namespace = view.cluster.metadata.namespace
         yield Way(words, f"kubectl delete machines.cluster.x-k8s.io -n {namespace} '<machine>'")
-    yield Way("or set spec.version to a newer version: that ends this update", "")
     yield from _look(view)
 
 
@@ -256,6 +255,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "UnderWay": _look,
         WINDOW_CLOSED: _windows,
         BLOCKED: _preflight,
+        LOOKED_AT: _look,
         ROLLOUT_PENDING: _rollout,
         "RolloutDone": _rollout_done,
         RELEASE_UNREADABLE: _read,

@@ -192,7 +192,7 @@ def _obstacles(step: UpdateStep, pool: str, part: Part, seen: Seen) -> Iterator[
         yield WINDOW, f"the maintenance window is closed: no machine is begun; {when}"
     if part.repairs:
         yield "RepairInFlight", f"{part.repairs} of its machines under repair: updates and repairs draw on one budget"
-    if step.started is None and part.well < part.desired:
+    if step.started is None and part.well < part.desired and not seen.asked:
         trouble = f": {part.trouble}" if part.trouble else ""
         yield "MachinesNotReady", f"{part.well} of {part.desired} machines work; it begins when all do{trouble}"
 

@@ -91,7 +91,8 @@ class Seen:
     target: the version that the update goes to, for people. pools: by name; one that has left the spec is not there.
     paused: why a person wants nothing begun. released: pools with the strategy Manual that may go now, or `*`. retry:
     why a person has a stopped update go on. verdict: what came of looking at the Cluster after a step, by its name.
-    brings: all that the update brings, as far as it is known what there was before.
+    brings: all that the update brings, as far as it is known what there was before. asked: whether a person has asked
+    for it, maybe since machines are not well.
     """
 
     target: str
@@ -103,6 +104,7 @@ class Seen:
     retry: str = ""
     verdict: tuple[str, Verdict] | None = None
     brings: tuple[Brought, ...] = ()
+    asked: bool = False
 
     def may_go(self, pool: str) -> bool:
         """Whether a person has let go of a pool with the strategy Manual."""

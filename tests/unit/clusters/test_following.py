@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaas.api.cluster import Cluster
 from kaas.api.release import Release
 from kaas.api.versions import KubernetesVersion, matches
-from kaas.clusters.target import ReleaseMissingError, awaited, choose_version
+from kaas.clusters.plan import plan
+from kaas.clusters.snapshot import Snapshot
+from kaas.clusters.target import ReleaseMissingError, awaited, choose_version, target
 from tests.unit.clusters.builders import (
     Object,
     aim,
@@ -21,6 +25,7 @@ from tests.unit.clusters.builders import (
     raw_release,
     raw_site,
     release,
+    settled,
     snapshot,
 )
 from tests.unit.clusters.fake_world import World
@@ -120,17 +125,50 @@ def test_what_a_person_asks_for_comes_by_an_update(
     asked: str, updates: Object, current: str, said: Object, goes_to: str
 ) -> None:
     subject = cluster(version=asked, updates=updates, status={**said, "version": "v1.36.1"})
-    assert choose_version(subject, RELEASES, current) == goes_to
-    waits = awaited(subject, RELEASES, current, None)
+    assert choose_version(subject, RELEASES, current, has_run=True) == goes_to
+    waits = awaited(running(subject, current))
     assert (waits is not None) is (goes_to == current)
     assert waits is None or matches(asked, KubernetesVersion.parse(waits))
 
 
+RUNS: Object = {"version": "v1.36.1"}
+
+
+def running(of: Cluster, current: str) -> Snapshot:
+    """The Cluster as it is with Cluster API at a version."""
+    found = settled()
+    assert found.live.cluster is not None
+    spec = found.live.cluster["spec"]
+    live = {**found.live.cluster, "spec": {**spec, "topology": {**spec["topology"], "version": current}}}
+    return replace(found, cluster=of, releases=RELEASES, live=replace(found.live, cluster=live), now=NOW)
+
+
 def test_a_version_that_there_is_no_release_of_is_told_at_once() -> None:
     subject = cluster(version="v1.36.9", status={"version": "v1.36.1"})
-    for ask in (choose_version, awaited):
-        with pytest.raises(ReleaseMissingError, match=r"no Release for v1\.36\.9"):
-            ask(subject, RELEASES, "v1.36.1", None)
+    with pytest.raises(ReleaseMissingError, match=r"no Release for v1\.36\.9"):
+        choose_version(subject, RELEASES, "v1.36.1")
+    with pytest.raises(ReleaseMissingError, match=r"no Release for v1\.36\.9"):
+        awaited(running(subject, "v1.36.1"))
+
+
+def test_what_else_is_wanted_does_not_wait_for_a_release() -> None:
+    found = running(cluster(version="v1.36.9", controlPlane={"replicas": 1, "flavor": "cpu-2"}, status=RUNS), "v1.36.1")
+    steps = plan(found)
+    assert [step.id for step in steps][-2:] == ["cluster", "release"]
+    assert steps[-2].apply[0]["spec"]["topology"]["version"] == "v1.36.1"
+    assert [gate.reason for gate in steps[-1].gates] == ["ReleaseNotFound"]
+
+
+@pytest.mark.parametrize(("initialized", "goes_to"), [(True, "v1.36.1"), (False, "v1.36.4")])
+def test_a_control_plane_that_is_not_seen_for_a_moment_has_run(goes_to: str, *, initialized: bool) -> None:
+    found = running(cluster(version="v1.36.4", status=update()), "v1.36.1")
+    assert found.live.cluster is not None
+    said = {"type": "ControlPlaneInitialized", "status": str(initialized), "reason": "x", "message": ""}
+    live = {**found.live.cluster, "status": {"conditions": [said]}}
+    found = replace(found, live=replace(found.live, cluster=live))
+    assert found.site is not None
+    assert found.revision is not None
+    assert target(found, found.site, found.revision).version == goes_to
 
 
 versions = st.sampled_from(VERSIONS)
@@ -273,10 +311,10 @@ async def test_a_pin_holds_until_what_runs_has_expired() -> None:
 
 async def test_a_minor_follows_a_patch() -> None:
     world = await made("1.36", updates=MINOR)
-    for target in ("v1.36.3", "v1.37.0"):
-        says(world, target)
+    for brought in ("v1.36.3", "v1.37.0"):
+        says(world, brought)
         await world.settle()
-        assert version_of(world) == target
+        assert version_of(world) == brought
     world.ask(updates={})  # nobody goes back for that
     await world.settle()
     assert version_of(world) == "v1.37.0"

@@ -96,6 +96,15 @@ async def test_what_an_update_that_is_held_has_out(away: Object) -> None:
     assert (await seen(fleet)).pools[CPU].out == 1
 
 
+async def test_a_pool_whose_turn_has_not_come_has_nothing_out() -> None:
+    """Its machine that has not joined is the repair's own to mend."""
+    fleet = Fleet()
+    fleet.api.change(fleet.cluster(), {"status": {"update": {"waiting": ["cpu"]}}})
+    fleet.api.change(fleet.machine("m-0"), {"status": {"nodeRef": None}})
+    found = (await seen(fleet)).pools[CPU]
+    assert (found.updating, found.held, found.out) == ("", True, 0)
+
+
 async def test_a_machine_beyond_those_wanted_is_not_missed() -> None:
     fleet = Fleet()
     held(fleet, "cpu")

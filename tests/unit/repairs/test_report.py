@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from kaas.api.repair import Action
 from kaas.api.repair_status import MAX_NODES
 from kaas.kube.objects import Object
 from kaas.repairs import report
+from kaas.repairs.decisions import Hold
 from kaas.repairs.facts import Sight
+from kaas.repairs.reasons import Reason
 from kaas.repairs.report import Report, summary, without_times
 from tests.unit.repairs.fake_fleet import KEY, Fleet
 
@@ -33,6 +36,21 @@ async def test_counts_are_of_all_and_the_list_is_short() -> None:
     assert [n["machine"] for n in said["nodes"]] == ["m-1"]
     assert said["pools"] == [{"name": "cpu", "inFlight": 1, "unhealthy": 1}]
     assert len(said["nodes"]) <= MAX_NODES
+
+
+@pytest.mark.parametrize(
+    ("reason", "in_flight"), [(Reason.UPDATE_UNDER_WAY, 0), (Reason.MACHINE_OUTDATED, 0), (Reason.PAUSED, 1)]
+)
+async def test_an_update_does_not_wait_for_a_repair_that_waits_for_it(reason: Reason, in_flight: int) -> None:
+    fleet = Fleet(helps="nothing")
+    fleet.kubelet("m-1", "Unknown")
+    await fleet.run(400)
+    (patient,) = fleet.ward.patients_of(KEY)
+    key, now = patient.machine.key, fleet.clock.now()
+    fleet.ward.decisions[key] = Hold(key, reason, "it waits", now, 3, Action.REPLACE)
+    said = summary(fleet.ward, KEY, {}, now)["repair"]
+    assert (said["unhealthy"], said["inFlight"]) == (1, in_flight)
+    assert said["pools"] == [{"name": "cpu", "inFlight": in_flight, "unhealthy": 1}]
 
 
 async def test_a_well_cluster_that_was_told_is_not_summed_up_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from kaas.updates.facts import Decision
 from kaas.updates.planner import Subject, plan
 from kaas.updates.run import Finding, Severity, Verdict
 from tests.unit.updates.office import KEY, World, release
-from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, site, version
+from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, raw_release, site, version
 from tests.unit.updates.subjects import release as parsed_release
 
 OLD, ASKED = "v1.36.1", "v1.36.3"
@@ -135,25 +135,83 @@ async def test_it_stops_when_the_control_plane_is_not_well_after_it(world: World
     assert (world.update["reason"], world.update["waiting"]) == ("Stopped", ["cpu"])
 
 
-async def test_a_newer_word_ends_it_and_is_begun_itself(world: World) -> None:
+async def test_a_newer_word_waits_until_what_has_begun_is_through(world: World) -> None:
+    """Cluster API takes no other version before: to call it off would only leave it unwatched."""
     world.releases(release("v1.36.4"))
     await world.look()
     world.spec(version="v1.36.4")
     await world.look()
-    assert "target" not in world.update
+    assert world.update["target"] == ASKED
+    assert "v1.36.4, which spec.version asks for, comes when this is through" in world.update["message"]
+    for versions in ({"cpu": OLD}, {"cpu": ASKED}):
+        world.machines(ASKED, versions)
+        await world.settle(4)
     await world.look()
-    assert [e for e in world.told() if e != "UpdateAnnounced"] == ["UpdateBegun", "UpdateCalledOff", "UpdateBegun"]
     assert world.update["target"] == "v1.36.4"
+    assert [e for e in world.told() if e != "UpdateAnnounced"] == ["UpdateBegun", "Updated", "UpdateBegun"]
 
 
-async def test_the_version_of_an_update_that_is_held_is_begun_at_once_when_a_person_asks_for_it(world: World) -> None:
+@pytest.mark.parametrize("asked", [ASKED, "v1.36.4"])
+async def test_an_update_that_is_held_goes_on_when_a_person_waits_for_it(world: World, asked: str) -> None:
+    world.releases(release("v1.36.4", regular="2027-12-01"))
     world.spec(version="1.36")
     world.clock.time = at("2027-01-05 22:00")
     await world.look()
-    assert world.step("Announced")["reason"] == "Announced"
-    world.spec(version=ASKED)
+    world.clock.time = at("2027-01-06 12:00")
+    world.machines(ASKED, {"cpu": OLD})
     await world.settle(3)
-    assert world.step("Announced")["reason"] == "VersionChanged"
+    assert (world.step("Pool/cpu")["state"], "hold" in world.update) == ("Held", True)
+    world.spec(version=asked)
+    await world.settle(3)
+    goes_on = asked != ASKED  # the control plane runs that already: no newer word, so the window counts
+    assert (world.step("Pool/cpu")["state"] == "Running") is goes_on
+    said = world.update.get("forcedFrom")
+    await world.settle(2)
+    assert (said is not None, world.update.get("forcedFrom")) == (goes_on, said)
+
+
+async def test_one_that_has_stopped_stays_so(world: World) -> None:
+    """Nothing goes on before a person says so, and its pools are held as they were."""
+    world.releases(release("v1.36.4"))
+    await world.look()
+    world.checks.verdicts["ControlPlane"] = Verdict(False, "etcd has no leader", ("EtcdHealth",))
+    world.machines(ASKED, {"cpu": OLD})
+    await world.settle(3)
+    world.spec(version="v1.36.4")
+    await world.settle(3)
+    assert (world.update["reason"], world.update["target"], world.update["waiting"]) == ("Stopped", ASKED, ["cpu"])
+    assert "v1.36.4, which spec.version asks for, comes when this is through" in world.update["message"]
+
+
+async def test_a_release_that_comes_later_is_no_new_word(world: World) -> None:
+    world.releases(release("v1.37.0"))
+    world.spec(version="1.37")
+    await world.look()
+    assert world.update["target"] == "v1.37.0"
+    world.releases(release("v1.37.1"))
+    await world.settle(3)
+    assert (world.update["target"], world.step("ControlPlane")["state"]) == ("v1.37.0", "Running")
+    assert "comes when this is through" not in world.update["message"]
+
+
+async def test_what_no_machine_works_in_is_replaced_all_the_same(world: World) -> None:
+    await world.look()
+    world.machines(ASKED, {"cpu": OLD})
+    pools = [{**p, "ready": 0} for p in world.cluster["status"]["nodePools"]]
+    world.change(nodePools=pools)
+    await world.settle(4)
+    assert world.step("Pool/cpu")["state"] == "Running"
+
+
+UNREADABLE = {**raw_release("v1.36.4"), "spec": {"version": "v1.36.4", "image": "x", "expires": "never"}}
+
+
+@pytest.mark.parametrize(("asked", "reason"), [("v1.36.3", "VersionChanged"), ("v1.36.4", "ReleaseUnreadable")])
+async def test_what_cannot_be_read_counts_here_too(world: World, asked: str, reason: str) -> None:
+    world.releases(UNREADABLE)
+    world.spec(version=asked)
+    await world.look()
+    assert world.update["reason"] == reason
 
 
 async def test_a_pool_that_was_called_off_in_the_middle_comes_first(world: World) -> None:
@@ -161,7 +219,7 @@ async def test_a_pool_that_was_called_off_in_the_middle_comes_first(world: World
     pool(world, topology=OLD, deployment=OLD, machine="v1.36.0")
     await world.look()
     assert ("target" in world.update, world.checks.calls) == (False, [])
-    assert "pool cpu is what the update before was to make of it" in world.update["message"]
+    assert "what was called off before is through in pool cpu" in world.update["message"]
     pool(world, topology=OLD, deployment=OLD, machine=OLD)
     await world.look()
     assert world.update["target"] == ASKED

@@ -275,7 +275,7 @@ def test_when_the_last_step_is_through_the_next_update_may_begin(last: str, *, g
     ("asked", "running", "reason"),
     [
         ("1.37", "v1.36.1", "VersionChanged"),
-        ("v1.36.4", "v1.36.1", "VersionChanged"),
+        ("v1.36.4", "v1.36.1", "Updating"),
         ("v1.36.1", "v1.36.1", "Pinned"),
         ("v1.36.3", "v1.36.3", "Updating"),
     ],

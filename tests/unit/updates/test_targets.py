@@ -108,7 +108,7 @@ def test_newest_of_the_channel(
         ("v1.36.0", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "AheadOfVersion", None),
         ("v1.35.0", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "AheadOfVersion", None),
         ("v1.36.9", {}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "VersionChanged", None),
-        ("1.37", MINOR, {"v1.36.1": ENDED, "v1.36.2": IN_ALL}, "VersionChanged", None),
+        ("1.37", MINOR, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "VersionChanged", None),
         ("1.37", {}, {"v1.36.1": IN_ALL, "v1.37.0": COMING}, "VersionChanged", 10),
         ("1.38", {}, {"v1.36.1": IN_ALL, "v1.38.0": IN_ALL}, "VersionChanged", None),
         ("1.36", {"channel": "None"}, {"v1.36.1": IN_ALL, "v1.36.2": IN_ALL}, "ChannelNone", None),
@@ -147,6 +147,15 @@ def test_expired_forces(asked: str, updates: dict[str, Any], releases: dict[str,
     assert isinstance(choice, Choice)
     assert (str(choice.version), choice.forced, choice.wanted) == (found, True, False)
     assert "has expired" in choice.message
+
+
+def test_expired_is_left_whatever_a_person_asks_for_in_vain() -> None:
+    for asked in ("1.37", "v1.36.9", "1.38"):
+        choice = chosen(
+            asked, MINOR if asked[0] == "1" else {}, {"v1.36.1": ENDED, "v1.36.2": IN_ALL, "v1.38.0": IN_ALL}
+        )
+        assert isinstance(choice, Choice)
+        assert (str(choice.version), choice.forced, choice.asked) == ("v1.36.2", True, False)
 
 
 def test_expired_and_wanted_comes_from_the_channel() -> None:
@@ -208,7 +217,7 @@ def test_what_a_person_asks_for(
     assert f"spec.version asks for {asked}" in choice.message
 
 
-@pytest.mark.parametrize(("asked", "way_out"), [("1.38", "ask for 1.37 first"), ("v1.37.9", "or add a Release")])
+@pytest.mark.parametrize(("asked", "way_out"), [("1.38", "ask for 1.37 first"), ("v1.37.9", "team add a Release")])
 def test_what_a_person_cannot_have(asked: str, way_out: str) -> None:
     refusal = chosen(asked, {}, {"v1.36.1": IN_ALL, "v1.37.0": IN_ALL, "v1.38.0": IN_ALL})
     assert isinstance(refusal, Refusal)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from kaas.cli.volumes_controller import volumes
 from kaas.kube import resources
 from kaas.kube.client import KubeClient
+from kaas.kube.errors import NotFound
 from kaas.kube.objects import Object, Ref, condition, ref_of
 from kaas.kube.times import stamp
 from kaas.loader.report import Reason, Result
@@ -20,6 +21,7 @@ from kaas.runtime.clock import SystemClock
 from kaas.runtime.controller import Controller, ControllerSettings
 from kaas.runtime.metrics import Metrics
 from kaas.volumes import terms
+from kaas.volumes.populator.terms import SOURCE as DATA_SOURCE
 from kaas.volumes.settings import LoadSettings
 
 T = TypeVar("T")
@@ -35,6 +37,19 @@ async def until(what: str, found: Callable[[], Awaitable[T]], patience: float = 
         assert time.monotonic() < end, f"not in {patience:.0f} s: {what}"
         await asyncio.sleep(0.05)
     return answer
+
+
+async def until_data_source(client: KubeClient) -> None:
+    """DataSource is served, and told of: the API server does the second a moment after the first."""
+
+    async def served() -> bool:
+        told = any(kind.kind == DATA_SOURCE.kind for kind in await client.served(DATA_SOURCE.api_version))
+        try:
+            return told and bool(await client.read(DATA_SOURCE.path()))
+        except NotFound:
+            return False
+
+    await until("DataSource is served", served)
 
 
 @dataclass

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from kaas.kube.client import KubeClient
-from kaas.kube.errors import Invalid, NotFound
+from kaas.kube.errors import Invalid
 from kaas.kube.objects import Object
 from kaas.volumes.populator.terms import SOURCE
-from tests.contract.volumes.stage import Stage, until
+from tests.contract.volumes.stage import Stage, until_data_source
 
 CRDS = Path(__file__).parents[3] / "deploy" / "volumes" / "crds.yaml"
 
@@ -21,14 +21,7 @@ CRDS = Path(__file__).parents[3] / "deploy" / "volumes" / "crds.yaml"
 async def kind(client: KubeClient) -> None:
     """The kind is served."""
     await client.apply(yaml.safe_load(CRDS.read_text()))
-
-    async def served() -> bool:
-        try:
-            return bool(await client.read(SOURCE.path()))
-        except NotFound:
-            return False
-
-    await until("DataSource is served", served)
+    await until_data_source(client)
 
 
 def source(stage: Stage, **spec: Any) -> Object:

@@ -16,14 +16,12 @@ from kaas_lab.management import Management
 
 from kaas.cli.volumes_controller import features
 from kaas.kube.client import KubeClient
-from kaas.kube.errors import NotFound
 from kaas.runtime.clock import SystemClock
 from kaas.runtime.controller import Controller, ControllerSettings
 from kaas.runtime.metrics import Metrics
 from kaas.volumes.cache.limits import Limits
-from kaas.volumes.populator.terms import SOURCE
 from tests.contract.conftest import running
-from tests.contract.volumes.stage import SETTINGS, Stage, until
+from tests.contract.volumes.stage import SETTINGS, Stage, until_data_source
 
 CRDS = Path(__file__).parents[3] / "deploy" / "volumes" / "crds.yaml"
 PORT = 62  # from the API server's port on
@@ -63,13 +61,7 @@ async def stage(server: Management) -> AsyncIterator[Stage]:
             kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
             await client.apply({**kind, "provisioner": "csi.example.com", "volumeBindingMode": mode})
 
-        async def served() -> bool:
-            try:
-                return bool(await client.read(SOURCE.path()))
-            except NotFound:
-                return False
-
-        await until("DataSource is served", served)
+        await until_data_source(client)
         name = f"test-{uuid.uuid4().hex[:8]}"
         await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         yield Stage(client, name)

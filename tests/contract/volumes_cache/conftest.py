@@ -22,14 +22,13 @@ from moto.server import ThreadedMotoServer
 
 from kaas.cli.volumes_controller import features
 from kaas.kube.client import KubeClient
-from kaas.kube.errors import NotFound
 from kaas.kube.objects import Object
 from kaas.runtime.clock import SystemClock
 from kaas.runtime.controller import Controller, ControllerSettings
 from kaas.runtime.metrics import Metrics
 from kaas.volumes.cache.limits import Limits
 from kaas.volumes.settings import LoadSettings, Resources
-from tests.contract.volumes.stage import Running, Stage, until
+from tests.contract.volumes.stage import Running, Stage, until_data_source
 from tests.contract.volumes_cache.born import Namespace
 from tests.contract.workloads import WorkloadLab
 
@@ -102,14 +101,7 @@ async def kube(workload_lab: WorkloadLab) -> AsyncIterator[KubeClient]:
     async with await KubeClient.connect(workload_lab.kubeconfig) as client:
         definition = yaml.safe_load(CRDS.read_text())
         await client.apply(definition)
-
-        async def served() -> bool:
-            try:
-                return bool(await client.read("/apis/kaas.internal/v1alpha1/datasources"))
-            except NotFound:
-                return False
-
-        await until("DataSource is served", served)
+        await until_data_source(client)
         yield client
 
 

@@ -20,6 +20,12 @@ def startup(site: Site, flavor: str, otherwise: int = SERVER_STARTUP) -> int:
     return otherwise if said is None else said
 
 
+def joins(site: Site, flavor: str) -> int:
+    """The same, where a whole computer, or a machine with GPUs, is given the time of one."""
+    slow = any(f.name == flavor and (f.bare_metal or f.gpu is not None) for f in site.spec.flavors)
+    return startup(site, flavor, BOX_STARTUP if slow else SERVER_STARTUP)
+
+
 def drain(pool: NodePool, *, gpus: bool) -> int:
     """Seconds that a node of a pool is drained, as its spec says; 0: as long as it takes. gpus: whether it has any."""
     own = pool.update.drain_timeout_seconds

@@ -275,3 +275,7 @@ class UpdateSummary(Model):
     """That the update goes on after it had stopped, since a person said so."""
     rollout: str | None = Field(default=None, max_length=253)
     """Rollout that decides when the Cluster's turn is; left out when none does."""
+
+    def is_taken_back(self, what: RolledBackName) -> bool:
+        """Whether the update has stopped before Cluster API was handed something: until it goes on, it is not."""
+        return any(entry.what == what and entry.pool is None for entry in self.rolled_back)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kaas.api.cluster import Cluster
-from kaas.api.update_status import EXPIRED, THROUGH, RolledBackName, UpdateSummary
+from kaas.api.update_status import EXPIRED, THROUGH, UpdateSummary
 from kaas.api.updates import Channel
 from kaas.clusters.snapshot import Live
 from kaas.kube.times import at, stamp
@@ -29,11 +29,6 @@ def is_under_way(said: UpdateSummary) -> bool:
     return bool(said.steps) and not any(s.name == _LAST and s.state in THROUGH for s in said.steps)
 
 
-def is_taken_back(said: UpdateSummary, what: RolledBackName) -> bool:
-    """Whether the update has stopped before Cluster API was handed something: until it goes on, it is not."""
-    return any(entry.what == what and entry.pool is None for entry in said.rolled_back)
-
-
 def class_to(cluster: Cluster, version: str, current: str | None, there: Collection[str], newest: str) -> str:
     """The class revision that a Cluster of a version goes to. there: names of those that exist.
 
@@ -44,7 +39,7 @@ def class_to(cluster: Cluster, version: str, current: str | None, there: Collect
     known = wanted is not None and (wanted == newest or wanted in there)
     if current is None or wanted is None or not known or said.target != version:
         return current or newest
-    if is_taken_back(said, "ClassRevision"):
+    if said.is_taken_back("ClassRevision"):
         return current
     return wanted if _may(said, cluster.spec.updates.class_channel) else current
 
@@ -54,7 +49,7 @@ def image_to(cluster: Cluster, version: str, pinned: str | None, known: Iterable
     said = updates_of(cluster)
     if said.image is None or said.target != version or said.image not in known:
         return pinned
-    if pinned is not None and is_taken_back(said, "Image"):
+    if pinned is not None and said.is_taken_back("Image"):
         return pinned
     return said.image if pinned is None or _may(said, cluster.spec.updates.image_channel) else pinned
 
@@ -62,7 +57,7 @@ def image_to(cluster: Cluster, version: str, pinned: str | None, known: Iterable
 def certificates_to(cluster: Cluster, live: Live) -> str | None:
     """Machines of the control plane that were made before this time are replaced; None when none ever were."""
     said = updates_of(cluster)
-    wanted = None if is_taken_back(said, "Certificates") else said.certificates
+    wanted = None if said.is_taken_back("Certificates") else said.certificates
     before: str | None = ((live.topology.get("controlPlane") or {}).get("rollout") or {}).get("after")
     times = [t for t in (wanted, at(before) if before else None) if t is not None]
     latest: datetime | None = max(times, default=None)

@@ -15,7 +15,7 @@ from kaas.api.update_status import AHEAD, EXPIRED
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.api.versions import KubernetesVersion, matches, minor_of, newest
 from kaas.clusters.classes import ClassRevision, variable_names
-from kaas.clusters.following import certificates_to, class_to, image_to, is_taken_back, is_under_way, updates_of
+from kaas.clusters.following import certificates_to, class_to, image_to, is_under_way, updates_of
 from kaas.clusters.snapshot import Live, Object, Snapshot
 from kaas.kube.lean import ON_DELETE, strategy_of
 from kaas.kube.objects import annotation, is_true
@@ -140,7 +140,7 @@ def _is_brought_all_the_same(cluster: Cluster) -> bool:
 
 def _is_ahead(cluster: Cluster, running: KubernetesVersion, brought: KubernetesVersion | None) -> bool:
     """Whether what updates say is a step forward, and handed over."""
-    if brought is None or is_taken_back(updates_of(cluster), "Version"):
+    if brought is None or updates_of(cluster).is_taken_back("Version"):
         return False
     return running < brought and brought.minor <= running.minor + 1
 

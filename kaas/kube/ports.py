@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from kaas.kube.objects import Object
+from kaas.kube.objects import Object, Objects
 from kaas.kube.resources import Resource
 
 EventType = Literal["Normal", "Warning"]
@@ -26,6 +26,20 @@ class Source(Protocol):
 
     def owned_by(self, owner_uid: str, resource: Resource | None = None) -> Sequence[Object]:
         """Objects with an ownerReference to a uid, of one kind or of all, sorted by kind and name."""
+
+
+class Lister(Protocol):
+    """Who lists objects of an API server."""
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        *,
+        field_selector: str | None = None,
+    ) -> Objects:
+        """Objects of a kind. namespace: None for those of all. KubeError when they cannot be had."""
 
 
 class Announcer(Protocol):

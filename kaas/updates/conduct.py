@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kaas.api.cluster import Cluster, ClusterStatus
-from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
+from kaas.api.constants import ANNOTATION_UPDATE_RETRY, ANNOTATION_UPDATES_PAUSED
 from kaas.api.update_status import (
     EXPIRED,
     VERSION_CHANGED,
@@ -34,6 +34,7 @@ from kaas.updates.ledger.steps import begin
 from kaas.updates.planner import LEAST_LEFT, STOPPED, Subject, next_opening
 from kaas.updates.preflight.inputs import Inputs
 from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
+from kaas.updates.standing import let_go
 
 BLOCKED: Final = "PreflightBlocks"
 """Reason while the checks before an update keep it from being begun."""
@@ -225,15 +226,13 @@ class Conductor:
 
     def _seen(self, subject: Subject, aims: Aims, decision: Decision, before: Before | None, now: datetime) -> Seen:
         sight = seeing.look(self._store, subject.cluster, subject.site, aims)
-        annotations = subject.cluster.metadata.annotations
-        released = annotations.get(ANNOTATION_UPDATE_POOLS, "")
         return Seen(
             target=str(aims.version),
             control_plane=seeing.control_plane(sight),
             pools=seeing.pools(sight),
             window=_window(subject, aims, decision.forced_from, now),
             paused=_paused(subject.cluster),
-            released=frozenset(name.strip() for name in released.split(",") if name.strip()),
+            released=let_go(subject.cluster),
             retry=_retry(subject.cluster),
             brings=seeing.brings(sight, before),
             asked=decision.reason == VERSION_CHANGED,

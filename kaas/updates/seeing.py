@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
 from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
-from kaas.api.patience import BOX_STARTUP, SERVER_STARTUP, drain, startup
+from kaas.api.patience import drain, joins, startup
 from kaas.api.pool_update import Strategy, soak_of
 from kaas.api.site import Site
 from kaas.api.update_status import Before
@@ -123,10 +123,9 @@ def _pool(sight: Sight, pool: NodePool) -> Part:
     found = _part(sight, pool.name, pool.replicas, _counted(parts, told), handed=handed)
     gpus = _has_gpus(sight.site, pool)
     seconds = drain(pool, gpus=gpus)
-    slow = BOX_STARTUP if gpus or _is_box(sight.site, pool) else SERVER_STARTUP
     return replace(
         found,
-        startup=timedelta(seconds=startup(sight.site, pool.flavor, slow)),
+        startup=timedelta(seconds=joins(sight.site, pool.flavor)),
         drain=timedelta(seconds=seconds) if seconds else None,
         soak=timedelta(seconds=soak_of(pool.update)) if pool.update.strategy is Strategy.BLUE_GREEN else None,
         manual=pool.update.strategy is Strategy.MANUAL,
@@ -296,10 +295,6 @@ def _by_pool(objects: Iterable[Object]) -> dict[str, list[Object]]:
 
 
 # --- what it takes, and what is wrong -----------------------------------------------------------------------------
-
-
-def _is_box(site: Site, pool: NodePool) -> bool:
-    return any(f.bare_metal for f in site.spec.flavors if f.name == pool.flavor)
 
 
 def _has_gpus(site: Site, pool: NodePool) -> bool:

@@ -88,14 +88,17 @@ def standing_of(cluster: Cluster) -> Standing:
     """From what the Cluster's status says."""
     said = (cluster.status.update if cluster.status else None) or NOTHING
     target = KubernetesVersion.parse(said.target) if said.target else None
-    run, told = _run_of(cluster, said, target), said.announced
+    obstacle, told = obstacle_of(cluster), said.announced
+    run = _run_of(cluster, said, target, obstacle)
     if target is not None and run is None and is_surpassed(target, cluster.spec.version):
         target = None
     announced = Announced(KubernetesVersion.parse(told.version), told.first, told.days_before) if told else None
-    return Standing(target, said.began, said.reason, announced, obstacle_of(cluster), run)
+    return Standing(target, said.began, said.reason, announced, obstacle, run)
 
 
-def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | None) -> Run | None:
+def _run_of(
+    cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | None, obstacle: Obstacle | None
+) -> Run | None:
     """The update whose ledger is not through; None when there is none."""
     if target is None or not said.steps or any(s.name == FINISHED and s.state in THROUGH for s in said.steps):
         return None
@@ -105,13 +108,12 @@ def _run_of(cluster: Cluster, said: UpdateSummary, target: KubernetesVersion | N
     stopped, hold = said.stopped.message if said.stopped else "", said.hold
     behind, waits = pools_behind(said.steps), by_hand(cluster) | {pool_of(s) for s in said.steps if s.reason == BY_HAND}
     held = Held(hold.until, hold.message, tuple(p for p in behind if p not in waits)) if hold else None
-    by_person = _by_person(obstacle_of(cluster), behind, tuple(p for p in behind if p in waits))
-    taken_back = any(entry.what == "Version" and entry.pool is None for entry in said.rolled_back)
-    handed = not taken_back and any(s.name == CONTROL_PLANE and s.started is not None for s in said.steps)
+    by_person = _by_person(obstacle, behind, tuple(p for p in behind if p in waits))
+    reached = any(s.name == CONTROL_PLANE and s.started is not None for s in said.steps)
     return Run(
         *(aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person),
         asked=why == VERSION_CHANGED,
-        handed=handed,
+        handed=reached and not said.is_taken_back("Version"),
     )
 
 
@@ -127,9 +129,14 @@ def by_hand(cluster: Cluster) -> frozenset[str]:
     manual = frozenset([p.name for p in cluster.spec.node_pools if p.update.strategy is Strategy.MANUAL])
     if not manual:
         return manual
-    said = cluster.metadata.annotations.get(ANNOTATION_UPDATE_POOLS, "")
-    released = {name.strip() for name in said.split(",")}
+    released = let_go(cluster)
     return frozenset() if ALL_POOLS in released else manual - released
+
+
+def let_go(cluster: Cluster) -> frozenset[str]:
+    """Pools that a person has said may begin, or `*`, whatever their strategy is."""
+    said = cluster.metadata.annotations.get(ANNOTATION_UPDATE_POOLS, "")
+    return frozenset(filter(None, map(str.strip, said.split(","))))
 
 
 def running_of(cluster: Cluster) -> KubernetesVersion | None:

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from kaas.kube import resources
-from kaas.kube.objects import Objects
-from kaas.kube.resources import Resource
+from kaas.kube.ports import Lister
 from kaas.loader.report import Progress
 from kaas.volumes import observe
 from kaas.volumes.attempts import Job
@@ -24,18 +23,8 @@ CAUSE_AGAIN: Final = timedelta(seconds=15)
 """Between two looks at Events of a load that does not start."""
 
 
-class Reader(Texts, Protocol):
+class Reader(Texts, Lister, Protocol):
     """Who reads logs and Events of an API server."""
-
-    async def list(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        label_selector: str | None = None,
-        *,
-        field_selector: str | None = None,
-    ) -> Objects:
-        """Objects of a kind."""
 
 
 @dataclass(slots=True)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kaas.kube.objects import Object, labels
+from kaas.kube.selectors import holds
 from kaas.volumes.pods import REQUIRED, gpus_of
 from kaas.volumes.settings import GPU_LABEL
 
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 Term = dict[str, list[Any]]
 """One term of a node selector: `matchExpressions`, `matchFields`. Without either it selects nothing."""
-_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _MOST: Final = 10
 """Nodes of Pods that use a volume, of which one is chosen."""
 
@@ -79,8 +78,8 @@ def lets(spec: Mapping[str, Any], node: Object) -> bool:
         return False
     terms = _terms(spec)
     return terms is None or any(
-        all(_holds(rule, found) for rule in term.get("matchExpressions") or ())
-        and all(_holds(rule, names) for rule in term.get("matchFields") or ())
+        all(holds(rule, found) for rule in term.get("matchExpressions") or ())
+        and all(holds(rule, names) for rule in term.get("matchFields") or ())
         for term in terms
     )
 
@@ -90,23 +89,6 @@ def _terms(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
     required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
     terms = (required or {}).get("nodeSelectorTerms") or ()
     return [t for t in terms if t.get("matchExpressions") or t.get("matchFields")] if required else None
-
-
-def _holds(rule: Mapping[str, Any], found: Mapping[str, str]) -> bool:
-    """Whether a rule holds for labels. Source: Kubernetes, NodeSelectorRequirement."""
-    value, values = found.get(rule["key"]), rule.get("values") or ()
-    match rule["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case operator:  # Gt, Lt: whole numbers
-            numbers = [int(n) for n in (value, *values) if n is not None and _WHOLE.fullmatch(n)]
-            return len(numbers) > 1 and (numbers[0] > numbers[1] if operator == "Gt" else numbers[0] < numbers[1])
 
 
 def beside(users: Sequence[Object]) -> Placement:

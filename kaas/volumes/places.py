@@ -9,8 +9,7 @@ from typing import Any, Final, Protocol
 
 from kaas.kube import resources
 from kaas.kube.objects import Object, Objects, Ref, annotation, is_deleting, labels, name_of
-from kaas.kube.ports import Times
-from kaas.kube.resources import Resource
+from kaas.kube.ports import Lister, Times
 from kaas.volumes import observe, terms
 from kaas.volumes.attempts import Job
 from kaas.volumes.claim import RWOP, RWX, Claim, Key, Phase, claim_of
@@ -36,21 +35,11 @@ claim that is loaded for the first time wait, so there are no new ones."""
 _USING: Final = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
-class Reader(Protocol):
+class Reader(Lister, Protocol):
     """What is asked of an API server."""
 
     async def get(self, ref: Ref) -> Object | None:
         """The object, or None."""
-
-    async def list(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        label_selector: str | None = None,
-        *,
-        field_selector: str | None = None,
-    ) -> Objects:
-        """Objects of a kind."""
 
 
 class Sources(Protocol):

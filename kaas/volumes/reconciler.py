@@ -17,8 +17,7 @@ from kaas.kube import resources
 from kaas.kube.client import Propagation
 from kaas.kube.errors import Conflict, NotFound
 from kaas.kube.objects import Object, Objects, Ref
-from kaas.kube.ports import Announcer, Times
-from kaas.kube.resources import Resource
+from kaas.kube.ports import Announcer, Lister, Times
 from kaas.volumes import observe, terms
 from kaas.volumes.attempts import Job, Outcome, job_view
 from kaas.volumes.cache.keeper import Keeps, Nobody
@@ -48,18 +47,8 @@ APART: Final = timedelta(seconds=0.05)
 """Between two claims that are told so."""
 
 
-class Cluster(Writer, PodWriter, Texts, Protocol):
+class Cluster(Writer, PodWriter, Texts, Lister, Protocol):
     """What is asked of the API server."""
-
-    async def list(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        label_selector: str | None = None,
-        *,
-        field_selector: str | None = None,
-    ) -> Objects:
-        """Objects of a kind."""
 
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
         """Server-side apply of the status."""

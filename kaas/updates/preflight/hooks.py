@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kaas.kube.objects import Object
+from kaas.kube.selectors import holds
 from kaas.updates.preflight.facts import Hook, Unknown
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
@@ -122,20 +123,7 @@ def _selects(hook: Object, need: Needed) -> bool:
 def _takes(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
     found = selector or {}
     plain = all(labels.get(key) == value for key, value in (found.get("matchLabels") or {}).items())
-    return plain and all(_fulfils(e, labels) for e in found.get("matchExpressions") or ())
-
-
-def _fulfils(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(expression["key"]), expression.get("values") or ()
-    match expression["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:
-            return value is None
+    return plain and all(holds(e, labels) for e in found.get("matchExpressions") or ())
 
 
 def _opts_in(selector: Mapping[str, Any] | None) -> bool:

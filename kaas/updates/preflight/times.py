@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from kaas.api.cluster import Cluster, NodePool
-from kaas.api.patience import BOX_STARTUP, DRAIN, SERVER_STARTUP, startup
+from kaas.api.patience import DRAIN, joins
 from kaas.api.pool_update import Strategy, gives_notice, soak_of
 from kaas.api.site import Site
 from kaas.gpu.layouts import CONFIG
@@ -106,5 +106,4 @@ def _of_pool(pool: NodePool, site: Site, drain: timedelta) -> Spans:
 
 
 def _joins(site: Site, flavor: str) -> timedelta:
-    slow = any(f.name == flavor and (f.bare_metal or f.gpu) for f in site.spec.flavors)
-    return timedelta(seconds=startup(site, flavor, BOX_STARTUP if slow else SERVER_STARTUP))
+    return timedelta(seconds=joins(site, flavor))

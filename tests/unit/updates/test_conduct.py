@@ -12,18 +12,14 @@ from kaas.api.constants import (
     ANNOTATION_UPDATES_PAUSED,
 )
 from kaas.updates.run import Verdict
-from tests.unit.updates.conducting import OPEN, annotate, begun, states
+from tests.unit.updates.conducting import annotate, begun, due, states
 from tests.unit.updates.office import KEY, World, release
 from tests.unit.updates.subjects import TUESDAYS, at
 
 
 @pytest.fixture(name="world")
 def new_world() -> World:
-    world = World()
-    world.releases(release("v1.36.1"), release("v1.36.3"))
-    world.machines("v1.36.1")
-    world.clock.time = OPEN
-    return world
+    return due()
 
 
 async def test_no_machine_is_begun_while_what_a_namespace_says_cannot_be_read(world: World) -> None:

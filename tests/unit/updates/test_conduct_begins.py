@@ -11,17 +11,13 @@ from kaas.api.constants import (
     ANNOTATION_UPDATES_PAUSED,
 )
 from kaas.updates.run import Finding, Severity
-from tests.unit.updates.conducting import OPEN, QUOTA, annotate, states
-from tests.unit.updates.office import KEY, World, release
+from tests.unit.updates.conducting import OPEN, QUOTA, annotate, due, states
+from tests.unit.updates.office import KEY, World
 
 
 @pytest.fixture(name="world")
 def new_world() -> World:
-    world = World()
-    world.releases(release("v1.36.1"), release("v1.36.3"))
-    world.machines("v1.36.1")
-    world.clock.time = OPEN
-    return world
+    return due()
 
 
 async def test_it_begins_with_all_of_it_in_one_write(world: World) -> None:

@@ -9,17 +9,13 @@ import pytest
 from kaas.api.constants import ANNOTATION_UPDATE_RETRY
 from kaas.kube import resources
 from kaas.kube.objects import Object
-from tests.unit.updates.conducting import OPEN, annotate, begun
-from tests.unit.updates.office import KEY, World, release
+from tests.unit.updates.conducting import annotate, begun, due
+from tests.unit.updates.office import KEY, World
 
 
 @pytest.fixture(name="world")
 def new_world() -> World:
-    world = World()
-    world.releases(release("v1.36.1"), release("v1.36.3"))
-    world.machines("v1.36.1")
-    world.clock.time = OPEN
-    return world
+    return due()
 
 
 def capi_cluster(version: str) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from kaas.updates.facts import Aims, Change
 from kaas.updates.ledger.advance import Ledger, Progress, advance
@@ -14,6 +15,9 @@ from tests.unit.updates.subjects import NOW, version
 
 WELL = Verdict(True, "all is well")
 AIMS = Aims(version("v1.36.3"), (Change.PATCH,))
+LATER = NOW + timedelta(days=7)
+HALF_PAST = NOW + timedelta(minutes=30)
+FAILED: dict[str, Any] = {"unlaid": "b has failed", "unlaid_for_good": True}
 
 
 def old(desired: int = 3) -> Part:
@@ -75,3 +79,10 @@ class Course:
 
     def reason(self, step: str) -> str | None:
         return next(s.reason for s in self.ledger.steps if s.name == step)
+
+
+def at_pools(course: Course) -> Course:
+    """Its control plane is through."""
+    course.control_plane(new(1))
+    course.settle()
+    return course

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -12,23 +11,8 @@ from kaas.updates.ledger.advance import VERIFYING, Ledger, advance, called_off
 from kaas.updates.ledger.seen import Part
 from kaas.updates.ledger.steps import begin
 from kaas.updates.run import Finding, Report, Severity, Verdict
-from tests.unit.updates.ledger.parts import AIMS, Course, new, old
+from tests.unit.updates.ledger.parts import AIMS, LATER, Course, at_pools, new, old
 from tests.unit.updates.subjects import NOW
-
-LATER = NOW + timedelta(days=7)
-FAILED: dict[str, Any] = {"unlaid": "b has failed", "unlaid_for_good": True}
-HALF_PAST = NOW + timedelta(minutes=30)
-
-
-@pytest.fixture(name="course")
-def new_course() -> Course:
-    return Course()
-
-
-def at_pools(course: Course) -> Course:
-    course.control_plane(new(1))
-    course.settle()
-    return course
 
 
 def test_the_steps_of_an_update_are_fixed_when_it_begins() -> None:

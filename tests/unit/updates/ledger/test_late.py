@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from kaas.updates.ledger.seen import Part
 from kaas.updates.run import Verdict
-from tests.unit.updates.ledger.parts import Course, new, old
+from tests.unit.updates.ledger.parts import FAILED, HALF_PAST, LATER, Course, at_pools, new, old
 from tests.unit.updates.subjects import NOW
-
-LATER = NOW + timedelta(days=7)
-FAILED: dict[str, Any] = {"unlaid": "b has failed", "unlaid_for_good": True}
-HALF_PAST = NOW + timedelta(minutes=30)
-
-
-@pytest.fixture(name="course")
-def new_course() -> Course:
-    return Course()
-
-
-def at_pools(course: Course) -> Course:
-    course.control_plane(new(1))
-    course.settle()
-    return course
 
 
 @pytest.mark.parametrize(

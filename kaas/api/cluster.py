@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from kaas.api.addon_status import InstalledAddOn
 from kaas.api.fields import (
     DNS_LABEL,
     TAINT_KEY_RULE,
@@ -257,6 +258,8 @@ class ClusterStatus(Model):
     """Sick nodes, and what is done about them; left out while none is."""
     update: UpdateSummary | None = None
     """What is to be done about the version, and when."""
+    add_ons: Annotated[tuple[InstalledAddOn, ...], Field(max_length=100), ListMap("name")] = ()
+    """Add-ons that it has, is to have, or is being rid of."""
 
 
 class Cluster(Resource):

@@ -38,6 +38,9 @@ CONDITION_REPAIRS: Final = "RepairsAllowed"
 UPDATES_MANAGER: Final = "kaas-updates"
 """Field manager of server-side apply for `Cluster.status.update` and the condition VersionUpToDate."""
 
+ADD_ONS_MANAGER: Final = "kaas-add-ons"
+"""Field manager of server-side apply for `Cluster.status.addOns` and `Addon.status`."""
+
 ROLLOUT_MANAGER: Final = "kaas-rollouts"
 """Field manager of server-side apply for `Rollout.status`."""
 
@@ -47,6 +50,11 @@ one: whether its machines are as was handed to Cluster API."""
 
 CONDITION_DRAIN: Final = "DrainAllowed"
 """Condition of a Machine that is to go: whether Cluster API may drain it, and what it waits for."""
+
+LABEL_ADD_ON: Final = f"{GROUP}/add-on"
+"""On every object in a Cluster that an add-on put there. Value: name of the Addon."""
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+"""Label of Kubernetes for who keeps an object; `kaas` on those of add-ons."""
 
 # On a Machine; the first on a Node too.
 ANNOTATION_REPAIR: Final = f"{GROUP}/repair"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from kaas.api.addon import Addon
 from kaas.api.cluster import Cluster
 from kaas.api.constants import GROUP, VERSION
 from kaas.api.model import Resource
@@ -23,7 +24,7 @@ from kaas.api.rollout import Rollout
 from kaas.api.rules import VALIDATIONS, Schema
 from kaas.api.site import Site
 
-_ALL: Final[tuple[type[Resource], ...]] = (Cluster, Site, Release, Rollout, NodeRepairTemplate, NodeRepair)
+_ALL: Final[tuple[type[Resource], ...]] = (Cluster, Site, Release, Rollout, Addon, NodeRepairTemplate, NodeRepair)
 KINDS: Final[dict[str, type[Resource]]] = {kind.__name__: kind for kind in _ALL}
 """Every kind of the group, by name."""
 

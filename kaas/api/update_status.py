@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from kaas.api.addon_status import AddOnChange, AddOnName
 from kaas.api.model import Atomic, ListMap, Model
 
 EXPIRED: Final = "Expired"
@@ -21,8 +22,8 @@ THROUGH: Final = frozenset({"Done", "Skipped"})
 """States of a step after which the next may begin."""
 
 Version = Annotated[str, Field(max_length=12)]
-ChangeName = Literal["Patch", "Minor", "Image", "ClassRevision", "Certificates"]
-RolledBackName = Literal["Version", "Image", "ClassRevision", "Certificates"]
+ChangeName = Literal["Patch", "Minor", "Image", "ClassRevision", "Certificates", "AddOns"]
+RolledBackName = Literal["Version", "Image", "ClassRevision", "Certificates", "AddOn"]
 StepState = Literal["Pending", "Running", "Held", "Done", "Failed", "Skipped"]
 PoolRef = Annotated[str, Field(max_length=63)]
 
@@ -198,6 +199,8 @@ class RolledBack(Model):
 
     what: RolledBackName
     """What goes back. Certificates: machines of the control plane are not renewed."""
+    add_on: AddOnName | None = None
+    """The add-on that goes back; left out for all else."""
     pool: PoolRef | None = None
     """The pool that it goes back for; left out where Cluster API had not been handed it, for the Cluster as a whole."""
     from_: str = Field(alias="from", max_length=255)
@@ -228,7 +231,7 @@ class UpdateSummary(Model):
     """Version that it is brought to next, now or when it may be; left out when there is none."""
     change: ChangeName | None = None
     """The largest of what that update changes."""
-    changes: Annotated[tuple[ChangeName, ...], Field(max_length=5), Atomic()] = ()
+    changes: Annotated[tuple[ChangeName, ...], Field(max_length=6), Atomic()] = ()
     """All that it changes: updates that would each replace machines are one."""
     image: str | None = Field(default=None, max_length=255)
     """Node image that the machines of the target are brought to; left out while they keep that of their version."""
@@ -236,6 +239,8 @@ class UpdateSummary(Model):
     """ClusterClass that the Cluster is brought to; left out while it keeps its own."""
     certificates: datetime | None = None
     """Machines of the control plane made before this (UTC) are replaced, since their certificates end soon."""
+    add_ons: Annotated[tuple[AddOnChange, ...], Field(max_length=50), ListMap("name")] = ()
+    """Add-ons that it brings to another version, in their order; empty while they keep theirs."""
     forced_from: datetime | None = None
     """Of an update away from a version that has expired, or to one that a person has asked for: from then on (UTC) it
     waits for no maintenance window any more, and for the end of no exclusion. Left out for others."""

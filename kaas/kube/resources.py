@@ -77,6 +77,7 @@ CLUSTER = Resource(GROUP, VERSION, "Cluster", "clusters")
 SITE = Resource(GROUP, VERSION, "Site", "sites", namespaced=False)
 RELEASE = Resource(GROUP, VERSION, "Release", "releases", namespaced=False)
 ROLLOUT = Resource(GROUP, VERSION, "Rollout", "rollouts", namespaced=False)
+ADDON = Resource(GROUP, VERSION, "Addon", "addons", namespaced=False)
 NODE_REPAIR_TEMPLATE = Resource(GROUP, VERSION, "NodeRepairTemplate", "noderepairtemplates")
 NODE_REPAIR = Resource(GROUP, VERSION, "NodeRepair", "noderepairs")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kaas.kube.objects import Object, labels
-from kaas.kube.selectors import holds
+from kaas.api.selectors import holds
 from kaas.volumes.pods import REQUIRED, gpus_of
 from kaas.volumes.settings import GPU_LABEL
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kaas.kube.objects import Object
-from kaas.kube.selectors import holds
+from kaas.api.selectors import holds
 from kaas.updates.preflight.facts import Hook, Unknown
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaas.api.rollout import ClusterSelector, Stage
-from kaas.kube.selectors import fulfils
+from kaas.api.selectors import fulfils
 from kaas.updates.rollouts.member import Member
 
 

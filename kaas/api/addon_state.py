@@ -1,0 +1,74 @@
+"""Which add-ons a Cluster has, and which version of them it is to have. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final
+
+from kaas.api.addon import MOST_ADDONS, Addon, AddonVersion, AddonVersionStatus, KubernetesRange
+from kaas.api.addon_status import InstalledAddOn
+from kaas.api.cluster import Cluster
+from kaas.api.rollout import ClusterSelector
+from kaas.api.selectors import fulfils
+from kaas.api.versions import minor_of
+
+_NUMBERS: Final = re.compile(r"[0-9]+")
+
+
+def selects(selector: ClusterSelector, cluster: Cluster) -> bool:
+    """Whether all that a selector says holds for a Cluster."""
+    meta = cluster.metadata
+    return (
+        (not selector.namespaces or meta.namespace in selector.namespaces)
+        and (not selector.names or f"{meta.namespace}/{meta.name}" in selector.names)
+        and (not selector.sites or cluster.spec.site in selector.sites)
+        and all(meta.labels.get(key) == value for key, value in selector.match_labels.items())
+        and all(fulfils(meta.labels.get(r.key), r.operator, r.values) for r in selector.match_expressions)
+    )
+
+
+def add_ons_of(cluster: Cluster, addons: Iterable[Addon]) -> tuple[Addon, ...]:
+    """The add-ons that a Cluster is to have, in their order; not those that are being deleted."""
+    found = (a for a in addons if a.metadata.deletion_timestamp is None and selects(a.spec.clusters, cluster))
+    return tuple(sorted(found, key=lambda a: (a.spec.order, a.metadata.name))[:MOST_ADDONS])
+
+
+@cache
+def order_of(version: str) -> tuple[int, ...]:
+    """Of two versions of an add-on the newer has more of this."""
+    return tuple(map(int, _NUMBERS.findall(version)))
+
+
+def supports(kubernetes: KubernetesRange, minor: int) -> bool:
+    """Whether a minor of Kubernetes is one of those."""
+    least, most = kubernetes.min_version, kubernetes.max_version
+    return (least is None or minor_of(least) <= minor) and (most is None or minor <= minor_of(most))
+
+
+def version_of(addon: Addon, version: str | None) -> AddonVersion | None:
+    """What the spec says of a version; None when it does not have it."""
+    return next((v for v in addon.spec.versions if v.version == version), None)
+
+
+def found_of(addon: Addon, version: str) -> AddonVersionStatus | None:
+    """What was found of a version; None while it was not looked at."""
+    return next((v for v in addon.status.versions if v.version == version), None) if addon.status else None
+
+
+def is_usable(addon: Addon, version: str) -> bool:
+    """Whether the objects of a version were found and can be put into Clusters."""
+    found = found_of(addon, version)
+    return found is not None and found.digest is not None
+
+
+def newest(addon: Addon, minor: int) -> AddonVersion | None:
+    """The newest version that can be used and supports a minor of Kubernetes; None when there is none."""
+    there = (v for v in addon.spec.versions if supports(v.kubernetes, minor) and is_usable(addon, v.version))
+    return max(there, key=lambda v: order_of(v.version), default=None)
+
+
+def installed(cluster: Cluster) -> Mapping[str, InstalledAddOn]:
+    """What is said of the add-ons that the Cluster has, by name."""
+    return {a.name: a for a in cluster.status.add_ons} if cluster.status else {}

@@ -1,0 +1,1 @@
+"""Puts add-ons into Clusters and keeps them there."""

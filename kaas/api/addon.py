@@ -22,7 +22,7 @@ _NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
 
 AddonVersionName = Annotated[
     str,
-    Field(min_length=5, max_length=40),
+    Field(max_length=40),
     pattern_rule(
         rf"v?{_NUMBER}[.]{_NUMBER}[.]{_NUMBER}(-[1-9][0-9]{{0,8}})?",
         "must be a version of three numbers, as 1.8.2, and -1, -2 behind it for another packing of the same",
@@ -58,8 +58,8 @@ class Manifests(Model):
     """Where the objects of a version are."""
 
     config_map: ObjectName
-    """Name of a ConfigMap in `kaas-system` whose values are YAML documents, applied in the order of its keys. It must be
-    `immutable: true`: what runs in Clusters is changed by another version, and can be gone back to."""
+    """Name of a ConfigMap in `kaas-system` whose values are YAML documents, applied in the order of its keys. It must
+    be `immutable: true`: what runs in Clusters is changed by another version, and can be gone back to."""
 
 
 class AddonVersion(Model):

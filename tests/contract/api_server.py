@@ -19,6 +19,7 @@ _PLURALS = {
     "Site": "sites",
     "Release": "releases",
     "Rollout": "rollouts",
+    "Addon": "addons",
     "NodeRepairTemplate": "noderepairtemplates",
     "NodeRepair": "noderepairs",
 }

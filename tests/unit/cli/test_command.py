@@ -124,7 +124,7 @@ def test_version() -> None:
 
 
 def test_crds_are_printed() -> None:
-    assert kaas("crds").stdout.count("kind: CustomResourceDefinition") == 6
+    assert kaas("crds").stdout.count("kind: CustomResourceDefinition") == 7
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("45s", 45), ("30m", 1800), ("1h30m", 5400)])

@@ -337,9 +337,9 @@ CHANGES: dict[str, Change] = {
 }
 
 
-ELSEWHERE = ("NodeRepair", "Rollout")
-"""The first is written by the controller and Cluster API, from the policy of a NodeRepairTemplate; the second is about
-many Clusters, and has such a test of its own beside its planner."""
+ELSEWHERE = ("NodeRepair", "Rollout", "Addon")
+"""The first is written by the controller and Cluster API, from the policy of a NodeRepairTemplate; the others are about
+many Clusters, and have such tests of their own."""
 
 
 def fields() -> list[str]:

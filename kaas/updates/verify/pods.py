@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from kaas.api.update_status import UnwellWorkload
-from kaas.kube.objects import Object, is_deleting, is_true, labels, name_of
+from kaas.kube import working
+from kaas.kube.objects import Object, is_deleting, is_true, labels
 from kaas.updates.verify.facts import AddOnFacts
 
 MANAGED: Final = "app.kubernetes.io/managed-by=kaas"
@@ -63,23 +64,9 @@ def as_baseline(found: Mapping[str, int]) -> tuple[UnwellWorkload, ...]:
 
 def deployment(obj: Object) -> AddOnFacts:
     """Whether a Deployment has what it is to have."""
-    wanted = int((obj.get("spec") or {}).get("replicas", 1))
-    return _working(obj, wanted, "updatedReplicas", "availableReplicas")
+    return AddOnFacts(working.called(obj), working.deployment(obj))
 
 
 def daemon_set(obj: Object) -> AddOnFacts:
     """Whether a DaemonSet runs wherever it is to run."""
-    wanted = int((obj.get("status") or {}).get("desiredNumberScheduled", 0))
-    return _working(obj, wanted, "updatedNumberScheduled", "numberAvailable")
-
-
-def _working(obj: Object, wanted: int, updated: str, available: str) -> AddOnFacts:
-    namespace, name = name_of(obj)
-    status: dict[str, Any] = obj.get("status") or {}
-    called = f"{obj['kind']} {namespace}/{name}"
-    if int(status.get("observedGeneration", 0)) < int(obj["metadata"].get("generation", 0)):
-        return AddOnFacts(called, "its controller has not seen it yet")
-    for count, words in ((updated, "are as it says"), (available, "work")):
-        if (n := int(status.get(count, 0))) < wanted:
-            return AddOnFacts(called, f"{n} of {wanted} Pods {words}")
-    return AddOnFacts(called)
+    return AddOnFacts(working.called(obj), working.daemon_set(obj))

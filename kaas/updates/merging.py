@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from typing import Final
 
 from kaas.updates.facts import Change, Choice
 from kaas.updates.kinds import LARGEST_FIRST, Due, aims
+
+MOST_REMEMBERED: Final = 2048
+"""Choices with what comes with them: Clusters that run the same are mostly brought to the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ def merged(lead: Offer, offers: Sequence[Offer], image: str | None, time: dateti
     return with_due(as_choice(lead.part), tuple(p for p in together if isinstance(p, Due)), image)
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def with_due(choice: Choice, due: tuple[Due, ...], image: str | None) -> Choice:
     """A choice with all that is due beside it. Its own words come first. image: of the version, if it is a new one."""
     version = choice.change if choice.change in (Change.PATCH, Change.MINOR) else None

@@ -73,7 +73,7 @@ def placed(found: Iterable[Document], namespace: str, *, explicit: bool) -> list
     faults: list[str] = []
     for document in sorted(found, key=lambda d: ORDER[d.group_kind]):
         said = document.object["metadata"].get("namespace")
-        if document.group_kind[1] not in ("Cluster", "Secret", "NodeRepairTemplate"):
+        if document.group_kind[1] not in ("Cluster", "Secret", "ConfigMap", "NodeRepairTemplate"):
             documents.append(document)
         elif document.group_kind == CLUSTER and explicit and said and said != namespace:
             name = document.object["metadata"]["name"]

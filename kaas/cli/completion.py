@@ -25,6 +25,13 @@ def rollout_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return _that_begin_so(names.of_rollouts, ctx, incomplete)
 
 
+def addon_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Addons whose names begin so; none when the API server does not answer."""
+    from kaas.cli import names  # noqa: PLC0415 - slow to import
+
+    return _that_begin_so(names.of_addons, ctx, incomplete)
+
+
 def _that_begin_so(known: Callable[[Settings], list[str]], ctx: typer.Context, incomplete: str) -> list[str]:
     settings = Settings()
     for params in (ctx.find_root().params, ctx.params):  # what is typed so far has not been through `callback`

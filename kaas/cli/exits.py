@@ -25,7 +25,7 @@ EXIT_CODES = {
     ExitCode.DONE: "done; `plan`: nothing to do",
     ExitCode.FAILED: "not reached in time, or not there yet; `credentials`: would be refused",
     ExitCode.WRONG_INPUT: "wrong option or manifest; the message names object, field and way out",
-    ExitCode.NOT_FOUND: "there is no such Cluster, node, Site or Rollout",
+    ExitCode.NOT_FOUND: "there is no such Cluster, node, Site, Rollout or Addon",
     ExitCode.NO_ANSWER: "the API server could not be reached, or does not allow it",
     ExitCode.INTERNAL: "an error of kaas itself; `-v` shows where",
     ExitCode.TO_DO: "`plan`: there is something to do",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from kaas.api.actions import Mode
-from kaas.cli import credential_webhook, credentials, load, options, repair, rollout, volumes
+from kaas.cli import addons, credential_webhook, credentials, load, options, repair, rollout, volumes
 from kaas.cli.command import application, command
 from kaas.cli.exits import EXIT_CODES
 from kaas.cli.lab import LabGroup
@@ -47,7 +47,7 @@ def apply(
     wait: options.Wait = False,
     timeout: options.Timeout = options.HALF_AN_HOUR,
 ) -> None:
-    """Apply Clusters, Sites, Releases, Rollouts and NodeRepairTemplates, with Namespaces and Secrets that they need."""
+    """Apply Clusters, Sites, Releases, Rollouts, Addons, NodeRepairTemplates, Namespaces, Secrets and ConfigMaps."""
     from kaas.cli.apply import apply as run
 
     run(settings, files, wait=wait, timeout=timeout)
@@ -167,6 +167,7 @@ def version(settings: Settings) -> None:
 
 app.add_typer(repair.app, name="repair")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(addons.app, name="addons")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(credential_webhook.app, name="credential-webhook")
 app.add_typer(volumes.app, name="volumes")

@@ -23,8 +23,8 @@ M = TypeVar("M", bound=Resource)
 STDIN = Path("-")
 SUFFIXES = (".yaml", ".yml", ".json")
 # What may stand beside our own kinds, in the order in which all of them can be applied.
-OTHERS = {("v1", "Namespace"): 0, ("v1", "Secret"): 1}
-_OURS = ("Site", "Release", "NodeRepairTemplate", "Rollout", "Cluster")
+OTHERS = {("v1", "Namespace"): 0, ("v1", "Secret"): 1, ("v1", "ConfigMap"): 2}
+_OURS = ("Site", "Release", "NodeRepairTemplate", "Rollout", "Addon", "Cluster")
 ORDER = {**OTHERS, **{(API_VERSION, kind): place for place, kind in enumerate(_OURS, start=len(OTHERS))}}
 
 
@@ -54,7 +54,7 @@ def read(files: Iterable[Path]) -> list[Document]:
     """Every object of the files; of a directory, all its YAML and JSON files. CliError when one cannot be read."""
     faults: list[str] = []
     found: list[Document] = []
-    for source, text in _texts(files):
+    for source, text in texts(files):
         try:
             found.extend(_known(source, text))
         except ManifestError as error:
@@ -91,7 +91,8 @@ def _of(models: Iterable[Resource], kind: type[M]) -> list[M]:
     return [m for m in models if isinstance(m, kind)]
 
 
-def _texts(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def texts(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Where each text is from, and the text; of a directory those of its YAML and JSON files. Raises OSError."""
     for file in files:
         if file == STDIN:
             yield "stdin", sys.stdin.read()

@@ -1,4 +1,4 @@
-"""Names of Clusters and Rollouts, asked for quickly."""
+"""Names of Clusters, Rollouts and Addons, asked for quickly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from kaas.cli.session import run, session
 from kaas.cli.settings import Settings
 from kaas.kube import resources
 from kaas.kube.client import Limits
+from kaas.kube.resources import Resource
 
 SECONDS = 2.0  # nobody waits longer for a Tab
 
@@ -22,9 +23,14 @@ async def _names(settings: Settings) -> list[str]:
 
 def of_rollouts(settings: Settings) -> list[str]:
     """Names of all Rollouts. Raises KubeError."""
-    return run(_rollouts(settings))
+    return run(_every(settings, resources.ROLLOUT))
 
 
-async def _rollouts(settings: Settings) -> list[str]:
+def of_addons(settings: Settings) -> list[str]:
+    """Names of all Addons. Raises KubeError."""
+    return run(_every(settings, resources.ADDON))
+
+
+async def _every(settings: Settings, resource: Resource) -> list[str]:
     async with session(settings, Limits(connect=SECONDS, request=SECONDS, attempts=1)) as connected:
-        return sorted(r["metadata"]["name"] for r in await connected.list(resources.ROLLOUT))
+        return sorted(found["metadata"]["name"] for found in await connected.list(resource))

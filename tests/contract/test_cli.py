@@ -257,7 +257,7 @@ def test_crds_can_be_installed_again(run: Kaas) -> None:
     for _ in range(2):
         result = run("crds", "--install")
         assert result.exit_code == 0, result.stderr
-        assert result.stdout.count("installed") == 6
+        assert result.stdout.count("installed") == 7
 
 
 def test_names_are_completed(management: Management, applied: list[Object], name: str) -> None:

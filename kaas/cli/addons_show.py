@@ -11,13 +11,13 @@ from rich.text import Text
 
 from kaas.api.addon import Addon
 from kaas.api.parsed import Unreadable
-from kaas.cli.addons_view import NOT_LOOKED_AT, Coming, Line, newest_of, unusable
+from kaas.cli.addons_view import NOT_LOOKED_AT, Line, newest_of, unusable
 from kaas.cli.table import age
 from kaas.cli.tree import MARKS, STATUS_MARKS
 from kaas.cli.view import Mark
 
 HEADERS: Final = ("NAME", "NEWEST", "CLUSTERS", "CURRENT", "FAILING", "USABLE", "WHY")
-OF_CLUSTERS: Final = ("CLUSTER", "ADD-ON", "VERSION", "WANTED", "STATE", "SINCE", "UPDATE", "WHY")
+OF_CLUSTERS: Final = ("CLUSTER", "ADD-ON", "VERSION", "STATE", "SINCE", "WHY")
 _MARK_OF: Final = {"Ready": Mark.WELL, "Failed": Mark.SICK, "Removing": Mark.GOING}
 
 
@@ -78,20 +78,10 @@ def _cells(line: Line, now: datetime) -> list[Text]:
     cells = (
         line.cluster,
         line.name,
-        line.version or "",
-        line.wanted or "",
+        " → ".join([line.version or "", *([line.wanted] if line.wanted else [])]).strip(),
         line.state,
         age(line.since.isoformat() if line.since else None, now),
-        _update(line.coming),
         "; ".join(filter(None, (line.message, line.why))),
     )
     color = MARKS[_MARK_OF.get(line.state, Mark.MOVING)][1]
     return [Text(c, color if h == "STATE" else "") for h, c in zip(OF_CLUSTERS, cells, strict=True)]
-
-
-def _update(coming: Coming | None) -> str:
-    """From which version to which, and when."""
-    if coming is None:
-        return ""
-    when = "now" if coming.under_way else f"{coming.at:%Y-%m-%d %H:%M} UTC" if coming.at else ""
-    return f"{coming.old} → {coming.new} {when}".rstrip()

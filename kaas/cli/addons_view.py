@@ -27,7 +27,6 @@ class Coming:
     old: str
     new: str
     at: datetime | None
-    under_way: bool
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,6 @@ def lines(clusters: Iterable[Cluster], addons: Sequence[Addon], name: str | None
 def _line(cluster: Cluster, name: str, addon: Addon | None, has: InstalledAddOn | None) -> Line:
     runs = KubernetesVersion.known(cluster.status.version if cluster.status else None)
     best = newest(addon, runs.minor) if addon and runs else None
-    going = has is not None and has.state == "Removing"
     return Line(
         namespace=cluster.metadata.namespace or "",
         cluster=cluster.metadata.name,
@@ -100,7 +98,7 @@ def _line(cluster: Cluster, name: str, addon: Addon | None, has: InstalledAddOn 
         message=(has.message or "") if has else NOT_LOOKED_AT,
         newest=best.version if best else None,
         coming=_coming(cluster, name, has),
-        why=_why(cluster, addon, has.version, runs) if addon and runs and has and has.version and not going else "",
+        why=_why(cluster, addon, has, runs) if has and runs else "",
     )
 
 
@@ -114,8 +112,7 @@ def _coming(cluster: Cluster, name: str, has: InstalledAddOn | None) -> Coming |
     change = _change(said, name)
     if change is None or (has is not None and has.version == change.to):
         return None
-    under_way = _under_way(said)
-    return Coming(change.from_, change.to, None if under_way else said.next_time, under_way)
+    return Coming(change.from_, change.to, None if _under_way(said) else said.next_time)
 
 
 def _under_way(said: UpdateSummary) -> bool:
@@ -129,8 +126,18 @@ def _change(said: UpdateSummary, name: str) -> AddOnChange | None:
 # --- why not the newest -------------------------------------------------------------------------------------------
 
 
-def _why(cluster: Cluster, addon: Addon, has: str, runs: KubernetesVersion) -> str:
-    """Why it has none of the versions that are newer than what it has, the newest first; "" when there are none."""
+def _why(cluster: Cluster, addon: Addon | None, has: InstalledAddOn, runs: KubernetesVersion) -> str:
+    """Why it has no version that is newer than what it has; "" when there is none, or it has none at all."""
+    if has.version is None or has.state == "Removing":
+        return ""
+    if addon is not None:
+        return _of_newer(cluster, addon, has.version, runs)
+    coming = _coming(cluster, has.name, has)
+    return _not_yet(cluster, has.name, has.version, coming.new) if coming else ""
+
+
+def _of_newer(cluster: Cluster, addon: Addon, has: str, runs: KubernetesVersion) -> str:
+    """The same of each that is newer, from the newest down to the first that it could have."""
     found: list[str] = []
     newer = [v for v in addon.spec.versions if order_of(v.version) > order_of(has)]
     for version in sorted(newer, key=lambda v: order_of(v.version), reverse=True):
@@ -171,8 +178,9 @@ def _not_yet(cluster: Cluster, name: str, has: str, best: str) -> str:
     if said.stopped:
         return f"{words}, and that has stopped{stopped}"
     if _under_way(said):
-        return f"{words}, which is under way" if _change(said, name) else f"{words} when the one under way is through"
-    return f"{words}: {said.message}" if said.message else words
+        return f"{words} that is under way" if _change(said, name) else f"{words} when the one under way is through"
+    when = f" {said.next_time:%Y-%m-%d %H:%M} UTC" if said.next_time and _change(said, name) else ""
+    return f"{words}{when}: {said.message}" if said.message else f"{words}{when}"
 
 
 # --- an Addon as a whole ------------------------------------------------------------------------------------------

@@ -1,0 +1,258 @@
+"""What is done about one add-on of one Cluster, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from kaas.addons import told
+from kaas.addons.course import Course
+from kaas.addons.hand import Hand
+from kaas.addons.library import Library, Packed
+from kaas.addons.manifests import Problem
+from kaas.addons.putting import NotNow, Refused, Work, meaning, put, remove
+from kaas.addons.visit import Key, Visit
+from kaas.addons.wanted import Act, Wish
+from kaas.api.addon_status import AddOnState, InstalledAddOn
+from kaas.kube.errors import KubeError
+
+_SETTLED: Final = frozenset({"Ready", "Starting"})
+_UNDER_WAY: Final = frozenset({"Applying", "Failed", "Waiting"})
+_REMOVAL: Final = "removal"
+
+
+@dataclass(slots=True)
+class Task:
+    """What is to be done, how far it is, what was said, and what is to be said: nothing any more when it is gone."""
+
+    wish: Wish
+    course: Course | None
+    before: InstalledAddOn | None
+    entry: InstalledAddOn | None
+    now: datetime
+
+    @property
+    def name(self) -> str:
+        """Name of the add-on."""
+        return self.wish.name
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is said before it is done: something begins."""
+        begins = self.entry is not None and self.entry.state in ("Applying", "Removing")
+        return begins and (self.before is None or self.entry != self.before)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the Cluster has not what it is to have."""
+        return self.wish.has != self.wish.version
+
+    @property
+    def next_time(self) -> float | None:
+        """When something is to be done again, by a clock that never goes back; None: on events."""
+        return self.course.next_time() if self.course else None
+
+    def say(self, state: AddOnState, message: str = "", **versions: Any) -> None:
+        """What is to be said of it."""
+        known = {"version": self.wish.has, "wanted": self.wish.version}
+        if self.before and self.before.version == self.wish.has:
+            known["digest"] = self.before.digest
+        self.entry = told.entry(self.before, self.now, self.name, state, message, **{**known, **versions})
+
+    def keep_on(self, message: str) -> None:
+        """It goes on after a while. What has failed has failed until it succeeds."""
+        if self.entry is None or self.entry.state != "Failed":
+            self.say(self.entry.state if self.entry else "Applying", message)
+
+
+class Attendant:
+    """Does what is due, and remembers how far it is: what it forgets is begun anew, and ends with the same."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._courses: dict[Key, dict[str, Course]] = {}
+
+    def keep(self, key: Key, names: Collection[str]) -> None:
+        """Forget all other add-ons of a Cluster."""
+        kept = {n: c for n, c in self._courses.pop(key, {}).items() if n in names}
+        if kept:
+            self._courses[key] = kept
+
+    def task(self, key: Key, wish: Wish, before: InstalledAddOn | None, now: datetime, tick: float) -> Task:
+        """What is to be done about an add-on, and what is said before it is done. tick: time that never goes back."""
+        task = Task(wish, None, before, before, now)
+        if wish.act is Act.WAIT:
+            self._courses.get(key, {}).pop(wish.name, None)
+            task.say("Waiting", wish.words, wanted=None)
+        elif wish.act is Act.KEEP:
+            self._courses.get(key, {}).pop(wish.name, None)
+            stays = before is not None and before.state not in ("Applying", "Removing") and not wish.fails
+            task.say(before.state if before and stays else "Failed", wish.words)
+        else:
+            task.course = self._course(key, wish.name, before, tick)
+            _aim(task, task.course, tick)
+        return task
+
+    def _course(self, key: Key, name: str, before: InstalledAddOn | None, tick: float) -> Course:
+        courses = self._courses.setdefault(key, {})
+        if name not in courses:
+            courses[name] = Course(tick, "/".join((*key, name)))
+            if before and before.state == "Starting":
+                courses[name].look = tick
+        return courses[name]
+
+    async def attend(self, visit: Visit, task: Task, others: Collection[str], *, simulated: bool) -> None:
+        """Do what is due. others: all add-ons of the Cluster. simulated: nothing was ever put there."""
+        course, removal = task.course, task.wish.act is Act.REMOVE
+        if course is None or course.due > visit.now:
+            return
+        if removal and simulated:
+            task.entry, task.course = None, None
+            return
+        course.aim(_REMOVAL if removal else _goal(task.wish), visit.now)
+        if visit.is_over and not visit.away:
+            return
+        hand = await visit.hand()
+        if hand is None:
+            _is_away(task, visit.away)
+        else:
+            await self._try(visit, task, course, hand, others)
+
+    async def _try(self, visit: Visit, task: Task, course: Course, hand: Hand, others: Collection[str]) -> None:
+        try:
+            await self._go_on(visit, task, course, hand, others)
+        except NotNow as failure:
+            if course.delayed(visit.now):
+                task.keep_on(str(failure))
+            else:
+                _fails(task, course, visit, str(failure))
+        except Refused as refusal:
+            _fails(task, course, visit, str(refusal))
+
+    async def _go_on(self, visit: Visit, task: Task, course: Course, hand: Hand, others: Collection[str]) -> None:
+        """Until all is done, it has to wait, or the visit is over."""
+        work = course.begun(visit.server)
+        if work is None:
+            work = course.begin(await self._work(task, hand, others), visit.server)
+        try:
+            async for pause in work:
+                if pause is not None:
+                    course.paused(pause, visit.now)
+                    task.keep_on(pause.words)
+                    return
+                if visit.is_over:
+                    return
+        except KubeError as failure:
+            course.broken()
+            if not visit.is_lost(failure):
+                raise meaning(failure) from failure
+            _is_away(task, visit.away)
+            return
+        except Exception:
+            course.broken()
+            raise
+        _finish(visit, task, course)
+
+    async def _work(self, task: Task, hand: Hand, others: Collection[str]) -> Work:
+        wish = task.wish
+        if wish.act is Act.REMOVE:
+            return remove(hand, wish.name)
+        packed = await self._packed(wish)
+        return put(hand, wish.name, wish.version or "", packed.bundle(), self._rivals(task, others))
+
+    def _rivals(self, task: Task, others: Collection[str]) -> Collection[str] | None:
+        """Add-ons whose objects it may not take: looked at when it comes, or comes to another version."""
+        settled = task.before is not None and task.before.state in _SETTLED and not task.is_change
+        return None if settled else frozenset(others) - {task.name}
+
+    async def _packed(self, wish: Wish) -> Packed:
+        """The objects that its Addon says it has. Raises NotNow: what its Addon says will be another thing soon."""
+        try:
+            packed = await self._library.packed(wish.config_map)
+            if packed.digest != wish.digest:
+                packed = await self._library.read(wish.config_map)
+        except Problem as problem:
+            raise NotNow(str(problem)) from problem
+        if packed.digest != wish.digest:
+            raise NotNow(f"ConfigMap {wish.config_map} has other objects than status.versions of its Addon says")
+        return packed
+
+    async def check(self, visit: Visit, tasks: Sequence[Task]) -> None:
+        """See whether what was put there works, where that is due."""
+        due = [task for task in tasks if _is_looked_at(task, visit)]
+        hand = await visit.hand() if due and not visit.is_over else None
+        if hand is None:
+            return
+        try:
+            problems = await hand.problems([task.name for task in due])
+        except KubeError as failure:
+            visit.lost(failure)
+            return
+        for task in due:
+            _judge(task, problems.get(task.name, ""), visit.now)
+
+
+def _goal(wish: Wish) -> str:
+    return f"{wish.version} {wish.digest}"
+
+
+def _aim(task: Task, course: Course, tick: float) -> None:
+    """Begin with what is new; what was begun goes on, and what is settled waits until all is applied again."""
+    wish, before = task.wish, task.before
+    if wish.act is Act.REMOVE:
+        if course.aim(_REMOVAL, tick) and (before is None or before.state != "Removing"):
+            task.say("Removing", wanted=None)
+        return
+    if before is not None and before.state in _SETTLED and before.wanted is None and not task.is_change:
+        return
+    course.aim(_goal(wish), tick)
+    wanted = wish.version if task.is_change else None
+    if before is None or before.wanted != wanted or before.state not in _UNDER_WAY:
+        task.say("Applying")
+
+
+def _is_away(task: Task, words: str) -> None:
+    """The Cluster does not answer: nothing is known, and all stays as it is."""
+    if task.wish.act is Act.PUT and task.wish.has is None:
+        task.say("Waiting", words)
+    else:
+        task.say(task.entry.state if task.entry else "Applying", words)
+
+
+def _fails(task: Task, course: Course, visit: Visit, words: str) -> None:
+    course.refused(visit.now)
+    task.say("Failed", words)
+
+
+def _finish(visit: Visit, task: Task, course: Course) -> None:
+    """All is done."""
+    course.finished(visit.now)
+    if task.wish.act is Act.REMOVE:
+        task.entry, task.course = None, None
+        return
+    visit.changed |= task.is_change
+    was = task.before.state if task.before and not task.is_change else None
+    state: AddOnState = was if was in _SETTLED and was else "Starting"
+    task.say(state, version=task.wish.version, digest=task.wish.digest)
+
+
+def _is_looked_at(task: Task, visit: Visit) -> bool:
+    if task.course is None or task.entry is None or task.entry.state not in _SETTLED:
+        return False
+    if visit.changed and task.course.look is None:
+        task.course.look = visit.now
+    return task.course.look is not None and task.course.look <= visit.now
+
+
+def _judge(task: Task, problem: str, tick: float) -> None:
+    if task.course is None or task.entry is None:
+        return
+    state: AddOnState = "Starting" if problem else "Ready"
+    if problem:
+        task.course.starting(tick)
+    else:
+        task.course.works()
+    said = task.entry
+    task.say(state, problem, version=said.version, digest=said.digest, wanted=said.wanted)

@@ -29,6 +29,7 @@ class Check(StrEnum):
     REMOVED_APIS = "RemovedApis"
     WEBHOOKS = "Webhooks"
     CERTIFICATES = "Certificates"
+    ADD_ON_SUPPORT = "AddOnSupport"
     WINDOW_LONG_ENOUGH = "WindowLongEnough"
 
 

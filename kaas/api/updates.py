@@ -74,8 +74,8 @@ class Updates(Model):
     """Auto: machines of the control plane are replaced 60 to 15 days before their certificates end. None: not by kaas;
     Cluster API does it 7 days before the end, in no window."""
     add_ons: AddOnUpdates = AddOnUpdates.AUTO
-    """Auto: add-ons are brought to the newest version that supports the Kubernetes of the Cluster, by an update of their
-    own or with another one. None: they keep the version that they have."""
+    """Auto: add-ons are brought to the newest version that supports the Kubernetes of the Cluster, by an update of
+    their own or with another one. None: they keep the version that they have."""
     preflight: PreflightPolicy = Field(default_factory=PreflightPolicy)
     """Which findings of the checks before an update are put up with."""
     verification: Verification = Field(default_factory=Verification)

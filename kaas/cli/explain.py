@@ -13,7 +13,7 @@ from kaas.api.site import Site
 from kaas.cli import explain_view
 from kaas.cli.delete import no_such
 from kaas.cli.explain_view import Asked
-from kaas.cli.next import namespaces, rollouts
+from kaas.cli.next import addons, namespaces, rollouts
 from kaas.cli.output import console, emit
 from kaas.cli.readable import read
 from kaas.cli.session import Session, run, session
@@ -38,11 +38,12 @@ async def _explain(settings: Settings, name: str) -> None:
 
 
 async def _look(settings: Settings, connected: Session, name: str) -> Asked:
-    cluster, releases, waves, said = await asyncio.gather(
+    cluster, releases, waves, said, known_addons = await asyncio.gather(
         _cluster(connected, name),
         connected.list(resources.RELEASE),
         rollouts(settings, connected),
         namespaces(settings, connected, everywhere=False),
+        addons(settings, connected),
     )
     site = await connected.client.get(Ref(resources.SITE.api_version, "Site", None, cluster["spec"]["site"]))
     parsed = Parsed()
@@ -50,7 +51,8 @@ async def _look(settings: Settings, connected: Session, name: str) -> Asked:
     known, unread = parsed.all_sound(Release, releases)
     rolling, others = parsed.all_sound(Rollout, waves)
     about = read(Cluster, cluster)
-    return Asked(about, sites[0] if sites else None, said.get(connected.namespace), known, rolling, [*unread, *others])
+    place, ill = sites[0] if sites else None, [*unread, *others]
+    return Asked(about, place, said.get(connected.namespace), known, rolling, ill, known_addons)
 
 
 async def _cluster(connected: Session, name: str) -> Object:

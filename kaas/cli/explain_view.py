@@ -26,9 +26,9 @@ from kaas.updates import layers
 from kaas.updates.explain.facts import Because, Coming, Explanation, State, Way
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import ROLLOUT_PENDING
-from kaas.updates.planner import Subject
 from kaas.updates.rollouts.turns import ruling_of, unread_rollouts
 from kaas.updates.standing import running_of
+from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
 from kaas.updates.unread import unread_releases
 
 _MARK_OF = {
@@ -60,6 +60,7 @@ class Asked:
     releases: Sequence[Release]
     rollouts: Sequence[Rollout]
     unread: Sequence[Unreadable] = ()
+    addons: AddOns = NO_ADD_ONS
 
 
 def explained(asked: Asked, now: datetime) -> Explanation:
@@ -74,6 +75,7 @@ def explained(asked: Asked, now: datetime) -> Explanation:
     calendar, problem = layers.calendar(cluster, asked.namespace, site)
     ruling = ruling_of(asked.rollouts, cluster, now, unread_rollouts(asked.unread))
     subject = Subject.of(cluster, running, asked.releases, site, calendar, ruling, unread_releases(asked.unread))
+    subject = subject.beside(asked.addons)
     found = explain(subject, now, problem)
     return _with_approvals(found, asked, found.rollout) if found.reason == ROLLOUT_PENDING and found.rollout else found
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from kaas.api.addon import Addon
 from kaas.api.cluster import Cluster
 from kaas.api.parsed import Parsed
 from kaas.api.release import Release
@@ -23,6 +24,7 @@ from kaas.cli.settings import Settings
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, Ref
+from kaas.updates.subject import NO_ADD_ONS, AddOns
 
 
 def show(settings: Settings, name: str | None, *, everywhere: bool, days: int, ical: bool) -> None:
@@ -49,11 +51,12 @@ async def _show(settings: Settings, name: str | None, *, everywhere: bool, days:
 
 
 async def _look(settings: Settings, connected: Session, name: str | None, *, everywhere: bool) -> Fleet:
-    clusters, sites, releases, waves = await asyncio.gather(
+    clusters, sites, releases, waves, known_addons = await asyncio.gather(
         _clusters(connected, name, everywhere=everywhere),
         connected.list(resources.SITE),
         connected.list(resources.RELEASE),
         rollouts(settings, connected),
+        addons(settings, connected),
     )
     parsed = Parsed()
     places, _ = parsed.all_sound(Site, sites)
@@ -68,6 +71,7 @@ async def _look(settings: Settings, connected: Session, name: str | None, *, eve
         rolling,
         [*unread, *others],
         without,
+        known_addons,
     )
 
 
@@ -89,6 +93,18 @@ async def rollouts(settings: Settings, connected: Session) -> Sequence[Object]:
         words = "Rollouts cannot be read: what they say of a Cluster's turn is left out"
         console(settings, stderr=True).print(words)
         return []
+
+
+async def addons(settings: Settings, connected: Session) -> AddOns:
+    """All Addons. Not everybody may read them; then that is said, for a Cluster stays with what they support."""
+    try:
+        raw = await connected.list(resources.ADDON)
+    except Forbidden:
+        words = "Addons cannot be read: what comes of them, and what they support, is left out"
+        console(settings, stderr=True).print(words)
+        return NO_ADD_ONS
+    found, others = Parsed().all_sound(Addon, raw)
+    return AddOns(tuple(found), tuple(o.name for o in others))
 
 
 async def namespaces(settings: Settings, connected: Session, *, everywhere: bool) -> Mapping[str, Object]:

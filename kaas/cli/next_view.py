@@ -25,9 +25,10 @@ from kaas.updates.explain.why import explain
 from kaas.updates.facts import ROLLOUT_PENDING, Change, Decision, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.ledger.advance import BY_HAND
-from kaas.updates.planner import Subject, kept
+from kaas.updates.planner import kept
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
+from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
 from kaas.updates.unread import unread_releases
 from kaas.updates.unusable import INVALID, as_it_counts, decide
 
@@ -40,6 +41,7 @@ _CHANGES: Mapping[str, str] = {
     Change.IMAGE: "node image",
     Change.CLASS_REVISION: "class revision",
     Change.CERTIFICATES: "certificates",
+    Change.ADD_ONS: "add-ons",
 }
 _MOMENT = "%Y-%m-%d %H:%M"
 
@@ -87,6 +89,7 @@ class Fleet:
     rollouts: Sequence[Rollout] = ()
     unread: Sequence[Unreadable] = ()
     without: Sequence[Unreadable] = ()
+    addons: AddOns = NO_ADD_ONS
 
 
 def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:
@@ -107,7 +110,7 @@ def _of_cluster(cluster: Cluster, fleet: Fleet, turns: Turns, now: datetime, day
     calendar, problem = layers.calendar(cluster, namespace, site)
     running = running_of(cluster)
     ruling, unread = turns.of(cluster, now), unread_releases(fleet.unread)
-    subject = Subject.of(cluster, running, fleet.releases, site, calendar, ruling, unread)
+    subject = Subject.of(cluster, running, fleet.releases, site, calendar, ruling, unread).beside(fleet.addons)
     decision = decide(subject, now, problem)
     events = forecast(as_it_counts(subject, problem), now, days)
     shown = [*_foretold(subject, decision, events, now), *_as_it_stands(subject, decision, events, now, problem)]

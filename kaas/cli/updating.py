@@ -26,7 +26,7 @@ from kaas.updates.reconciler import Key, Office, UpdateReconciler
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.verify.probe import Probe
 from kaas.updates.verify.verifier import Verifier
-from kaas.updates.watched import concern, lean_namespace
+from kaas.updates.watched import concern, concern_of_addon, lean_namespace
 
 WORKERS = 16  # a look before or after a step of an update waits for a Cluster or cloud, which may not answer
 
@@ -92,6 +92,7 @@ def _watches(services: Services) -> Sequence[Watch]:
         Watch(resources.CLUSTER, lambda o: [name_of(o)], concern=concern),
         Watch(resources.SITE, of_site),
         Watch(resources.RELEASE, every),
+        Watch(resources.ADDON, every, concern=concern_of_addon),
         waking(services),
         Watch(resources.NAMESPACE, of_namespace, transform=lean_namespace),
     ]

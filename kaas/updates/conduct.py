@@ -26,15 +26,17 @@ from kaas.api.update_status import (
 from kaas.kube.ports import Source
 from kaas.kube.resources import PAUSED_ANNOTATION
 from kaas.updates import seeing
-from kaas.updates.facts import Aims, Change, Choice, Decision
+from kaas.updates.addons import unsupported
+from kaas.updates.facts import Aims, Choice, Decision
 from kaas.updates.kinds import what
 from kaas.updates.ledger.advance import POLL, Ledger, Progress, advance, called_off
 from kaas.updates.ledger.seen import Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import LEAST_LEFT, STOPPED, Subject, next_opening
+from kaas.updates.planner import LEAST_LEFT, STOPPED, next_opening
 from kaas.updates.preflight.inputs import Inputs
 from kaas.updates.run import ANNOUNCED, Case, ClusterKey, Examiner, Finding, Report, Severity
 from kaas.updates.standing import let_go
+from kaas.updates.subject import Subject
 
 BLOCKED: Final = "PreflightBlocks"
 """Reason while the checks before an update keep it from being begun."""
@@ -236,6 +238,8 @@ class Conductor:
             retry=_retry(subject.cluster),
             brings=seeing.brings(sight, before),
             asked=decision.reason == VERSION_CHANGED,
+            add_ons=seeing.add_ons(subject.cluster, subject.addons, aims, subject.unread_addons),
+            settle=timedelta(seconds=subject.cluster.spec.updates.verification.settle_seconds),
         )
 
 
@@ -321,7 +325,7 @@ def _aims(choice: Choice) -> Aims:
 
 def _pools(cluster: Cluster, aims: Aims) -> tuple[str, ...]:
     """Pools that the update replaces, in order; new certificates are for the control plane alone."""
-    return () if aims.changes == (Change.CERTIFICATES,) else seeing.pools_in_order(cluster)
+    return seeing.pools_in_order(cluster) if aims.replaces_pools else ()
 
 
 def _case(subject: Subject, choice: Choice, now: datetime) -> Case:
@@ -329,7 +333,9 @@ def _case(subject: Subject, choice: Choice, now: datetime) -> Case:
     aims = _aims(choice)
     pools, left = _pools(subject.cluster, aims), None if choice.asked else _left(subject, aims, now)
     running = subject.running or aims.version
-    return Case(_key(subject), subject.cluster, subject.site, aims, running, None, pools, left, asked=choice.asked)
+    against = tuple(unsupported(subject.addons, dict(subject.present.add_ons), aims.version, running))
+    key, cluster, site = _key(subject), subject.cluster, subject.site
+    return Case(key, cluster, site, aims, running, None, pools, left, asked=choice.asked, against=against)
 
 
 def _case_of_run(subject: Subject, aims: Aims, ledger: Ledger, now: datetime) -> Case:

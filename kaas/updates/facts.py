@@ -23,6 +23,21 @@ class Change(StrEnum):
     IMAGE = "Image"
     CLASS_REVISION = "ClassRevision"
     CERTIFICATES = "Certificates"
+    ADD_ONS = "AddOns"
+
+
+@dataclass(frozen=True, slots=True)
+class AddOn:
+    """An add-on that is brought from one version to another. most: newest minor that this supports; None for any."""
+
+    name: str
+    old: str
+    new: str
+    most: int | None = None
+
+
+_MACHINES_STAY: Final = frozenset({Change.ADD_ONS})
+_POOLS_STAY: Final = frozenset({Change.ADD_ONS, Change.CERTIFICATES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +45,8 @@ class Aims:
     """What a Cluster is brought to by one update: all that is due at once is one replacement of its machines.
 
     changes: what of it is new, the largest first, at least one. image, class_revision: None to keep what there is.
-    certificates: machines of the control plane that were made before this are replaced; None to leave them.
+    certificates: machines of the control plane that were made before this are replaced; None to leave them. add_ons:
+    those that are brought to another version, in their order.
     """
 
     version: KubernetesVersion
@@ -38,6 +54,17 @@ class Aims:
     image: str | None = None
     class_revision: str | None = None
     certificates: datetime | None = None
+    add_ons: tuple[AddOn, ...] = ()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether machines are replaced."""
+        return not _MACHINES_STAY.issuperset(self.changes)
+
+    @property
+    def replaces_pools(self) -> bool:
+        """Whether machines of pools are replaced, and not only those of the control plane."""
+        return not _POOLS_STAY.issuperset(self.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from kaas.api.versions import KubernetesVersion
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Aims, Change, Choice, Decision, Event, Run
 from kaas.updates.kinds import what
-from kaas.updates.planner import STOPPED, Subject, next_opening, plan_and_notice
+from kaas.updates.planner import STOPPED, next_opening, plan_and_notice
 from kaas.updates.standing import Obstacle, Present, by_hand
+from kaas.updates.subject import Subject
 
 DAYS: Final = 90
 MOST_LOOKS: Final = 1000  # a look a day would be 90; more means that a decision does not say when it changes
@@ -38,12 +39,14 @@ def _after(present: Present, aims: Aims | None, time: datetime) -> Present:
     """
     if aims is None:
         return present
-    renews = set(aims.changes) != {Change.CLASS_REVISION}
+    renews = not {Change.CLASS_REVISION, Change.ADD_ONS}.issuperset(aims.changes)
+    brought = {a.name: a.new for a in aims.add_ons}
     return replace(
         present,
         image=aims.image or present.image,
         class_revision=aims.class_revision or present.class_revision,
         certificates_end=time + _VALID if renews and present.certificates_end else present.certificates_end,
+        add_ons=tuple((name, brought.get(name, has)) for name, has in present.add_ons),
     )
 
 
@@ -118,7 +121,8 @@ class _Run:
         change = run.aims.changes[0]
         opening = next_opening(subject.calendar, change, time)
         ends = opening.end if opening is not None and opening.start <= time else time + _ENDLESS
-        words = f"the update to {target} goes on: pool {', '.join(run.held.pools)}"
+        rest = f"pool {', '.join(run.held.pools)}" if run.held.pools else "its add-ons"
+        words = f"the update to {target} goes on: {rest}"
         brings = what(Choice(target, change, time, forced=False, message="", aims=run.aims))
         return [Event(time, ends, "Update", target, words, run.held.message, brings, run.aims.changes)]
 
@@ -139,7 +143,7 @@ class _Run:
     def _pools_by_hand(self, aims: Aims) -> str:
         """That pools wait for a person in the middle of an update; "" when none does."""
         pools = by_hand(self._subject.cluster)
-        if not pools or aims.changes == (Change.CERTIFICATES,):
+        if not pools or not aims.replaces_pools:
             return ""
         return f"then it waits for a person: pool {', '.join(sorted(pools))} has the strategy Manual"
 

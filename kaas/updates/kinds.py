@@ -1,24 +1,33 @@
-"""What else than the version of Kubernetes is due: node image, class revision, certificates. Pure.
+"""What else than the version of Kubernetes is due: node image, class revision, certificates, add-ons. Pure.
 
 Each has dates of its own. What is due at the same time as something larger comes with it: see `planner`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from kaas.api.addon import Addon
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
-from kaas.api.updates import CertificateUpdates, Channel
+from kaas.api.updates import AddOnUpdates, CertificateUpdates, Channel
 from kaas.api.versions import KubernetesVersion
+from kaas.updates import addons
 from kaas.updates.catalogue import Catalogue
-from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Aims, Change, Choice, Ruling, Turn
+from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, AddOn, Aims, Change, Choice, Ruling, Turn
 from kaas.updates.standing import Present
 
-LARGEST_FIRST: Final = (Change.MINOR, Change.PATCH, Change.CLASS_REVISION, Change.IMAGE, Change.CERTIFICATES)
+LARGEST_FIRST: Final = (
+    Change.MINOR,
+    Change.PATCH,
+    Change.CLASS_REVISION,
+    Change.IMAGE,
+    Change.CERTIFICATES,
+    Change.ADD_ONS,
+)
 REVISION_AFTER: Final = {
     Channel.RAPID: timedelta(),
     Channel.REGULAR: timedelta(days=7),
@@ -45,6 +54,7 @@ class Due:
     image: str | None = None
     class_revision: str | None = None
     latest: datetime | None = None
+    add_ons: tuple[AddOn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ def pending(
     now: datetime,
     ruling: Ruling = NOBODY,
 ) -> Pending:
-    """What is due beside the version. ruling: of Rollouts, each of which takes the place of a channel."""
+    """What is due of machines beside the version. ruling: of Rollouts, each of which takes the place of a channel."""
     if running is None:
         return NOTHING_PENDING
     asked = _Asked(cluster, running, present, catalogue, site, ruling, now)
@@ -193,10 +203,32 @@ def _certificates(
     yield Due(running, Change.CERTIFICATES, since, words, latest=end - RENEW_AT_LATEST)
 
 
+def add_ons_due(
+    cluster: Cluster, running: KubernetesVersion | None, present: Present, known: Iterable[Addon]
+) -> Due | None:
+    """All add-ons of which there is a newer version, together. known: those that the Cluster is to have, in order."""
+    if running is None or cluster.spec.updates.add_ons is AddOnUpdates.NONE:
+        return None
+    found = tuple(addons.newer(known, dict(present.add_ons), running))
+    if not found:
+        return None
+    each = (f"add-on {a.name} {a.new} is there since {since:%Y-%m-%d}, {a.old} is in use" for a, since in found)
+    first, brought = min(since for _, since in found), tuple(a for a, _ in found)
+    return Due(running, Change.ADD_ONS, first, ", ".join(each), add_ons=brought)
+
+
 def aims(version: KubernetesVersion, change: Change | None, due: tuple[Due, ...], image: str | None) -> Aims:
-    """What one update brings, of a version that is new (`change`, with its image) or not, and of all that is due."""
+    """What one update brings, of a version that is new (`change`, with its image) or not, and of all that is due.
+
+    Add-ons come with it in versions that support it; others of theirs come after it.
+    """
     replaced = change is not None
-    parts = tuple(d for d in due if not (replaced and d.change is Change.IMAGE))
+    brought = tuple(a for d in due for a in d.add_ons if a.most is None or version.minor <= a.most)
+    parts = tuple(
+        d
+        for d in due
+        if not (replaced and d.change is Change.IMAGE) and not (d.change is Change.ADD_ONS and not brought)
+    )
     changes = {*((change,) if change else ()), *(d.change for d in parts)}
     return Aims(
         version,
@@ -204,6 +236,7 @@ def aims(version: KubernetesVersion, change: Change | None, due: tuple[Due, ...]
         image if replaced else next((d.image for d in parts if d.image), None),
         next((d.class_revision for d in parts if d.class_revision), None),
         next((d.since for d in parts if d.change is Change.CERTIFICATES), None),
+        brought,
     )
 
 
@@ -214,6 +247,8 @@ def what(choice: Choice) -> str:
         return str(choice.version)
     if choice.change is Change.CERTIFICATES:
         return "the renewal of certificates"
+    if choice.change is Change.ADD_ONS:
+        return ", ".join(f"add-on {a.name} {a.new}" for a in found.add_ons)
     return _words(found.class_revision if choice.change is Change.CLASS_REVISION else None, found.image)
 
 

@@ -15,7 +15,8 @@ from kaas.updates.facts import Choice, Decision
 from kaas.updates.kinds import RENEW_AT_LATEST, what
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import AGAIN, SITE_BUSY, Full, Key, Places, Rank, rank
-from kaas.updates.planner import UPDATING, Subject, moment, next_opening
+from kaas.updates.planner import UPDATING, moment, next_opening
+from kaas.updates.subject import Subject
 
 
 class Line:

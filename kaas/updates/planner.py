@@ -5,26 +5,22 @@ What is to come is chosen by `targets`, when a Cluster may be changed is said by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, Self
+from typing import Final
 
-from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
-from kaas.api.release import Release
-from kaas.api.site import Site
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
 from kaas.api.versions import KubernetesVersion, matches
-from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.expiry import Notice, notice
-from kaas.updates.facts import NOBODY, ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Ruling, Run
-from kaas.updates.kinds import Due, Pending, Waiting, name_of, pending, what
-from kaas.updates.limits import Limit
+from kaas.updates.facts import ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Run
+from kaas.updates.kinds import Due, Pending, Waiting, add_ons_due, name_of, pending, what
 from kaas.updates.merging import Offer, as_choice, largest, lead_of, merged, with_due
-from kaas.updates.standing import NOT_KNOWN, NOT_READY, Present, Standing, present_of, standing_of
+from kaas.updates.standing import NOT_READY
+from kaas.updates.subject import Openings, Subject
 from kaas.updates.targets import Refusal
-from kaas.updates.unread import BY_RELEASES, RELEASE_UNREADABLE, UnreadRelease, doubt, doubted
+from kaas.updates.unread import BY_RELEASES, RELEASE_UNREADABLE, doubt, doubted
 
 BETWEEN: Final = timedelta(hours=24)
 """Between the beginnings of two updates of a Cluster: a patch shows whether it is well before the minor comes."""
@@ -44,55 +40,6 @@ _BY_VERSION: Final = frozenset({"Pinned", AHEAD})
 _CURRENT: Final = frozenset({"UpToDate", "NotInChannel", ROLLOUT_DONE})
 """Reasons for which there is no version, and which say less than that something else is kept by a Rollout."""
 _PATIENCE: Final = f"{FORCED_PATIENCE.days} days"
-
-
-class Openings(Protocol):
-    """When a Cluster may be changed, as `windows.Calendar` says it."""
-
-    def openings(self, change: Change, since: datetime, until: datetime) -> Iterator[Opening]:
-        """Times in order, those that have begun before `since` with their real beginning."""
-
-    def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
-        """The exclusion that keeps a change out now."""
-
-    def taken_by(self, change: Change, since: datetime, until: datetime, least: timedelta) -> Exclusion | None:
-        """The exclusion without which a change could be begun earlier than `until`, and not before `since`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Everything that is known of a Cluster.
-
-    running: the oldest version of its control plane. ruling: what Rollouts say, of each kind of update.
-    present: what its machines are made of. limits: which minors others support, beside Site and flavors. unread:
-    Releases that are there beside those of the catalogue and cannot be read.
-    """
-
-    cluster: Cluster
-    running: KubernetesVersion | None
-    catalogue: Catalogue
-    site: Site
-    calendar: Openings
-    standing: Standing
-    ruling: Ruling = NOBODY
-    present: Present = NOT_KNOWN
-    limits: tuple[Limit, ...] = ()
-    unread: tuple[UnreadRelease, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        cluster: Cluster,
-        running: KubernetesVersion | None,
-        releases: Iterable[Release],
-        site: Site,
-        calendar: Openings,
-        ruling: Ruling = NOBODY,
-        unread: Iterable[UnreadRelease] = (),
-    ) -> Self:
-        """A Cluster as its status says that it stands."""
-        standing, present, known = standing_of(cluster), present_of(cluster), catalogue(releases)
-        return cls(cluster, running, known, site, calendar, standing, ruling, present, unread=tuple(unread))
 
 
 def notice_of(subject: Subject, decision: Decision, now: datetime) -> Notice | None:
@@ -163,7 +110,11 @@ def _found(subject: Subject, now: datetime) -> Decision:
 def _more(subject: Subject, now: datetime) -> Pending:
     """What is due beside the version."""
     cluster, running, known = subject.cluster, subject.running, subject.catalogue
-    return pending(cluster, running, subject.present, known, subject.site, now, subject.ruling)
+    found = pending(cluster, running, subject.present, known, subject.site, now, subject.ruling)
+    if not subject.addons:
+        return found
+    due = add_ons_due(cluster, running, subject.present, subject.addons)
+    return replace(found, due=(*found.due, due)) if due else found
 
 
 def _without_releases(more: Pending) -> Pending:

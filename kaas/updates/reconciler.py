@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+from kaas.api.addon import Addon
 from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.constants import UPDATES_MANAGER
 from kaas.api.parsed import Parsed
@@ -27,9 +28,10 @@ from kaas.updates.conduct import Conductor
 from kaas.updates.facts import NOBODY, Decision, Ruling
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
-from kaas.updates.planner import Subject, notice_of
+from kaas.updates.planner import notice_of
 from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
+from kaas.updates.subject import AddOns, Subject
 from kaas.updates.unread import SITE_MISSING, SITE_UNREADABLE, UnreadRelease, unread_releases
 from kaas.updates.unread_objects import UnreadObjects
 from kaas.updates.unusable import decide
@@ -132,6 +134,7 @@ class UpdateReconciler:
         ruling = self._ruling(cluster, now)
         releases, unread = await self._releases()
         subject = Subject.of(cluster, running_of(cluster), releases, site, calendar, ruling, unread)
+        subject = subject.beside(await self._addons())
         planned = self._line.admit(key, subject, decide(subject, now, problem), now)
         conduct = await self._conductor.conduct(subject, planned, now)
         decision = conduct.decision
@@ -168,6 +171,11 @@ class UpdateReconciler:
         found, others = self._parsed.all_sound(Release, self._store.list(resources.RELEASE))
         await self._unread.tell("Release", others)
         return found, unread_releases(others)
+
+    async def _addons(self) -> AddOns:
+        found, others = self._parsed.all_sound(Addon, self._store.list(resources.ADDON))
+        await self._unread.tell("Addon", others)
+        return AddOns(tuple(found), tuple(o.name for o in others))
 
     async def _say(self, key: Key, cluster: Cluster, status: Object, live: Object) -> None:
         """Write what is to be said, if it is not there yet, and remember it."""

@@ -80,6 +80,7 @@ class Case:
     running: oldest version of the control plane. began: None before it has begun. pools: those that it replaces, in
     order. least_left: time left of the open maintenance window in seconds, else what the next one has; None when none
     is in sight, or it waits for none. asked: whether a person has asked for it, maybe since the Cluster is not well.
+    against: why add-ons of the Cluster do not go with its version, in words.
     """
 
     key: ClusterKey
@@ -91,6 +92,7 @@ class Case:
     pools: tuple[str, ...] = ()
     least_left: float | None = None
     asked: bool = False
+    against: tuple[str, ...] = ()
 
 
 class Examiner(Protocol):
@@ -100,7 +102,7 @@ class Examiner(Protocol):
         """All checks at once. What could not be looked at is a finding too."""
 
     async def verify(self, case: Case, step: str, now: datetime) -> Verdict:
-        """Whether the Cluster is well after a step: ControlPlane, Pool/<name>, or Verification at the end."""
+        """Whether the Cluster is well after a step: ControlPlane, Pool/<name>, AddOns, or Verification at the end."""
 
     async def baseline(self, case: Case, now: datetime) -> Baseline | None:
         """How it is before an update; None while it is still looked at."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from kaas.api.addon import Addon
+from kaas.api.addon_state import installed
+from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
 from kaas.api.constants import CONDITION_DRAIN, CONTROL_PLANE_POOL, LABEL_POOL
 from kaas.api.patience import drain, joins, startup
@@ -20,9 +23,10 @@ from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
 from kaas.kube.resources import CONTROL_PLANE_LABEL, TOPOLOGY_DEPLOYMENT_LABEL
 from kaas.kube.times import at, stamp
+from kaas.updates.addons import no_way_back
 from kaas.updates.drains.words import Reason
-from kaas.updates.facts import Aims
-from kaas.updates.ledger.seen import Brought, Part
+from kaas.updates.facts import AddOn, Aims
+from kaas.updates.ledger.seen import AddOnPart, Brought, Part
 
 _IN_ORDER: Final = ("BootstrapConfigReady", "InfrastructureReady", "NodeHealthy", "NodeReady")
 """Conditions of a Machine as it passes them: the first that does not hold is the one that it waits for."""
@@ -93,6 +97,26 @@ def _brings(sight: Sight, before: Before) -> Iterator[Brought]:
         after = ((topology.get("controlPlane") or {}).get("rollout") or {}).get("after")
         handed = seen is None or (after is not None and at(after) >= aims.certificates)
         yield Brought("Certificates", stamp(aims.certificates) or "", "", handed)
+
+
+def add_ons(cluster: Cluster, addons: Iterable[Addon], aims: Aims, unread: Iterable[str] = ()) -> tuple[AddOnPart, ...]:
+    """The add-ons that the update brings to another version. addons: those that the Cluster is to have.
+
+    unread: names of others that it may be to have.
+    """
+    known, said = tuple(addons), installed(cluster)
+    wanted = {*(a.metadata.name for a in known), *unread}
+    return tuple(_add_on(a, known, said.get(a.name), aims, a.name in wanted) for a in aims.add_ons)
+
+
+def _add_on(brought: AddOn, known: Sequence[Addon], said: InstalledAddOn | None, aims: Aims, wanted: bool) -> AddOnPart:
+    stays = no_way_back(known, brought.name, brought.old, aims.version)
+    if said is None or not wanted:
+        return AddOnPart(brought.name, brought.old, brought.new, through=not wanted, stays=stays)
+    works = said.version == brought.new and said.state == "Ready"
+    failing = said.since if said.state == "Failed" else None
+    message = " ".join((said.message or said.state).split())[:_LONGEST]
+    return AddOnPart(brought.name, brought.old, brought.new, works, failing, "" if works else message, stays)
 
 
 def pools_in_order(cluster: Cluster) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ from kaas.api.pool_update import Strategy
 from kaas.api.update_status import EXPIRED, THROUGH, VERSION_CHANGED, UpdateSummary
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.kube.resources import PAUSED_ANNOTATION
+from kaas.updates import addons
 from kaas.updates.expiry import Announced
 from kaas.updates.facts import Aims, Change, Held, Run
 from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.ledger.seen import ALL_POOLS
 from kaas.updates.ledger.steps import pool_of, pools_behind
-from kaas.updates.run import ANNOUNCED, CONTROL_PLANE, FINISHED
+from kaas.updates.run import ADD_ONS, ANNOUNCED, CONTROL_PLANE, FINISHED
 
 NOTHING: Final = UpdateSummary()
 PAUSED: Final = "Paused"
@@ -54,7 +55,7 @@ class Present:
     """What the machines are made of beside the version, and what they could be made of; None for what is not known.
 
     image_since: since when another image is waited for. newest_revision_since: since when there is that class revision.
-    certificates_end: of the control plane, the first that ends.
+    certificates_end: of the control plane, the first that ends. add_ons: name and version of those that it has.
     """
 
     image: str | None = None
@@ -63,6 +64,7 @@ class Present:
     newest_revision: str | None = None
     newest_revision_since: datetime | None = None
     certificates_end: datetime | None = None
+    add_ons: tuple[tuple[str, str], ...] = ()
 
 
 NOT_KNOWN: Final = Present()
@@ -81,6 +83,7 @@ def present_of(cluster: Cluster) -> Present:
         newest.name if newest else None,
         newest.since if newest else None,
         control_plane.certificates_end if control_plane else None,
+        tuple((a.name, a.version) for a in status.add_ons if a.version),
     )
 
 
@@ -103,13 +106,16 @@ def _run_of(
     if target is None or not said.steps or any(s.name == FINISHED and s.state in THROUGH for s in said.steps):
         return None
     changes = tuple(map(Change, said.changes)) or (Change(said.change or Change.PATCH),)
-    aims = Aims(target, changes, said.image, said.class_revision, said.certificates)
+    brought = addons.read(said.add_ons)
+    aims = Aims(target, changes, said.image, said.class_revision, said.certificates, brought)
     why = next((s.reason for s in said.steps if s.name == ANNOUNCED), None)
     stopped, hold = said.stopped.message if said.stopped else "", said.hold
     behind, waits = pools_behind(said.steps), by_hand(cluster) | {pool_of(s) for s in said.steps if s.reason == BY_HAND}
     held = Held(hold.until, hold.message, tuple(p for p in behind if p not in waits)) if hold else None
-    by_person = _by_person(obstacle, behind, tuple(p for p in behind if p in waits))
-    reached = any(s.name == CONTROL_PLANE and s.started is not None for s in said.steps)
+    add_ons_behind = brought and any(s.name == ADD_ONS and s.started is None for s in said.steps)
+    paused = obstacle.message if obstacle is not None and obstacle.reason == PAUSED else ""
+    by_person = (paused if behind or add_ons_behind else "") or _by_person(tuple(p for p in behind if p in waits))
+    reached = any(s.name in (CONTROL_PLANE, ADD_ONS) and s.started is not None for s in said.steps)
     return Run(
         *(aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person),
         asked=why == VERSION_CHANGED,
@@ -117,10 +123,8 @@ def _run_of(
     )
 
 
-def _by_person(obstacle: Obstacle | None, behind: Sequence[str], manual: Sequence[str]) -> str:
-    """Why an update under way does not come to its end before a person acts; "" if it does. behind, manual: pools."""
-    if behind and obstacle is not None and obstacle.reason == PAUSED:
-        return obstacle.message
+def _by_person(manual: Sequence[str]) -> str:
+    """Why an update under way does not come to its end before a person acts; "" if it does. manual: pools."""
     return f"pool {', '.join(manual)} has the strategy Manual, and nobody has said that it may begin" if manual else ""
 
 

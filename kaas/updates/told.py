@@ -14,23 +14,26 @@ from kaas.kube.conditions import MAX_MESSAGE, condition_of
 from kaas.kube.objects import Object
 from kaas.kube.ports import EventType
 from kaas.kube.times import stamp
+from kaas.updates.addons import ADD_ON_LIMIT, changes_of
 from kaas.updates.conduct import Conduct
 from kaas.updates.expiry import Notice, announcement
 from kaas.updates.facts import Change, Decision
 from kaas.updates.ledger import rollback
 from kaas.updates.ledger.steps import put_up_with
+from kaas.updates.limits import SITE_LIMIT
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import Subject, next_opening
+from kaas.updates.planner import next_opening
 from kaas.updates.run import FINISHED
+from kaas.updates.subject import Subject
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import UNKNOWN
 from kaas.updates.unusable import INVALID
 
 HELD: Final = frozenset({INVALID, "NotReady", "Paused", "RepairInFlight", "NoMaintenanceWindow", "Excluded", SITE_BUSY})
 """Reasons for which an update that is due is held back."""
-_WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, "SiteLimit", VERSION_CHANGED})
+_WRONG: Final = frozenset({INVALID, EXPIRED_ALONE, SITE_LIMIT, ADD_ON_LIMIT, VERSION_CHANGED})
 """Reasons for which nothing is to be done, and yet what runs is not what should."""
-_BROUGHT: Final = ("changes", "image", "classRevision", "certificates", "forcedFrom")
+_BROUGHT: Final = ("changes", "image", "classRevision", "certificates", "addOns", "forcedFrom")
 _SEVERE: Final = frozenset({INVALID, "NoMaintenanceWindow"})
 
 
@@ -85,6 +88,7 @@ def _conducted(conduct: Conduct, before: Object, target: KubernetesVersion | Non
             "image": aims.image,
             "classRevision": aims.class_revision,
             "certificates": stamp(aims.certificates),
+            "addOns": [c.to_json() for c in changes_of(aims.add_ons)],
             "forcedFrom": stamp(conduct.decision.forced_from),
         }
     parts = {

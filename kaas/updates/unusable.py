@@ -13,7 +13,8 @@ from typing import Final
 from kaas.api.maintenance import Exclusion
 from kaas.updates.facts import Change, Decision, Opening
 from kaas.updates.kinds import what
-from kaas.updates.planner import Subject, moment, plan
+from kaas.updates.planner import moment, plan
+from kaas.updates.subject import Subject
 
 INVALID: Final = "MaintenanceInvalid"
 

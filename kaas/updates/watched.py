@@ -23,7 +23,7 @@ def concern(cluster: Object) -> Any:
     made_of = [status.get(name) for name in ("image", "classRevision", "newestClassRevision")]
     made_of.append((status.get("controlPlane") or {}).get("certificatesEnd"))
     well = ready.get("status"), ready.get("message")
-    return meta, cluster["spec"], versions, made_of, well, in_flight, breakers, _moving(status)
+    return meta, cluster["spec"], versions, made_of, well, in_flight, breakers, _moving(status), _add_ons(status)
 
 
 def _moving(status: Object) -> Any:
@@ -33,6 +33,21 @@ def _moving(status: Object) -> Any:
         return None
     pools = status.get("nodePools") or ()
     return status.get("controlPlane"), [[p.get(n) for n in _COUNTS] for p in pools]
+
+
+def _add_ons(status: Object) -> Any:
+    """Which versions of add-ons there are, and while an update is under way also how they are."""
+    found = status.get("addOns") or ()
+    steps = (status.get("update") or {}).get("steps") or ()
+    if all(s["state"] in THROUGH for s in steps):
+        return [(a["name"], a.get("version")) for a in found]
+    return [(a["name"], a.get("version"), a["state"], a.get("message")) for a in found]
+
+
+def concern_of_addon(addon: Object) -> Any:
+    """Of an Addon: what people say, and which of its versions can be used."""
+    versions = (addon.get("status") or {}).get("versions")
+    return metadata_without(addon, "resourceVersion", "managedFields"), addon["spec"], versions
 
 
 def lean_namespace(namespace: Object) -> Object:

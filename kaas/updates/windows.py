@@ -46,8 +46,9 @@ _SCOPES: Final = {
     Change.IMAGE: frozenset({"All", "Nodes"}),
     Change.CLASS_REVISION: frozenset({"All", "Nodes"}),
     Change.CERTIFICATES: frozenset({"All", "Nodes"}),
+    Change.ADD_ONS: frozenset({"All"}),
 }
-"""Which exclusions keep a change out. Each of them replaces nodes, certificates those of the control plane."""
+"""Which exclusions keep a change out. Add-ons replace no nodes, certificates those of the control plane."""
 
 Openings = tuple[Opening, ...]
 

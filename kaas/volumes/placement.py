@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kaas.kube.objects import Object, labels
 from kaas.api.selectors import holds
+from kaas.kube.objects import Object, labels
 from kaas.volumes.pods import REQUIRED, gpus_of
 from kaas.volumes.settings import GPU_LABEL
 

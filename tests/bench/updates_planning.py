@@ -23,7 +23,8 @@ from kaas.updates.forecast import forecast
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import plan
+from kaas.updates.subject import Subject
 from kaas.updates.windows import Calendar
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Limit

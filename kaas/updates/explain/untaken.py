@@ -10,8 +10,8 @@ from kaas.api.release_state import ReleaseState
 from kaas.api.site import Site
 from kaas.api.updates import Channel, KubernetesUpdates
 from kaas.updates.facts import Choice
-from kaas.updates.planner import Subject
 from kaas.updates.releases import Released, by_version
+from kaas.updates.subject import Subject
 from kaas.updates.targets import Refusal
 
 _ALL_MINORS: Final = 2  # versions of the minor that runs and of the next one can be reached

@@ -12,8 +12,9 @@ from kaas.api.maintenance import Exclusion
 from kaas.api.update_status import PreflightFinding, UpdateSummary
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.facts import Choice, Decision, Turn
-from kaas.updates.planner import HORIZON, LEAST_LEFT, Subject, moment, next_opening
+from kaas.updates.planner import HORIZON, LEAST_LEFT, moment, next_opening
 from kaas.updates.standing import NOTHING
+from kaas.updates.subject import Subject
 from kaas.updates.windows import Calendar
 
 SILENT: Final = "is `kaas controller` running?"

@@ -16,6 +16,7 @@ from kaas.api.preflight import ALWAYS
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED, PreflightFinding
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
+from kaas.updates.addons import ADD_ON_LIMIT
 from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Explanation, State, Way
 from kaas.updates.explain.runs import WINDOW_CLOSED, current
@@ -62,6 +63,10 @@ def _where(view: View) -> str:
     return f"{meta.name} -n {meta.namespace}"
 
 
+def _namespace(view: View) -> str:
+    return view.cluster.metadata.namespace or ""
+
+
 def _key(view: View) -> str:
     return f"{view.cluster.metadata.namespace}/{view.cluster.metadata.name}"
 
@@ -98,6 +103,12 @@ def _limit(view: View) -> Iterator[Way]:
     limit = limit_of(view.cluster, site, view.subject.limits)
     said = f": {limit.message}" if limit else ""
     yield Way(f"raise the limit{said}", f"kubectl edit sites.kaas.internal {site.metadata.name}")
+
+
+def _add_on_limit(view: View) -> Iterator[Way]:
+    limit = limit_of(view.cluster, view.subject.site, view.subject.limits)
+    said = f": {limit.message}" if limit else ""
+    yield Way(f"see which versions of its add-ons there are{said}", f"kaas addons status -n {_namespace(view)}")
 
 
 def _unfit(view: View) -> Iterator[Way]:
@@ -235,6 +246,7 @@ _BY_REASON: Final[Mapping[str, Ways]] = MappingProxyType(
         "KubernetesNone": _kubernetes,
         AHEAD: _ahead,
         SITE_LIMIT: _limit,
+        ADD_ON_LIMIT: _add_on_limit,
         "ReleaseUnfit": _unfit,
         "KubernetesPatch": _unfit,
         "MinorSkipped": _unfit,

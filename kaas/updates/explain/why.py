@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
+from kaas.updates.addons import ADD_ON_LIMIT
 from kaas.updates.conduct import BLOCKED, LOOKED_AT
 from kaas.updates.explain.facts import Because, Coming, Explanation, State
 from kaas.updates.explain.runs import of_run
@@ -23,7 +24,8 @@ from kaas.updates.forecast import forecast
 from kaas.updates.kinds import what
 from kaas.updates.limits import SITE_LIMIT
 from kaas.updates.places import SITE_BUSY
-from kaas.updates.planner import Subject, moment
+from kaas.updates.planner import moment
+from kaas.updates.subject import Subject
 from kaas.updates.targets import EXPIRED_ALONE
 from kaas.updates.unread import RELEASE_UNREADABLE
 from kaas.updates.unusable import INVALID, as_it_counts, decide
@@ -35,7 +37,7 @@ NOT_LOOKED_AT: Final = "NotLookedAt"
 DELETING: Final = "Deleting"
 
 _LEFT: Final = frozenset(
-    {"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, SITE_LIMIT, RELEASE_UNREADABLE}
+    {"Pinned", "ChannelNone", "KubernetesNone", AHEAD, EXPIRED_ALONE, SITE_LIMIT, ADD_ON_LIMIT, RELEASE_UNREADABLE}
 )
 _UNFIT: Final = frozenset({"ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 """Reasons for which nothing is to come, and which only a person can change; the second are about a Rollout."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from kaas.api.constants import ANNOTATION_UPDATE_POOLS, ANNOTATION_UPDATE_RETRY
 from kaas.api.update_status import THROUGH, Hold, Retried, RolledBack, Stopped, UpdateStep, UpdateSummary
-from kaas.updates.ledger import rollback
+from kaas.updates.ledger import add_ons, rollback
 from kaas.updates.ledger.seen import Part, Seen
 from kaas.updates.ledger.steps import Steps, pool_of, pools_behind, told, unfinished
 from kaas.updates.ledger.stuck import stuck
@@ -27,6 +27,7 @@ LOOK: Final = timedelta(minutes=1)
 
 WINDOW: Final = "OutsideMaintenance"
 REPLACING: Final = "Replacing"
+APPLYING: Final = "Applying"
 VERIFYING: Final = "Verifying"
 BY_HAND: Final = "WaitsForPerson"
 _ENDS_WHAT_HAS_BEGUN: Final = frozenset({WINDOW, BY_HAND})
@@ -141,7 +142,7 @@ def _next(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:
     if step.name == CONTROL_PLANE:
         return _machines(step, seen.control_plane, seen, now)
     if step.name == ADD_ONS:
-        return told(step, "Skipped", "NothingToDo", "no add-on of the Cluster has another version to go to", now)
+        return _add_ons(step, seen, now)
     if step.name == VERIFICATION:
         return _verified(step, seen, now)
     return told(step, "Done", FINISHED, f"the Cluster runs {seen.target}", now)
@@ -187,14 +188,34 @@ def _obstacles(step: UpdateStep, pool: str, part: Part, seen: Seen) -> Iterator[
     if part.manual and not seen.may_go(pool):
         yield BY_HAND, f"pool {pool} is Manual: name it in the annotation {ANNOTATION_UPDATE_POOLS} of the Cluster"
     if not seen.window.open:
-        until = seen.window.changes
-        when = f"it goes on {until:%Y-%m-%d %H:%M} UTC" if until else "no window is in sight: change spec.maintenance"
-        yield WINDOW, f"the maintenance window is closed: no machine is begun; {when}"
+        yield WINDOW, _closed(seen, "machine")
     if part.repairs:
         yield "RepairInFlight", f"{part.repairs} of its machines under repair: updates and repairs draw on one budget"
     if step.started is None and part.well < part.desired and not seen.asked:
         trouble = f": {part.trouble}" if part.trouble else ""
         yield "MachinesNotReady", f"{part.well} of {part.desired} machines work; it begins when all do{trouble}"
+
+
+def _closed(seen: Seen, what: str) -> str:
+    until = seen.window.changes
+    when = f"it goes on {until:%Y-%m-%d %H:%M} UTC" if until else "no window is in sight: change spec.maintenance"
+    return f"the maintenance window is closed: no {what} is begun; {when}"
+
+
+def _add_ons(step: UpdateStep, seen: Seen, now: datetime) -> UpdateStep:
+    """Add-ons are begun while the window is open, and the Cluster is to be found well with them."""
+    if not seen.add_ons:
+        return told(step, "Skipped", "NothingToDo", "no add-on of the Cluster has another version to go to", now)
+    if step.started is None and seen.paused:
+        return told(step, "Held", "Paused", seen.paused, now)
+    if step.started is None and not seen.window.open:
+        return told(step, "Held", WINDOW, _closed(seen, "add-on"), now)
+    behind = [a for a in seen.add_ons if not a.through]
+    if not behind and step.started is not None:
+        return _verified(step, seen, now)
+    going_on = told(step, "Running", APPLYING, add_ons.counted(seen, behind), now)
+    late = add_ons.late(behind, going_on.since or now, seen.settle, now)
+    return told(step, "Failed", *late, now) if late else going_on
 
 
 def _machines(step: UpdateStep, part: Part, seen: Seen, now: datetime) -> UpdateStep:
@@ -254,9 +275,13 @@ def _tried_again(ledger: Ledger, retry: str, now: datetime) -> Ledger:
     if ledger.stopped is None or not retry or served:
         return ledger
     words = f"tried again: {retry}"
-    steps = (told(s, "Running", "Retried", words, now) if s.state == "Failed" else s for s in ledger.steps)
-    again = Retried(since=now, reason=retry)
-    return replace(ledger, steps=tuple(steps), stopped=None, retried=again, rolled_back=())
+    went_back = any(entry.what == "AddOn" for entry in ledger.rolled_back)
+    steps = ledger.steps
+    if went_back:  # the add-ons come first again, and what came behind them after that
+        steps = tuple(UpdateStep(name=s.name, state="Pending", since=now) if s.state == "Failed" else s for s in steps)
+    again = (s.state == "Failed" or (went_back and s.name == ADD_ONS) for s in steps)
+    steps = tuple(told(s, "Running", "Retried", words, now) if g else s for s, g in zip(steps, again, strict=True))
+    return replace(ledger, steps=steps, stopped=None, retried=Retried(since=now, reason=retry), rolled_back=())
 
 
 def _hold(ledger: Ledger, seen: Seen, now: datetime) -> Hold | None:
@@ -266,7 +291,8 @@ def _hold(ledger: Ledger, seen: Seen, now: datetime) -> Hold | None:
     until = seen.window.changes
     when = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "for no window is in sight"
     names = ", ".join(pools_behind(ledger.steps))
-    words = f"the maintenance window closed before the update to {seen.target} was through: pool {names} waits {when}"
+    what = f"pool {names} waits" if names else "the add-ons wait"
+    words = f"the maintenance window closed before the update to {seen.target} was through: {what} {when}"
     return Hold(since=ledger.hold.since if ledger.hold else now, until=until, message=words[:1024])
 
 

@@ -1,9 +1,10 @@
 """What of an update that stops is rolled back, and what stays and why. Pure.
 
-A rollback replaces no machine: it decides what is made from now on. Cluster API knows machines by the template that
-they were made from, and gives every change of it a new name (cluster-api v1.14, names.SimpleNameGenerator in
-exp/topology's reconcileReferencedTemplate): a control plane that is handed its old image again is replaced once more,
-machine by machine, and a pool without the strategy OnDelete too. A version it takes back nowhere.
+A rollback replaces no machine: but for add-ons, which go back at once, it decides what is made from now on. Cluster API
+knows machines by the template that they were made from, and gives every change of it a new name (cluster-api v1.14,
+names.SimpleNameGenerator in exp/topology's reconcileReferencedTemplate): a control plane that is handed its old image
+again is replaced once more, machine by machine, and a pool without the strategy OnDelete too. A version it takes back
+nowhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from kaas.api.update_status import THROUGH, RolledBack, Surplus, UpdateStep
+from kaas.updates.ledger import add_ons
 from kaas.updates.ledger.seen import Brought, Part, Seen
 from kaas.updates.ledger.steps import Steps, pool_of
 from kaas.updates.run import CONTROL_PLANE
@@ -28,6 +30,7 @@ def rolled_back(steps: Steps, seen: Seen, now: datetime) -> tuple[RolledBack, ..
     return (
         *kept_away,
         *(entry for step, pool, part in _behind(steps, seen) for entry in _of_pool(step, pool, part, seen, now)),
+        *add_ons.rolled_back(steps, seen, now),
     )
 
 
@@ -60,6 +63,7 @@ def stays(steps: Steps, seen: Seen) -> Iterator[str]:
         yield f"pool {', '.join(late)} stays at {version.new}: {_why_not(version)}"
     if new:
         yield f"pool {', '.join(new)} stays: all its machines are new"
+    yield from add_ons.stays(steps, seen)
 
 
 def words(entries: Sequence[RolledBack], staying: Iterable[str]) -> str:
@@ -109,6 +113,8 @@ def _back(
 
 
 def _told(entry: RolledBack) -> str:
+    if entry.add_on:
+        return f"add-on {entry.add_on} goes back from {entry.from_} to {entry.to}"
     whose = f"pool {entry.pool}" if entry.pool else "the Cluster"
     if entry.what == "Certificates":
         return "machines of the control plane are not renewed, Cluster API had not been told to"

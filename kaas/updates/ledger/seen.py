@@ -77,6 +77,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class AddOnPart:
+    """An add-on that the update brings from one version to another, as the Cluster's status tells of it.
+
+    through: whether all of it is there and works, or the Cluster is not to have it any more. failing: since when it
+    cannot be put there; None when it can. message: what it waits for, or what is wrong. stays: why it could not be
+    brought back; "" when it could.
+    """
+
+    name: str
+    old: str
+    new: str
+    through: bool = False
+    failing: datetime | None = None
+    message: str = ""
+    stays: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Whether machines may be replaced now, and when that becomes another answer by the clock alone."""
 
@@ -92,7 +110,8 @@ class Seen:
     paused: why a person wants nothing begun. released: pools with the strategy Manual that may go now, or `*`. retry:
     why a person has a stopped update go on. verdict: what came of looking at the Cluster after a step, by its name.
     brings: all that the update brings, as far as it is known what there was before. asked: whether a person has asked
-    for it, maybe since machines are not well.
+    for it, maybe since machines are not well. add_ons: those that it brings to another version. settle: how long these
+    may take to work.
     """
 
     target: str
@@ -105,6 +124,8 @@ class Seen:
     verdict: tuple[str, Verdict] | None = None
     brings: tuple[Brought, ...] = ()
     asked: bool = False
+    add_ons: tuple[AddOnPart, ...] = ()
+    settle: timedelta = timedelta(minutes=10)
 
     def may_go(self, pool: str) -> bool:
         """Whether a person has let go of a pool with the strategy Manual."""

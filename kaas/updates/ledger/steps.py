@@ -35,7 +35,8 @@ def begin(
     reason: of the first, under which it is found again why it was begun, whatever the update says meanwhile.
     """
     words = f"to {aims.version}: {', '.join(aims.changes)}"
-    names = [CONTROL_PLANE, *(POOL_PREFIX + p for p in [*pools][:MAX_POOLS]), ADD_ONS, VERIFICATION, FINISHED]
+    machines = [CONTROL_PLANE, *(POOL_PREFIX + p for p in [*pools][:MAX_POOLS])] if aims.replaces else []
+    names = [*machines, ADD_ONS, VERIFICATION, FINISHED]
     first = (_done(ANNOUNCED, reason, words, now), _done(PREFLIGHT, "Checked", _checked(report), now))
     return (*first, *(UpdateStep(name=name, state="Pending", since=now) for name in names))
 

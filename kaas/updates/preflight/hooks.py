@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kaas.kube.objects import Object
 from kaas.api.selectors import holds
+from kaas.kube.objects import Object
 from kaas.updates.preflight.facts import Hook, Unknown
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"

@@ -39,7 +39,8 @@ class Rules:
 def review(facts: PreflightFacts) -> Report:
     """All that the checks find, what blocks first."""
     rules = Rules.of(facts.case.cluster, facts.case.site)
-    found = {f for row in CHECKS for f in _findings(row, row.check(facts), rules, facts.now)}
+    rows = (row for row in CHECKS if facts.case.aims.replaces or not row.machines)
+    found = {f for row in rows for f in _findings(row, row.check(facts), rules, facts.now)}
     order = {str(row.name): index for index, row in enumerate(CHECKS)}
     in_order = sorted(found, key=lambda f: (not f.blocks, f.severity is Severity.WARN, order[f.check], f.message))
     return Report(facts.now, _at_most(in_order, MOST))

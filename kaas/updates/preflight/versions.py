@@ -20,6 +20,11 @@ def version_skew(facts: PreflightFacts) -> Iterator[Found]:
     yield from _kubelets(facts)
 
 
+def add_on_support(facts: PreflightFacts) -> Iterator[Found]:
+    """The add-ons that the Cluster has support the version; a person may ask for one that they do not."""
+    yield from map(Found, facts.case.against)
+
+
 def _step(facts: PreflightFacts) -> Iterator[Found]:
     target, running = facts.case.aims.version, facts.case.running
     if target < running:

@@ -13,8 +13,8 @@ from kaas.updates import layers
 from kaas.updates.explain.facts import Explanation
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import Ruling, Turn
-from kaas.updates.planner import Subject
 from kaas.updates.standing import running_of
+from kaas.updates.subject import Subject
 from tests.unit.updates.office import KEY, World, release
 from tests.unit.updates.subjects import NOW, READY, at
 

@@ -11,8 +11,8 @@ from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.api.release import Release
 from kaas.updates import layers
 from kaas.updates.facts import Ruling, Turn
-from kaas.updates.planner import Subject
 from kaas.updates.standing import running_of
+from kaas.updates.subject import Subject
 from tests.unit.updates.subjects import NOW, READY, Object, raw_cluster, release, site, version
 
 VERSIONS: Final = ("v1.36.1", "v1.36.1", "v1.36.1", "v1.35.9", "v1.36.3", "v1.37.0")

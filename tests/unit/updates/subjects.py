@@ -13,8 +13,8 @@ from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.catalogue import catalogue
-from kaas.updates.planner import Subject
 from kaas.updates.standing import Standing
+from kaas.updates.subject import Subject
 from kaas.updates.windows import Calendar
 
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)  # a Monday

@@ -11,8 +11,9 @@ from kaas.api.cluster import Cluster
 from kaas.kube import resources
 from kaas.kube.objects import Object
 from kaas.updates.facts import Decision
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import plan
 from kaas.updates.run import Finding, Severity, Verdict
+from kaas.updates.subject import Subject
 from tests.unit.updates.office import KEY, World, release
 from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, raw_release, site, version
 from tests.unit.updates.subjects import release as parsed_release

@@ -12,7 +12,7 @@ from kaas.api.cluster import Cluster
 from kaas.updates.explain.facts import Explanation, State
 from kaas.updates.explain.why import explain
 from kaas.updates.facts import Decision
-from kaas.updates.planner import Subject
+from kaas.updates.subject import Subject
 from kaas.updates.unusable import decide
 from tests.unit.updates.office import World
 from tests.unit.updates.situations import Situation

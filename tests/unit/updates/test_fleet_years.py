@@ -18,7 +18,7 @@ from tests.unit.updates.stories.plot import Plot
 
 SEEDS = (*range(6), 25, 43, 55, 56, 60, 62, 79, 84, 108, 217)
 SETTLED = frozenset(
-    {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "AheadOfVersion"}
+    {"UpToDate", "Pinned", "ChannelNone", "KubernetesNone", "NotInChannel", "SiteLimit", "AddOnLimit", "AheadOfVersion"}
 )
 BY_ROLLOUT = frozenset({"RolloutDone", "RolloutPending", "ReleaseUnfit", "KubernetesPatch", "MinorSkipped"})
 DATED = frozenset({"OutsideMaintenance", "TooSoon", "Excluded", "NoMaintenanceWindow", "Expired"})
@@ -33,11 +33,16 @@ def lived(seed: int) -> tuple[World, Invariants]:
     kills = random.choice((0.0, 0.0, 0.05))
     world.kills = lambda _write: random.random() < kills
     world.run(until_quiet(world.clock.time))
-    for _ in range(5):  # one that is in the middle of its window comes to the window's end, or to its own
+    settled(world)
+    return world, watched
+
+
+def settled(world: World) -> None:
+    """One that is in the middle of its window comes to the window's end, or to its own."""
+    for _ in range(5):
         if all(map(rests, world.members.values())):
             break
         world.run(world.clock.time + timedelta(hours=12))
-    return world, watched
 
 
 def rests(member: Member) -> bool:

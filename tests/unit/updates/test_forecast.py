@@ -15,8 +15,8 @@ from kaas.api.release import Release
 from kaas.updates.expiry import Announced
 from kaas.updates.facts import Aims, Change, Held, Ruling, Run, Turn
 from kaas.updates.forecast import forecast
-from kaas.updates.planner import Subject
 from kaas.updates.standing import Obstacle, Present, Standing
+from kaas.updates.subject import Subject
 from tests.unit.updates.subjects import (
     NOW,
     TUESDAYS,

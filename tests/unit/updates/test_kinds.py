@@ -17,8 +17,9 @@ from kaas.api.site import Site
 from kaas.updates.catalogue import catalogue
 from kaas.updates.facts import Change, Decision
 from kaas.updates.kinds import LARGEST_FIRST, RENEW_AT_LATEST, RENEW_BEFORE, aims, pending, what
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import plan
 from kaas.updates.standing import Present, Standing
+from kaas.updates.subject import Subject
 from tests.unit.updates.subjects import NOW, TUESDAYS, at, cluster, raw_release, release, site, subject, version
 
 OPEN, SHUT = at("2027-01-05 22:00"), at("2027-01-06 02:00")

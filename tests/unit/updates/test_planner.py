@@ -11,9 +11,9 @@ import pytest
 from kaas.api.constants import ANNOTATION_UPDATES_PAUSED
 from kaas.updates.expiry import Announced
 from kaas.updates.facts import Aims, Change, Ruling, Run, Turn
-from kaas.updates.limits import Limit
-from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, Subject, plan
+from kaas.updates.planner import BETWEEN, FORCED_PATIENCE, LEAST_LEFT, plan
 from kaas.updates.standing import Standing
+from kaas.updates.subject import Subject
 from tests.unit.updates import subjects
 from tests.unit.updates.subjects import NOW, TUESDAYS, at, calendar, cluster, release, site, subject, version
 
@@ -359,24 +359,18 @@ def test_what_is_under_way_waits_for_no_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flavor", "most", "limits", "reason"),
+    ("flavor", "most", "reason"),
     [
-        ("cpu-4", "1.36", (), "SiteLimit"),
-        ("cpu-2", "1.36", (), "SiteLimit"),
-        ("other", "1.36", (), "Updating"),
-        ("cpu-4", "1.37", (), "Updating"),
-        (
-            "cpu-4",
-            "1.37",
-            (Limit(36, "add-on gpu-operator supports no newer minor than 1.36", "AddOnLimit"),),
-            "AddOnLimit",
-        ),
+        ("cpu-4", "1.36", "SiteLimit"),
+        ("cpu-2", "1.36", "SiteLimit"),
+        ("other", "1.36", "Updating"),
+        ("cpu-4", "1.37", "Updating"),
     ],
 )
-def test_never_past_what_a_flavor_supports(flavor: str, most: str, limits: tuple[Limit, ...], reason: str) -> None:
+def test_never_past_what_a_flavor_supports(flavor: str, most: str, reason: str) -> None:
     flavors = [{"name": name} for name in ("cpu-2", "cpu-4", "other") if name != flavor]
     where = site(flavors=[*flavors, {"name": flavor, "maxVersion": most}])
-    of = replace(subject(cluster(updates=MINORS), OLD, NEXT, where=where), limits=limits)
+    of = subject(cluster(updates=MINORS), OLD, NEXT, where=where)
     found = plan(of, OPEN)
     assert found.reason == reason
     assert reason != "SiteLimit" or f"flavor {flavor} of " in found.message

@@ -17,8 +17,9 @@ from kaas.updates.facts import Change, Decision, Ruling, Turn
 from kaas.updates.forecast import forecast
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
-from kaas.updates.planner import Subject, kept, plan
+from kaas.updates.planner import kept, plan
 from kaas.updates.standing import Present
+from kaas.updates.subject import Subject
 from kaas.updates.unread import UnreadRelease
 from tests.unit.updates.subjects import NOW, READY, at, cluster, raw_release, release, site, subject, version
 

@@ -18,8 +18,9 @@ from kaas.updates.facts import Aims, Change, Choice, Decision, Ruling, Turn
 from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import AGAIN, SITE_BUSY
-from kaas.updates.planner import CERTIFICATES_END, Subject, plan
+from kaas.updates.planner import CERTIFICATES_END, plan
 from kaas.updates.standing import Present
+from kaas.updates.subject import Subject
 from tests.unit.updates.simulation.crowd import Crowd
 from tests.unit.updates.simulation.invariants import Invariants, is_finished
 from tests.unit.updates.simulation.world import World

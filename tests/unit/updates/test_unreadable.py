@@ -15,7 +15,8 @@ from kaas.cli.explain_view import Asked, explained
 from kaas.cli.updating import CurrentTurns
 from kaas.kube import resources
 from kaas.updates.explain.facts import State
-from kaas.updates.planner import Subject, plan
+from kaas.updates.planner import plan
+from kaas.updates.subject import Subject
 from kaas.updates.unread import unread_releases
 from tests.unit.updates.explaining import OPEN, a_world, subject
 from tests.unit.updates.office import World, release

@@ -22,8 +22,9 @@ from kaas.updates.facts import Aims, Decision, Event
 from kaas.updates.forecast import forecast
 from kaas.updates.ledger.advance import Ledger
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import Subject, notice_of, plan
+from kaas.updates.planner import notice_of, plan
 from kaas.updates.standing import standing_of
+from kaas.updates.subject import Subject
 from kaas.updates.windows import Calendar
 from tests.unit.updates.chance import maintenance
 from tests.unit.updates.subjects import NOW, raw_cluster, raw_release, site

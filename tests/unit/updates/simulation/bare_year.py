@@ -22,8 +22,9 @@ from kaas.updates.facts import Aims, Decision
 from kaas.updates.ledger.advance import Ledger, Progress, advance
 from kaas.updates.ledger.seen import Part, Seen, Window
 from kaas.updates.ledger.steps import begin
-from kaas.updates.planner import LEAST_LEFT, Subject, next_opening, notice_of, plan
+from kaas.updates.planner import LEAST_LEFT, next_opening, notice_of, plan
 from kaas.updates.run import ANNOUNCED, CONTROL_PLANE, POOL_PREFIX, Verdict
+from kaas.updates.subject import Subject
 from kaas.updates.windows import Calendar
 
 MACHINE = timedelta(minutes=6)

@@ -55,6 +55,7 @@ class Member:
     settles: dict[str, datetime] = field(default_factory=dict)
     begun: list[Begun] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    addons: dict[str, Object] = field(default_factory=dict)
 
     def raw(self, kind: Mapping[str, str]) -> Object:
         """The object as the API server has it."""
@@ -66,7 +67,7 @@ class Member:
         found = self.played
         for said in self.said.values():
             found = merged(found, said)
-        return found
+        return {**found, "addOns": [*self.addons.values()]} if self.addons else found
 
     @property
     def update(self) -> Object:

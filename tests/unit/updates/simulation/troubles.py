@@ -118,7 +118,12 @@ class Fate:
 
     def checks(self) -> None:
         """Verification of a step fails."""
-        step = self.random.choice(["ControlPlane", "Verification", *(f"Pool/{p}" for p in self.member.machines.pools)])
+        self.checks_of(
+            self.random.choice(["ControlPlane", "Verification", *(f"Pool/{p}" for p in self.member.machines.pools)])
+        )
+
+    def checks_of(self, step: str) -> None:
+        """The same of one step."""
         self.member.trouble.fails.add(step)
         self._note(f"{step} is not well")
         self._for(timedelta(days=40), lambda: self._checked(step))

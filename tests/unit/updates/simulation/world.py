@@ -67,6 +67,7 @@ class World:
     on_begin: list[Watcher] = field(default_factory=list)
     on_make: list[Callable[[Member, Group, Machine], None]] = field(default_factory=list)
     on_look: list[Callable[[Member, float | None], None]] = field(default_factory=list)
+    on_told: list[Callable[[Member], None]] = field(default_factory=list)
     kills: Callable[[str], bool] = lambda _write: False
     settles: timedelta = timedelta(seconds=10)
     writes: int = 0
@@ -111,10 +112,12 @@ class World:
         self.writes += 1
         before = member.update
         member.said[manager] = obj["status"]
-        self._show(member)
+        self.show(member)
         if member.update != before:
             self._note_steps(member, before)
             self.soon(member.key, RENDER)
+            for watcher in self.on_told:
+                watcher(member)
         self._maybe_die(f"after status of {member.key[1]}")
         return obj
 
@@ -203,14 +206,14 @@ class World:
     def changed(self, member: Member) -> None:
         """A person has changed the Cluster."""
         member.calendar = self._calendar(member.raw(CLUSTER_KIND))
-        self._show(member)
+        self.show(member)
         self.soon(member.key, RENDER)
 
     def _calendar(self, raw: Object) -> Any:
         site = self.parsed(Site.model_validate, self.site)
         return layers.calendar(model(raw), None, site)[0]
 
-    def _show(self, member: Member) -> None:
+    def show(self, member: Member) -> None:
         """The Cluster as it is now; whoever it concerns looks at it."""
         raw = member.raw(CLUSTER_KIND)
         self.put(raw)
@@ -315,7 +318,7 @@ class World:
         told = manifests.status_of(member.machines, self.newest, trouble.ill, trouble.repairs, member.played, now)
         if told != member.played:
             member.played = told
-            self._show(member)
+            self.show(member)
 
     def _render(self, member: Member) -> None:
         """The clusters feature writes the topology; the same again when nothing has changed that it is made of."""

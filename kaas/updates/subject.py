@@ -1,0 +1,97 @@
+"""Everything that is known of one Cluster when it is decided what is to be done about its version. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, Self
+
+from kaas.api.addon import Addon
+from kaas.api.addon_state import add_ons_of
+from kaas.api.cluster import Cluster
+from kaas.api.maintenance import Exclusion
+from kaas.api.release import Release
+from kaas.api.site import Site
+from kaas.api.versions import KubernetesVersion
+from kaas.updates.addons import limits
+from kaas.updates.catalogue import Catalogue, catalogue
+from kaas.updates.facts import NOBODY, Change, Opening, Ruling
+from kaas.updates.limits import Limit
+from kaas.updates.standing import NOT_KNOWN, Present, Standing, present_of, standing_of
+from kaas.updates.unread import UnreadRelease
+
+
+class Openings(Protocol):
+    """When a Cluster may be changed, as `windows.Calendar` says it."""
+
+    def openings(self, change: Change, since: datetime, until: datetime) -> Iterator[Opening]:
+        """Times in order, those that have begun before `since` with their real beginning."""
+
+    def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
+        """The exclusion that keeps a change out now."""
+
+    def taken_by(self, change: Change, since: datetime, until: datetime, least: timedelta) -> Exclusion | None:
+        """The exclusion without which a change could be begun earlier than `until`, and not before `since`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddOns:
+    """The Addons that there are. unread: names of those that cannot be read."""
+
+    readable: tuple[Addon, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+NO_ADD_ONS: Final = AddOns()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Everything that is known of a Cluster.
+
+    running: the oldest version of its control plane. ruling: what Rollouts say, of each kind of update.
+    present: what its machines are made of, and which add-ons it has. unread: Releases that are there beside those of
+    the catalogue and cannot be read. addons: those that it is to have, in their order. unread_addons: names of others
+    that cannot be read.
+    """
+
+    cluster: Cluster
+    running: KubernetesVersion | None
+    catalogue: Catalogue
+    site: Site
+    calendar: Openings
+    standing: Standing
+    ruling: Ruling = NOBODY
+    present: Present = NOT_KNOWN
+    unread: tuple[UnreadRelease, ...] = ()
+    addons: tuple[Addon, ...] = ()
+    unread_addons: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Which minors add-ons support, beside Site and flavors."""
+        if not (self.addons or self.unread_addons):
+            return ()
+        return tuple(limits(self.addons, dict(self.present.add_ons), self.running, self.unread_addons))
+
+    @classmethod
+    def of(
+        cls,
+        cluster: Cluster,
+        running: KubernetesVersion | None,
+        releases: Iterable[Release],
+        site: Site,
+        calendar: Openings,
+        ruling: Ruling = NOBODY,
+        unread: Iterable[UnreadRelease] = (),
+    ) -> Self:
+        """A Cluster as its status says that it stands."""
+        standing, present, known = standing_of(cluster), present_of(cluster), catalogue(releases)
+        return cls(cluster, running, known, site, calendar, standing, ruling, present, tuple(unread))
+
+    def beside(self, addons: AddOns) -> Self:
+        """The same where there are these add-ons, which may be meant for others."""
+        if not (addons.readable or addons.unread):
+            return self
+        return replace(self, addons=add_ons_of(self.cluster, addons.readable), unread_addons=addons.unread)

@@ -105,8 +105,8 @@ class AddonReconciler:
         versions = []
         is_new = known.generation != addon.metadata.generation
         for version in addon.spec.versions:
-            anew = is_new or not is_usable(addon, version.version)
-            content = await self._content(version.manifests.config_map, anew=anew)
+            was_usable = is_usable(addon, version.version)
+            content = await self._content(version.manifests.config_map, anew=is_new or not was_usable)
             versions.append(findings.found(addon, version, content, clusters, now))
         known.generation = addon.metadata.generation
         status = findings.status(addon, versions, clusters, before, now)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from kaas.api.parsed import Parsed
 from kaas.api.repair import Limits, Mode
+from kaas.cli.adding import add_ons
 from kaas.cli.clouds import directory
 from kaas.cli.connections import Connections
 from kaas.cli.draining import drains
@@ -84,6 +85,7 @@ async def _controller(settings: Settings, options: Options) -> None:
                 updates(clouds, connections, parsed, ending),
                 rollouts(parsed),
                 drains(parsed, ending),
+                *add_ons(connections, parsed),
             ]
             await run_controller(_settings(settings, options), features)
 

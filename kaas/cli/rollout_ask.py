@@ -20,6 +20,7 @@ from kaas.cli import rollout_choice
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.output import console, emit
 from kaas.cli.rollout_choice import Key
+from kaas.cli.readable import read
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
 from kaas.cli.status import lean
@@ -179,7 +180,7 @@ async def _change(connected: Session, name: str, change: Change) -> Object:
 
 async def _try(connected: Session, name: str, change: Change) -> Object:
     raw = await found(connected, name)
-    patch = change(raw, Rollout.model_validate(raw))
+    patch = change(raw, read(Rollout, raw))
     version = {"resourceVersion": raw["metadata"]["resourceVersion"]}
     meta = {**(patch.get("metadata") or {}), **version}
     return await connected.client.patch(_rollout(name), {**patch, "metadata": meta})

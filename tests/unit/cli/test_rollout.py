@@ -16,7 +16,7 @@ from kaas.api.constants import API_VERSION
 from kaas.api.rollout import ANNOTATION_ROLLOUT_ABORT, ANNOTATION_ROLLOUT_APPROVED, ANNOTATION_ROLLOUT_SKIP, Rollout
 from kaas.api.rollout_acts import Act, abort_text, with_act
 from kaas.api.rollout_status import State
-from kaas.cli import rollout_choice, rollout_show, rollout_status
+from kaas.cli import rollout_ask, rollout_choice, rollout_show, rollout_status
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.explain_view import Asked, explained
 from kaas.cli.settings import Settings
@@ -317,6 +317,18 @@ async def test_a_rollout_that_cannot_be_read_hides_no_other(
     assert "Rollout newer cannot be read: spec.pace: is not a field" in lines[2]
     with pytest.raises(CliError, match=r"Rollout newer cannot be read: spec.pace: .*; if a newer kaas has written it"):
         await rollout_status._show(Settings(no_color=True), "newer", watch=False)
+
+
+def test_nobody_changes_a_rollout_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = {**raw_rollout(pace="Slow"), "metadata": {"name": "newer"}}
+
+    @asynccontextmanager
+    async def session(_: Settings) -> AsyncIterator[Stored]:
+        yield Stored(newer)
+
+    monkeypatch.setattr(rollout_ask, "session", session)
+    with pytest.raises(CliError, match=r"Rollout newer cannot be read: spec.pace: .*; if a newer kaas has written it"):
+        rollout_ask.resume(Settings(no_color=True), "newer")
 
 
 # --- kaas explain -------------------------------------------------------------------------------------------------

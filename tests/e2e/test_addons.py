@@ -1,4 +1,4 @@
-"""An add-on in a real Cluster: put there, brought to another version by an update, taken back, tried again, taken out."""
+"""An add-on in a real Cluster: put there, brought to another version, taken back, tried again, taken out."""
 
 from __future__ import annotations
 

@@ -95,7 +95,8 @@ def _wish(cluster: Cluster, addon: Addon, entry: InstalledAddOn | None, obstacle
         return _first(cluster, addon)
     target = target_of(cluster.status.update if cluster.status else None, name, has)
     if words := _unusable(addon, target, entry):
-        return Wish(name, Act.KEEP, has, target, words=f"{words}; {_KEEPS}", fails=target != has)
+        looked_at = version_of(addon, target) is None or found_of(addon, target) is not None
+        return Wish(name, Act.KEEP, has, target, words=f"{words}; {_KEEPS}", fails=target != has and looked_at)
     return _put(addon, has, target)
 
 

@@ -133,6 +133,12 @@ def test_a_version_of_an_update_that_cannot_be_used_is_a_failure() -> None:
     assert (wish.act, wish.version, wish.fails) == (Act.KEEP, "1.9.0", True)
 
 
+def test_a_version_of_an_update_that_was_not_looked_at_yet_is_none() -> None:
+    known = cluster(has("exporter", "1.8.2"), update=update_to("exporter", "1.8.2", "1.9.0", "Running"))
+    wish = only(wishes(known, [Addon.model_validate(raw_addon("exporter", "1.8.2", "1.9.0"))]))
+    assert (wish.act, wish.version, wish.fails) == (Act.KEEP, "1.9.0", False)
+
+
 def test_what_is_not_selected_or_gone_goes_first() -> None:
     known = cluster(has("gone", "1.0.0"), has("dying", "1.0.0"), has("exporter", "1.8.2"))
     dying = addon("dying", "1.0.0")

@@ -52,7 +52,15 @@ class Task:
     @property
     def next_time(self) -> float | None:
         """When something is to be done again, by a clock that never goes back; None: on events."""
-        return self.course.next_time() if self.course else None
+        if self.course is None:
+            return None
+        asked = self.course.look if self.is_settled else None
+        return self.course.due if asked is None else min(self.course.due, asked)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its objects are there, and it is asked whether it works until it does."""
+        return self.entry is not None and self.entry.state in _SETTLED
 
     def say(self, state: AddOnState, message: str = "", **versions: Any) -> None:
         """What is to be said of it."""
@@ -239,7 +247,7 @@ def _finish(visit: Visit, task: Task, course: Course) -> None:
 
 
 def _is_looked_at(task: Task, visit: Visit) -> bool:
-    if task.course is None or task.entry is None or task.entry.state not in _SETTLED:
+    if task.course is None or not task.is_settled:
         return False
     if visit.changed and task.course.look is None:
         task.course.look = visit.now

@@ -88,10 +88,6 @@ class Course:
         """It works."""
         self.look = None
 
-    def next_time(self) -> float:
-        """When something is to be done."""
-        return self.due if self.look is None else min(self.due, self.look)
-
 
 def _share(text: str) -> float:
     """A number from 0 to 1 that is always the same for a text."""

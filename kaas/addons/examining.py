@@ -14,12 +14,13 @@ from kaas.addons.findings import Content
 from kaas.addons.library import Library
 from kaas.addons.manifests import Problem
 from kaas.addons.visit import Ticking
-from kaas.api.addon import Addon, AddonStatus
+from kaas.api.addon import Addon, AddonStatus, AddonVersion
 from kaas.api.addon_state import is_usable
 from kaas.api.cluster import Cluster
 from kaas.api.constants import ADD_ONS_MANAGER
 from kaas.api.parsed import Parsed, Unreadable
 from kaas.kube import resources
+from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, is_deleting, name_of
 from kaas.kube.ports import Source, Times
 from kaas.kube.times import whole
@@ -105,8 +106,7 @@ class AddonReconciler:
         versions = []
         is_new = known.generation != addon.metadata.generation
         for version in addon.spec.versions:
-            was_usable = is_usable(addon, version.version)
-            content = await self._content(version.manifests.config_map, anew=is_new or not was_usable)
+            content = await self._content(addon, version, anew=is_new)
             versions.append(findings.found(addon, version, content, clusters, now))
         known.generation = addon.metadata.generation
         status = findings.status(addon, versions, clusters, before, now)
@@ -118,12 +118,18 @@ class AddonReconciler:
         self._forget_others()
         return None if all(v.digest for v in versions) else UNUSABLE
 
-    async def _content(self, config_map: str, *, anew: bool) -> Content:
-        library = self._desk.library
+    async def _content(self, addon: Addon, version: AddonVersion, *, anew: bool) -> Content:
+        """What its ConfigMap has. anew: also if that was read already. KubeError when it cannot be read."""
+        library, config_map = self._desk.library, version.manifests.config_map
+        was_usable = is_usable(addon, version.version)
         try:
-            packed = await (library.read(config_map) if anew else library.packed(config_map))
+            packed = await (library.packed(config_map) if was_usable and not anew else library.read(config_map))
         except Problem as problem:
             return Content(problem=str(problem))
+        except Forbidden as refusal:
+            if was_usable:
+                raise
+            return Content(problem=str(refusal))
         return Content(packed.objects, packed.digest)
 
     def _clusters(self, objects: Sequence[Object]) -> list[Cluster]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -64,13 +65,16 @@ class Hand:
     async def problems(self, addons: Iterable[str]) -> dict[str, str]:
         """Why Deployments and DaemonSets of add-ons do not work, by the add-on's name; not of those that do."""
         found: dict[str, list[str]] = {name: [] for name in addons}
-        for resource, lacks in _RUN:
-            listed = self._server.list(resource, label_selector=LABEL_ADD_ON)
-            for obj in await in_time(CALL, f"list {resource}", listed):
+        listed = await asyncio.gather(*(self._labelled(resource) for resource, _ in _RUN))
+        for (_, lacks), objects in zip(_RUN, listed, strict=True):
+            for obj in objects:
                 name = labels(obj)[LABEL_ADD_ON]
                 if name in found and (problem := lacks(obj)):
                     found[name].append(f"{working.called(obj)}: {problem}")
         return {name: _summed(problems) for name, problems in found.items() if problems}
+
+    async def _labelled(self, resource: Resource) -> Objects:
+        return await in_time(CALL, f"list {resource}", self._server.list(resource, label_selector=LABEL_ADD_ON))
 
 
 _RUN: Final = (resources.DEPLOYMENT, working.deployment), (resources.DAEMON_SET, working.daemon_set)

@@ -125,7 +125,7 @@ def _items(content: Any, place: str) -> Iterator[tuple[str, Any]]:
 def _checked(content: Any, place: str) -> Object:
     """An object that can be applied, without what only a server says of it."""
     obj = _named(content, place)
-    meta = {k: v for k, v in metadata_without(obj, *_SERVERS).items() if k != "namespace" or v}
+    meta = {k: v for k, v in metadata_without(obj, *_SERVERS).items() if v is not None and (k, v) != ("namespace", "")}
     name, what = meta["name"], f"{place}: {obj['kind']} {meta['name']}"
     for field in ("labels", "annotations"):
         if not isinstance(meta.get(field), dict | None):

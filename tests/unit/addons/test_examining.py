@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kaas.kube import resources
+from kaas.kube.errors import Forbidden
 from tests.unit.addons.world import World, raw_addon, raw_cluster, thing, update_to
 
 
@@ -143,6 +146,22 @@ async def test_what_another_controller_reads_otherwise_is_put_nowhere_until_it_i
     assert "has other objects than status.versions of its Addon says" in found.entries["exporter"]["message"]
     await found.settle()
     assert "ConfigMap/b" in found.server.names
+
+
+async def test_a_controller_that_may_not_read_config_maps_says_so_and_takes_back_nothing() -> None:
+    found = World()
+    found.addon(raw_addon("exporter", "1.0.0"), v1_0_0=[thing("a")])
+    found.refusal = Forbidden("get ConfigMap kaas-system/exporter-1.0.0", "no rule allows it", code=403)
+    assert await look(found) == 30.0
+    assert "no rule allows it" in versions(found)["1.0.0"]["message"]
+    found.refusal = None
+    await look(found, seconds=30.0)
+    refusal = found.refusal = Forbidden("get ConfigMap kaas-system/exporter-1.0.0", "no rule allows it", code=403)
+    found.start()
+    with pytest.raises(Forbidden) as raised:
+        await look(found)
+    assert raised.value is refusal
+    assert "digest" in versions(found)["1.0.0"]
 
 
 async def test_what_is_deleted_is_forgotten() -> None:

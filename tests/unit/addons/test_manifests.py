@@ -50,7 +50,7 @@ def test_a_list_is_what_it_lists() -> None:
 def test_what_only_a_server_says_is_left_out() -> None:
     meta = {"name": "a", "namespace": "", "uid": "1", "resourceVersion": "2", "creationTimestamp": None, "labels": None}
     (found,) = of(text("a", status={"ready": True}, metadata=meta)).objects
-    assert found == {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": None}}
+    assert found == {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     assert labelled(found, "exporter")["metadata"]["labels"] == {
         "kaas.internal/add-on": "exporter",
         "app.kubernetes.io/managed-by": "kaas",

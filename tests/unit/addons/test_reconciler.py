@@ -135,6 +135,22 @@ async def test_a_version_change_waits_for_nothing() -> None:
     assert reasons(found) == ["AddOnInstalled", "AddOnUpdated"]
 
 
+async def test_what_is_refused_while_the_former_did_not_work_yet_is_not_looked_at_without_a_pause() -> None:
+    found = world(thing("exporter", "Deployment"))
+    found.server.works = False
+    await found.examine()
+    await found.look()
+    assert found.entries["exporter"]["state"] == "Starting"
+    found.addon(raw_addon("exporter", "1.0.0", "2.0.0"), v2_0_0=[thing("settings")])
+    found.update(update_to("exporter", "1.0.0", "2.0.0", "Running"))
+    found.server.faults["settings"] = Invalid("apply ConfigMap monitoring/settings", "unknown field", code=422)
+    await found.examine()
+    assert await found.look() == 30.0
+    found.clock.step(10.0)
+    assert await found.look() == 20.0
+    assert found.entries["exporter"]["state"] == "Failed"
+
+
 async def test_an_object_that_is_refused_fails_with_its_words_and_the_others_are_there() -> None:
     found = world(thing("settings"), thing("other"))
     refusal = Invalid("apply ConfigMap monitoring/settings", "unknown field spec.colour", code=422)

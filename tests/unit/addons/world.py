@@ -69,6 +69,7 @@ class World:
     said: list[Object] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     no_way: KubeError | None = None
+    refusal: KubeError | None = None
     is_kind: bool = True
     revision: int = 0
 
@@ -126,6 +127,8 @@ class World:
 
     async def get(self, ref: Ref) -> Object | None:
         self.reads.append(ref.name)
+        if self.refusal:
+            raise self.refusal
         return copy.deepcopy(self.config_maps.get(ref.name))
 
     async def served(self, api_version: str) -> list[Resource]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from kaas.api.constants import LABEL_ADD_ON
-from kaas.kube import resources, working
+from kaas.kube import working
 from kaas.kube.errors import Forbidden, KubeError, Unavailable
 from kaas.kube.nodewatch import in_time
 from kaas.kube.objects import Object, Objects, Ref, labels, ref_of
@@ -63,10 +63,10 @@ class Hand:
         return resource.namespaced
 
     async def problems(self, addons: Iterable[str]) -> dict[str, str]:
-        """Why Deployments and DaemonSets of add-ons do not work, by the add-on's name; not of those that do."""
+        """Why Deployments, StatefulSets and DaemonSets of add-ons do not work, by the add-on; not of those that do."""
         found: dict[str, list[str]] = {name: [] for name in addons}
-        listed = await asyncio.gather(*(self._labelled(resource) for resource, _ in _RUN))
-        for (_, lacks), objects in zip(_RUN, listed, strict=True):
+        listed = await asyncio.gather(*(self._labelled(resource) for resource, _ in working.KINDS))
+        for (_, lacks), objects in zip(working.KINDS, listed, strict=True):
             for obj in objects:
                 name = labels(obj)[LABEL_ADD_ON]
                 if name in found and (problem := lacks(obj)):
@@ -75,9 +75,6 @@ class Hand:
 
     async def _labelled(self, resource: Resource) -> Objects:
         return await in_time(CALL, f"list {resource}", self._server.list(resource, label_selector=LABEL_ADD_ON))
-
-
-_RUN: Final = (resources.DEPLOYMENT, working.deployment), (resources.DAEMON_SET, working.daemon_set)
 
 
 def _summed(problems: list[str]) -> str:

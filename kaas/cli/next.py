@@ -104,7 +104,7 @@ async def addons(settings: Settings, connected: Session) -> AddOns:
         console(settings, stderr=True).print(words)
         return NO_ADD_ONS
     found, others = Parsed().all_sound(Addon, raw)
-    return AddOns(tuple(found), tuple(o.name for o in others))
+    return AddOns.of(found, (o.name for o in others))
 
 
 async def namespaces(settings: Settings, connected: Session, *, everywhere: bool) -> Mapping[str, Object]:

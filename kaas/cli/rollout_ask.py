@@ -19,8 +19,8 @@ from kaas.api.rollout_acts import Act, abort_text, with_act
 from kaas.cli import rollout_choice
 from kaas.cli.exits import CliError, ExitCode
 from kaas.cli.output import console, emit
-from kaas.cli.rollout_choice import Key
 from kaas.cli.readable import read
+from kaas.cli.rollout_choice import Key
 from kaas.cli.session import Session, run, session
 from kaas.cli.settings import Settings
 from kaas.cli.status import lean

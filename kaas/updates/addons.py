@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from kaas.api.addon import Addon
@@ -16,26 +18,39 @@ from kaas.updates.limits import Limit
 ADD_ON_LIMIT: Final = "AddOnLimit"
 """Reason when an add-on that the Cluster has does not support the next minor."""
 
-Versions = Mapping[str, str]
-"""Versions of the add-ons that a Cluster has, by name."""
+MOST_REMEMBERED: Final = 2048
+"""Clusters that have the same add-ons, and run the same minor: of a fleet most."""
+Present = tuple[tuple[str, str], ...]
+"""Names and versions of the add-ons that a Cluster has."""
 
 
-def newer(addons: Iterable[Addon], present: Versions, running: KubernetesVersion) -> Iterator[tuple[AddOn, datetime]]:
-    """Add-ons that there is a newer version of which supports what runs, in their order; and since when there is."""
-    for addon in addons:
-        name = addon.metadata.name
-        has, best = present.get(name), newest(addon, running.minor)
-        if has is None or best is None or order_of(best.version) <= order_of(has):
-            continue
-        found = found_of(addon, best.version)
-        if found is not None and found.since is not None:
-            yield _of(addon, has, best.version), found.since
+@dataclass(frozen=True, eq=False, slots=True)
+class Known:
+    """One Addon, compared by being the same one: that is quick, and what is found out about it is remembered so."""
+
+    addon: Addon
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.addon.metadata.name
 
 
-def _of(addon: Addon, old: str, new: str) -> AddOn:
-    said = version_of(addon, new)
-    most = said.kubernetes.max_version if said else None
-    return AddOn(addon.metadata.name, old, new, minor_of(most) if most else None)
+@lru_cache(maxsize=MOST_REMEMBERED)
+def newer(addons: tuple[Known, ...], present: Present, minor: int) -> tuple[tuple[AddOn, datetime], ...]:
+    """Add-ons that there is a newer version of which supports a minor, in their order; and since when there is."""
+    versions = dict(present)
+    return tuple(found for known in addons if (found := _newer(known.addon, versions.get(known.name), minor)))
+
+
+def _newer(addon: Addon, has: str | None, minor: int) -> tuple[AddOn, datetime] | None:
+    best = newest(addon, minor)
+    if has is None or best is None or order_of(best.version) <= order_of(has):
+        return None
+    found, most = found_of(addon, best.version), best.kubernetes.max_version
+    if found is None or found.since is None:
+        return None
+    return AddOn(addon.metadata.name, has, best.version, minor_of(most) if most else None), found.since
 
 
 def changes_of(addons: Iterable[AddOn]) -> tuple[AddOnChange, ...]:
@@ -48,31 +63,29 @@ def read(changes: Iterable[AddOnChange]) -> tuple[AddOn, ...]:
     return tuple(AddOn(c.name, c.from_, c.to) for c in changes)
 
 
-def limits(
-    addons: Iterable[Addon], present: Versions, running: KubernetesVersion | None, unread: Iterable[str] = ()
-) -> Iterator[Limit]:
-    """The newest minor that each add-on of a Cluster supports in the version that it has. unread: those not readable.
+@lru_cache(maxsize=MOST_REMEMBERED)
+def limits(addons: tuple[Known, ...], present: Present, minor: int, unread: tuple[str, ...] = ()) -> tuple[Limit, ...]:
+    """The newest minor that each add-on of a Cluster supports in the version that it has.
 
-    Of what cannot be known the Cluster keeps its minor.
+    minor: the one that runs, which the Cluster keeps when it cannot be known. unread: names of Addons not readable.
     """
-    if running is None:
-        return
-    for name in unread:
-        if name in present:
-            words = f"Addon {name} cannot be read, so nobody knows which minors it supports: correct it"
-            yield Limit(running.minor, words, ADD_ON_LIMIT)
-    for addon in addons:
-        name = addon.metadata.name
-        has = present.get(name)
-        if has is None:
-            continue
-        said = version_of(addon, has)
-        if said is None:
-            words = f"add-on {name} has {has} in the Cluster, of which spec.versions of its Addon says nothing any more"
-            yield Limit(running.minor, f"{words}: put it back, or add a newer one", ADD_ON_LIMIT)
-        elif said.kubernetes.max_version is not None:
-            words = f"add-on {name} {has} supports no newer minor than {said.kubernetes.max_version}"
-            yield Limit(minor_of(said.kubernetes.max_version), f"{words}{_way(addon, said.version)}", ADD_ON_LIMIT)
+    versions = dict(present)
+    words = "Addon {} cannot be read, so nobody knows which minors it supports: correct it"
+    unknown = (Limit(minor, words.format(name), ADD_ON_LIMIT) for name in unread if name in versions)
+    known = (_limit(k.addon, versions[k.name], minor) for k in addons if k.name in versions)
+    return (*unknown, *filter(None, known))
+
+
+def _limit(addon: Addon, has: str, minor: int) -> Limit | None:
+    name, said = addon.metadata.name, version_of(addon, has)
+    if said is None:
+        words = f"add-on {name} has {has} in the Cluster, of which spec.versions of its Addon says nothing any more"
+        return Limit(minor, f"{words}: put it back, or add a newer one", ADD_ON_LIMIT)
+    most = said.kubernetes.max_version
+    if most is None:
+        return None
+    words = f"add-on {name} {has} supports no newer minor than {most}"
+    return Limit(minor_of(most), f"{words}{_way(addon, has)}", ADD_ON_LIMIT)
 
 
 def _way(addon: Addon, has: str) -> str:
@@ -82,19 +95,19 @@ def _way(addon: Addon, has: str) -> str:
 
 
 def unsupported(
-    addons: Iterable[Addon], present: Versions, target: KubernetesVersion, running: KubernetesVersion
+    addons: tuple[Known, ...], present: Present, target: KubernetesVersion, running: KubernetesVersion
 ) -> Iterator[str]:
     """Why add-ons do not go with a version that the Cluster is to be brought to, in words."""
     if target.minor == running.minor:
         return
-    for limit in limits(addons, present, running):
+    for limit in limits(addons, present, running.minor):
         if limit.minor < target.minor:
             yield limit.message
 
 
-def no_way_back(addons: Iterable[Addon], name: str, old: str, running: KubernetesVersion) -> str:
+def no_way_back(addons: Iterable[Known], name: str, old: str, running: KubernetesVersion) -> str:
     """Why an add-on cannot be brought back to a version; "" when it can."""
-    addon = next((a for a in addons if a.metadata.name == name), None)
+    addon = next((known.addon for known in addons if known.name == name), None)
     said = version_of(addon, old) if addon else None
     if addon is None or said is None:
         return f"{old} is not in its Addon any more"

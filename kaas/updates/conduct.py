@@ -333,7 +333,7 @@ def _case(subject: Subject, choice: Choice, now: datetime) -> Case:
     aims = _aims(choice)
     pools, left = _pools(subject.cluster, aims), None if choice.asked else _left(subject, aims, now)
     running = subject.running or aims.version
-    against = tuple(unsupported(subject.addons, dict(subject.present.add_ons), aims.version, running))
+    against = tuple(unsupported(subject.addons, subject.present.add_ons, aims.version, running))
     key, cluster, site = _key(subject), subject.cluster, subject.site
     return Case(key, cluster, site, aims, running, None, pools, left, asked=choice.asked, against=against)
 

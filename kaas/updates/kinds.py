@@ -5,12 +5,12 @@ Each has dates of its own. What is due at the same time as something larger come
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
-from kaas.api.addon import Addon
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
 from kaas.api.updates import AddOnUpdates, CertificateUpdates, Channel
@@ -204,12 +204,17 @@ def _certificates(
 
 
 def add_ons_due(
-    cluster: Cluster, running: KubernetesVersion | None, present: Present, known: Iterable[Addon]
+    cluster: Cluster, running: KubernetesVersion | None, present: Present, known: tuple[addons.Known, ...]
 ) -> Due | None:
     """All add-ons of which there is a newer version, together. known: those that the Cluster is to have, in order."""
     if running is None or cluster.spec.updates.add_ons is AddOnUpdates.NONE:
         return None
-    found = tuple(addons.newer(known, dict(present.add_ons), running))
+    return _all_due(running, known, present.add_ons)
+
+
+@lru_cache(maxsize=addons.MOST_REMEMBERED)
+def _all_due(running: KubernetesVersion, known: tuple[addons.Known, ...], present: addons.Present) -> Due | None:
+    found = addons.newer(known, present, running.minor)
     if not found:
         return None
     each = (f"add-on {a.name} {a.new} is there since {since:%Y-%m-%d}, {a.old} is in use" for a, since in found)

@@ -31,7 +31,7 @@ from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import notice_of
 from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
-from kaas.updates.subject import AddOns, Subject
+from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
 from kaas.updates.unread import SITE_MISSING, SITE_UNREADABLE, UnreadRelease, unread_releases
 from kaas.updates.unread_objects import UnreadObjects
 from kaas.updates.unusable import decide
@@ -85,6 +85,7 @@ class UpdateReconciler:
         self._ruling, self._conductor = office.ruling, Conductor(office.store, office.examiner)
         self._line = Line(office.store, office.metrics)
         self._said: dict[Key, tuple[str, Object]] = {}
+        self._known_addons = NO_ADD_ONS
 
     async def reconcile(self, key: Key) -> float | None:
         """Decide about one Cluster; returns the seconds after which to do it again."""
@@ -175,7 +176,8 @@ class UpdateReconciler:
     async def _addons(self) -> AddOns:
         found, others = self._parsed.all_sound(Addon, self._store.list(resources.ADDON))
         await self._unread.tell("Addon", others)
-        return AddOns(tuple(found), tuple(o.name for o in others))
+        self._known_addons = AddOns.of(found, (o.name for o in others), self._known_addons)
+        return self._known_addons
 
     async def _say(self, key: Key, cluster: Cluster, status: Object, live: Object) -> None:
         """Write what is to be said, if it is not there yet, and remember it."""

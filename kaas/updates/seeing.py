@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from kaas.api.addon import Addon
 from kaas.api.addon_state import installed
 from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster, ControlPlaneStatus, NodePool, NodePoolStatus
@@ -23,7 +22,7 @@ from kaas.kube.objects import Object, condition, is_deleting, is_true, labels
 from kaas.kube.ports import Source
 from kaas.kube.resources import CONTROL_PLANE_LABEL, TOPOLOGY_DEPLOYMENT_LABEL
 from kaas.kube.times import at, stamp
-from kaas.updates.addons import no_way_back
+from kaas.updates.addons import Known, no_way_back
 from kaas.updates.drains.words import Reason
 from kaas.updates.facts import AddOn, Aims
 from kaas.updates.ledger.seen import AddOnPart, Brought, Part
@@ -99,17 +98,18 @@ def _brings(sight: Sight, before: Before) -> Iterator[Brought]:
         yield Brought("Certificates", stamp(aims.certificates) or "", "", handed)
 
 
-def add_ons(cluster: Cluster, addons: Iterable[Addon], aims: Aims, unread: Iterable[str] = ()) -> tuple[AddOnPart, ...]:
+def add_ons(
+    cluster: Cluster, addons: tuple[Known, ...], aims: Aims, unread: Iterable[str] = ()
+) -> tuple[AddOnPart, ...]:
     """The add-ons that the update brings to another version. addons: those that the Cluster is to have.
 
     unread: names of others that it may be to have.
     """
-    known, said = tuple(addons), installed(cluster)
-    wanted = {*(a.metadata.name for a in known), *unread}
-    return tuple(_add_on(a, known, said.get(a.name), aims, a.name in wanted) for a in aims.add_ons)
+    said, wanted = installed(cluster), {*(known.name for known in addons), *unread}
+    return tuple(_add_on(a, addons, said.get(a.name), aims, a.name in wanted) for a in aims.add_ons)
 
 
-def _add_on(brought: AddOn, known: Sequence[Addon], said: InstalledAddOn | None, aims: Aims, wanted: bool) -> AddOnPart:
+def _add_on(brought: AddOn, known: Sequence[Known], said: InstalledAddOn | None, aims: Aims, wanted: bool) -> AddOnPart:
     stays = no_way_back(known, brought.name, brought.old, aims.version)
     if said is None or not wanted:
         return AddOnPart(brought.name, brought.old, brought.new, through=not wanted, stays=stays)

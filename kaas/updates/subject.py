@@ -14,7 +14,7 @@ from kaas.api.maintenance import Exclusion
 from kaas.api.release import Release
 from kaas.api.site import Site
 from kaas.api.versions import KubernetesVersion
-from kaas.updates.addons import limits
+from kaas.updates.addons import Known, limits
 from kaas.updates.catalogue import Catalogue, catalogue
 from kaas.updates.facts import NOBODY, Change, Opening, Ruling
 from kaas.updates.limits import Limit
@@ -39,8 +39,14 @@ class Openings(Protocol):
 class AddOns:
     """The Addons that there are. unread: names of those that cannot be read."""
 
-    readable: tuple[Addon, ...] = ()
+    readable: tuple[Known, ...] = ()
     unread: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, addons: Iterable[Addon], unread: Iterable[str] = (), before: AddOns | None = None) -> AddOns:
+        """before: what there was, of which that which is the same is kept."""
+        same = {id(known.addon): known for known in (before.readable if before else ())}
+        return cls(tuple(same.get(id(addon)) or Known(addon) for addon in addons), tuple(unread))
 
 
 NO_ADD_ONS: Final = AddOns()
@@ -65,15 +71,15 @@ class Subject:
     ruling: Ruling = NOBODY
     present: Present = NOT_KNOWN
     unread: tuple[UnreadRelease, ...] = ()
-    addons: tuple[Addon, ...] = ()
+    addons: tuple[Known, ...] = ()
     unread_addons: tuple[str, ...] = ()
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """Which minors add-ons support, beside Site and flavors."""
-        if not (self.addons or self.unread_addons):
+        if self.running is None or not (self.addons or self.unread_addons):
             return ()
-        return tuple(limits(self.addons, dict(self.present.add_ons), self.running, self.unread_addons))
+        return limits(self.addons, self.present.add_ons, self.running.minor, self.unread_addons)
 
     @classmethod
     def of(
@@ -94,4 +100,6 @@ class Subject:
         """The same where there are these add-ons, which may be meant for others."""
         if not (addons.readable or addons.unread):
             return self
-        return replace(self, addons=add_ons_of(self.cluster, addons.readable), unread_addons=addons.unread)
+        known = {id(k.addon): k for k in addons.readable}
+        chosen = add_ons_of(self.cluster, (k.addon for k in addons.readable))
+        return replace(self, addons=tuple(known[id(a)] for a in chosen), unread_addons=addons.unread)

@@ -10,9 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from kaas.api.update_status import UnwellWorkload
-from kaas.kube import working
 from kaas.kube.objects import Object, is_deleting, is_true, labels
-from kaas.updates.verify.facts import AddOnFacts
 
 MANAGED: Final = "app.kubernetes.io/managed-by=kaas"
 """Selects what kaas has put into a Cluster."""
@@ -60,13 +58,3 @@ def _workload(pod: Object) -> str:
 def as_baseline(found: Mapping[str, int]) -> tuple[UnwellWorkload, ...]:
     """As it is said in status."""
     return tuple(UnwellWorkload(name=name, pods=pods) for name, pods in sorted(found.items())[:_MOST])
-
-
-def deployment(obj: Object) -> AddOnFacts:
-    """Whether a Deployment has what it is to have."""
-    return AddOnFacts(working.called(obj), working.deployment(obj))
-
-
-def daemon_set(obj: Object) -> AddOnFacts:
-    """Whether a DaemonSet runs wherever it is to run."""
-    return AddOnFacts(working.called(obj), working.daemon_set(obj))

@@ -39,7 +39,7 @@ def addon(name: str, *versions: str | tuple[str, str], unusable: tuple[str, ...]
 
 
 def there(*addons: Addon, unread: tuple[str, ...] = ()) -> AddOns:
-    return AddOns(addons, unread)
+    return AddOns.of(addons, unread)
 
 
 def has(name: str, version: str, state: str = "Ready", **more: Any) -> Object:

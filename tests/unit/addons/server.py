@@ -146,4 +146,7 @@ class Server:
 
 
 def _name(ref: Ref) -> Name:
-    return ref.group, ref.kind, ref.namespace or "", ref.name
+    """The same whatever namespace is said of what is in none."""
+    known = resources.find(ref.api_version, ref.kind)
+    namespace = "" if known and not known.namespaced else ref.namespace or ""
+    return ref.group, ref.kind, namespace, ref.name

@@ -177,6 +177,56 @@ async def test_an_object_that_is_refused_fails_with_its_words_and_the_others_are
     assert found.entries["exporter"]["state"] == "Ready"
 
 
+async def test_what_was_begun_is_dropped_for_what_is_wanted_now() -> None:
+    found = world(LIGHT)
+    await found.examine()
+    assert await found.look() == 2.0
+    found.addon(raw_addon("exporter", "1.0.0", "2.0.0"), v2_0_0=[thing("settings")])
+    found.server.put(CRD)
+    await found.settle()
+    assert found.entries["exporter"]["version"] == "2.0.0"
+    assert "Light/red" not in found.server.names
+
+
+async def test_what_was_begun_is_begun_anew_at_another_api_server() -> None:
+    """Its kubeconfig has changed."""
+    found = world(thing("settings"), LIGHT)
+    await found.examine()
+    assert await found.look() == 2.0
+    found.server = type(found.server)(found.writes)
+    found.server.put(CRD)
+    found.clock.step(2.0)
+    await found.look()
+    assert {"ConfigMap/settings", "ConfigMap/kaas-add-on-exporter", "Light/red"} <= found.server.names
+
+
+async def test_what_it_said_counts_more_than_what_the_watch_has_shown() -> None:
+    found = world()
+    await found.examine()
+    found.blind = True
+    again = await found.look()
+    applied = len(found.server.log)
+    assert await found.look() == again
+    assert len(found.server.log) == applied
+    assert reasons(found) == ["AddOnInstalled"]
+
+
+async def test_what_goes_back_before_it_was_through_is_said_to_be_applied() -> None:
+    found = world(thing("old"))
+    await found.settle()
+    found.addon(raw_addon("exporter", "1.0.0", "2.0.0"), v2_0_0=[thing("new"), thing("settings")])
+    found.server.faults["settings"] = Invalid("apply ConfigMap monitoring/settings", "unknown field", code=422)
+    found.update(update_to("exporter", "1.0.0", "2.0.0", "Running"))
+    await found.examine()
+    await found.look()
+    found.update(None)
+    await found.look()
+    (before,), (after,) = (said["addOns"] for said in found.said[-2:])
+    assert (before["state"], before["version"], "wanted" in before) == ("Applying", "1.0.0", False)
+    assert (after["state"], after["version"], "wanted" in after) == ("Ready", "1.0.0", False)
+    assert found.server.names == {"ConfigMap/old", "ConfigMap/kaas-add-on-exporter"}
+
+
 async def test_what_stays_of_the_old_stays_until_all_of_the_new_is_there() -> None:
     found = world(thing("old"))
     await found.settle()

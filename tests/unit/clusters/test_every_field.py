@@ -31,9 +31,10 @@ from kaas.repairs.policy import policies
 from kaas.repairs.settings import limits_of_cluster, limits_of_site, zone_limits_of_site
 from kaas.repairs.templates import templates
 from kaas.updates import facts as updates
+from kaas.updates.addons import Known
 from kaas.updates.catalogue import catalogue
 from kaas.updates.drains.seen import rules_of
-from kaas.updates.kinds import pending
+from kaas.updates.kinds import add_ons_due, pending
 from kaas.updates.places import Places, rank
 from kaas.updates.preflight.review import review
 from kaas.updates.seeing import pools_in_order
@@ -43,6 +44,7 @@ from kaas.updates.verify.asked import asked
 from kaas.updates.windows import Calendar
 from tests.unit.clusters.builders import NAMESPACE, Object, pool, raw_cluster, raw_release, raw_site
 from tests.unit.schema_walk import leaves
+from tests.unit.updates.addons import addon
 from tests.unit.updates.preflight.cases import BUDGET, HOOK, case, facts, worker
 
 LIMITS = {"maxInFlight": 1, "maxUnhealthy": "40%"}
@@ -101,7 +103,7 @@ CLUSTER = raw_cluster(
     updates={"channel": "Regular", "kubernetes": "Patch", "preflight": PREFLIGHT, "verification": VERIFICATION},
 )
 KINDS = {"nodeImages": {"channel": "Regular"}, "classRevision": {"channel": "Regular"}, "certificates": "Auto"}
-CLUSTER["spec"]["updates"] |= KINDS
+CLUSTER["spec"]["updates"] |= {**KINDS, "addOns": "Auto"}
 FOLLOWING = {**CLUSTER, "spec": {**CLUSTER["spec"], "version": "1.36"}}
 SOAKING = raw_cluster(nodePools=[pool(update={"strategy": "BlueGreen", "soakSeconds": 60})])
 # A second Cluster with the defaults shows what the Site alone decides.
@@ -322,6 +324,7 @@ CHANGES: dict[str, Change] = {
     "Cluster.spec.updates.nodeImages.channel": Change("updates.nodeImages.channel", "None"),
     "Cluster.spec.updates.classRevision.channel": Change("updates.classRevision.channel", "Stable"),
     "Cluster.spec.updates.certificates": Change("updates.certificates", "None"),
+    "Cluster.spec.updates.addOns": Change("updates.addOns", "None"),
     "Site.spec.updates.maxVersion": Change("updates.maxVersion", "1.35"),
     "Site.spec.updates.maxConcurrent": Change("updates.maxConcurrent", "50%"),
     "Site.spec.flavors[].maxVersion": Change("flavors.2.maxVersion", "1.35"),
@@ -388,9 +391,11 @@ def brought(cluster: Object, site: Object, release: Object) -> list[Any]:
     specs = [subject.spec.model_copy(update={"updates": updates}) for updates in each]
     subjects = [subject.model_copy(update={"spec": spec}) for spec in specs]
     dates = [datetime(2027, month, 15, tzinfo=UTC) for month in range(1, 7)]
-    has = Present("old", None, "one", "two", datetime(2027, 2, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC))
+    since, end = datetime(2027, 2, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC)
+    has = Present("old", None, "one", "two", since, end, (("agent", "1.0.0"),))
     others = [pending(subject, running, has, catalogue(releases), place, date) for date in dates]
-    return [*others, *(choose(one, running, releases, place, date) for one in subjects for date in dates)]
+    newer = add_ons_due(subject, running, has, (Known(addon("agent", "1.0.0", "1.1.0")),))
+    return [*others, newer, *(choose(one, running, releases, place, date) for one in subjects for date in dates)]
 
 
 def let_go(site: Object) -> list[bool]:

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from kaas.api.addon import Addon
 from kaas.api.parsed import Unreadable
-from kaas.cli.addons_view import NOT_LOOKED_AT, Line, newest_of, unusable
+from kaas.cli.addons_view import Line, newest_of, unusable
 from kaas.cli.table import age
 from kaas.cli.tree import MARKS, STATUS_MARKS
-from kaas.cli.view import Mark
+from kaas.cli.view import NOT_LOOKED_AT, Mark
 
 HEADERS: Final = ("NAME", "NEWEST", "CLUSTERS", "CURRENT", "FAILING", "USABLE", "WHY")
 OF_CLUSTERS: Final = ("CLUSTER", "ADD-ON", "VERSION", "STATE", "SINCE", "WHY")

@@ -135,7 +135,7 @@ class Hospital:
         return [a.action for a in found if a.action not in NOT_A_REPAIR]
 
     def server(self, node: str) -> str:
-        (machine,) = (m for m in self.machines() if m["status"].get("nodeRef", {}).get("name") == node)
+        (machine,) = (m for m in self.machines() if (m.get("status") or {}).get("nodeRef", {}).get("name") == node)
         return str(machine["spec"]["providerID"].rpartition("/")[2])
 
     def machines(self) -> list[Object]:

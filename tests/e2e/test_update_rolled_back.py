@@ -41,7 +41,7 @@ class World:
         return {name: named[m["spec"]["infrastructureRef"]["name"]] for name, m in found.items()}
 
     def joined(self) -> set[str]:
-        return {name for name, m in self.team.machines("cpu").items() if m["status"].get("nodeRef")}
+        return {name for name, m in self.team.machines("cpu").items() if (m.get("status") or {}).get("nodeRef")}
 
     def deployment(self) -> Object:
         """The MachineDeployment of the pool."""

@@ -179,8 +179,6 @@ class Attendant:
         """The objects that its Addon says it has. Raises NotNow: what its Addon says will be another thing soon."""
         try:
             packed = await self._library.packed(wish.config_map)
-            if packed.digest != wish.digest:
-                packed = await self._library.read(wish.config_map)
         except Problem as problem:
             raise NotNow(str(problem)) from problem
         if packed.digest != wish.digest:

@@ -90,8 +90,10 @@ async def test_what_was_changed_by_hand_is_as_it_was_after_half_an_hour_and_noth
     found.server.found("ConfigMap", "settings")["data"] = {"a": "2"}
     found.server.remove("ConfigMap", "other")
     found.clock.step(DRIFT)
+    calls = found.server.calls
     again = await found.look()
     assert again == DRIFT
+    assert found.server.calls - calls == 6  # the inventory, two objects, and the three kinds that run Pods
     assert found.server.found("ConfigMap", "settings")["data"] == {"a": "1"}
     assert "ConfigMap/other" in found.server.names
     assert found.writes.count - writes == 2  # objects; no status, no inventory
@@ -209,6 +211,45 @@ async def test_what_it_said_counts_more_than_what_the_watch_has_shown() -> None:
     assert await found.look() == again
     assert len(found.server.log) == applied
     assert reasons(found) == ["AddOnInstalled"]
+
+
+async def test_a_cluster_of_the_same_name_is_another_one() -> None:
+    found = world()
+    await found.settle()
+    found.server = type(found.server)(found.writes)
+    again = raw_cluster()
+    again["metadata"]["uid"] = "another"
+    found.put(again)
+    await found.settle()
+    assert "ConfigMap/settings" in found.server.names
+    assert reasons(found) == ["AddOnInstalled", "AddOnInstalled"]
+
+
+async def test_one_that_falls_silent_between_two_objects_is_asked_no_more_and_goes_on_later() -> None:
+    found = world(*(thing(f"a{number}") for number in range(9)))
+    await found.examine()
+    found.server.faults["a4"] = Unavailable("apply ConfigMap monitoring/a4", "no answer in 8 s")
+    again = await found.look()
+    assert again is not None
+    assert 30 <= again <= 60
+    assert found.server.log[-1] == "apply ConfigMap/a3"
+    assert (found.entries["exporter"]["state"], found.entries["exporter"]["wanted"]) == ("Waiting", "1.0.0")
+    found.server.faults.clear()
+    found.clock.step(again)
+    await found.look()
+    assert found.entries["exporter"]["state"] == "Ready"
+
+
+async def test_what_would_be_refused_again_is_said_before_what_may_be_better_soon() -> None:
+    found = world(thing("settings"), thing("other"), thing("third"))
+    found.server.faults["settings"] = WEBHOOK
+    found.server.faults["third"] = Invalid("apply ConfigMap monitoring/third", "unknown field", code=422)
+    await found.examine()
+    await found.look()
+    assert found.entries["exporter"]["state"] == "Failed"
+    message = found.entries["exporter"]["message"]
+    assert message.startswith("apply ConfigMap monitoring/third: unknown field")
+    assert message.endswith("; and 1 other objects")
 
 
 async def test_what_goes_back_before_it_was_through_is_said_to_be_applied() -> None:

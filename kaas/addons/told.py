@@ -37,7 +37,7 @@ def entry(
     since = before.since if before and before.state == state else now
     if versions.get("wanted") == versions.get("version"):
         versions["wanted"] = None
-    said: dict[str, Any] = {**versions, "message": message[:MAX_MESSAGE] or None, "since": since}
+    said: dict[str, Any] = {**versions, "message": " ".join(message.split())[:MAX_MESSAGE] or None, "since": since}
     return InstalledAddOn(name=name, state=state, **said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 from pydantic import ValidationError
 
 from kaas.addons import findings
-from kaas.addons.findings import Content
+from kaas.addons.findings import Content, Seen
 from kaas.addons.library import Library
 from kaas.addons.manifests import Problem
 from kaas.addons.visit import Ticking
@@ -31,6 +32,8 @@ SHORTEST: Final = 2.0
 """Seconds between two looks at one Addon."""
 CLUSTERS_A_SECOND: Final = 500
 """With more Clusters there are more: so many are counted in each of them."""
+AT_ONCE: Final = 100
+"""Clusters after which others of the same loop are let go on."""
 UNUSABLE: Final = 30.0
 """Seconds after which the ConfigMap of a version that cannot be used is read again."""
 
@@ -91,7 +94,7 @@ class AddonReconciler:
         if (soonest := known.looked + max(SHORTEST, len(objects) / CLUSTERS_A_SECOND)) > tick:
             return soonest - tick
         known.looked = tick
-        return await self._look(addon, raw, known, self._clusters(objects))
+        return await self._look(addon, raw, known, await self._sights(addon, objects))
 
     def _known_of(self, addon: Addon) -> _Known:
         name, uid = addon.metadata.name, addon.metadata.uid or ""
@@ -99,7 +102,7 @@ class AddonReconciler:
             self._known[name] = _Known(uid)
         return self._known[name]
 
-    async def _look(self, addon: Addon, raw: Object, known: _Known, clusters: Sequence[Cluster]) -> float | None:
+    async def _look(self, addon: Addon, raw: Object, known: _Known, sights: Sequence[Seen]) -> float | None:
         now, live = whole(self._desk.clock.now()), raw.get("status") or {}
         before = known.status or live
         addon = addon.model_copy(update={"status": _read(before)})
@@ -107,9 +110,9 @@ class AddonReconciler:
         is_new = known.generation != addon.metadata.generation
         for version in addon.spec.versions:
             content = await self._content(addon, version, anew=is_new)
-            versions.append(findings.found(addon, version, content, clusters, now))
+            versions.append(findings.found(addon, version, content, sights, now))
         known.generation = addon.metadata.generation
-        status = findings.status(addon, versions, clusters, before, now)
+        status = findings.status(addon, versions, sights, before, now)
         if not _same(status, live):
             kind, meta = resources.ADDON, {"name": addon.metadata.name}
             obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "status": status}
@@ -132,16 +135,23 @@ class AddonReconciler:
             return Content(problem=str(refusal))
         return Content(packed.objects, packed.digest)
 
-    def _clusters(self, objects: Sequence[Object]) -> list[Cluster]:
-        """Those that can be read, and stay."""
+    async def _sights(self, addon: Addon, objects: Sequence[Object]) -> list[Seen]:
+        """What it sees of Clusters that can be read, and stay; others are let go on meanwhile."""
         found = []
-        for obj in objects:
-            try:
-                if not is_deleting(obj):
-                    found.append(self._desk.parsed(Cluster.model_validate, obj))
-            except ValidationError as error:
-                log.warning("%s is not counted, it cannot be read: %s", "/".join(name_of(obj)), error)
+        for number, obj in enumerate(objects, start=1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            cluster = None if is_deleting(obj) else self._cluster(obj)
+            if cluster is not None and (sight := findings.seen(addon, cluster)):
+                found.append(sight)
         return found
+
+    def _cluster(self, obj: Object) -> Cluster | None:
+        try:
+            return self._desk.parsed(Cluster.model_validate, obj)
+        except ValidationError as error:
+            log.warning("%s is not counted, it cannot be read: %s", "/".join(name_of(obj)), error)
+            return None
 
     def _forget_others(self) -> None:
         """Of what no Addon names nothing is kept."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from kaas.api.addon import Addon, AddonClusters, AddonStatus, AddonVersion, AddonVersionStatus
-from kaas.api.addon_state import found_of, installed, newest, selects
-from kaas.api.cluster import Cluster
+from kaas.api.addon_state import found_of, newest, selects
+from kaas.api.addon_status import InstalledAddOn
+from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import condition_of
 from kaas.kube.objects import Object
@@ -28,11 +29,29 @@ class Content:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One Cluster as an Addon sees it. minor: of the Kubernetes that runs, None when that is not known."""
+
+    selected: bool
+    minor: int | None
+    entry: InstalledAddOn | None
+
+
+def seen(addon: Addon, cluster: Cluster) -> Seen | None:
+    """What an Addon sees of a Cluster; None when it has nothing to do with it."""
+    status, name = cluster.status or ClusterStatus(), addon.metadata.name
+    entry = next((a for a in status.add_ons if a.name == name), None)
+    selected = selects(addon.spec.clusters, cluster)
+    running = KubernetesVersion.known(status.version)
+    return Seen(selected, running.minor if running else None, entry) if selected or entry else None
+
+
 def found(
-    addon: Addon, version: AddonVersion, content: Content, clusters: Iterable[Cluster], now: datetime
+    addon: Addon, version: AddonVersion, content: Content, sights: Iterable[Seen], now: datetime
 ) -> AddonVersionStatus:
-    """What is said of a version. clusters: all that there are, which may have another content of the same name."""
-    problem = content.problem or _changed(addon.metadata.name, version, content.digest, clusters)
+    """What is said of a version. sights: of all Clusters, which may have another content of the same name."""
+    problem = content.problem or _changed(version, content.digest, sights)
     if problem:
         return AddonVersionStatus(version=version.version, message=problem[:MAX_MESSAGE])
     before = found_of(addon, version.version)
@@ -40,35 +59,37 @@ def found(
     return AddonVersionStatus(version=version.version, objects=content.objects, digest=content.digest, since=since)
 
 
-def _changed(name: str, version: AddonVersion, digest: str, clusters: Iterable[Cluster]) -> str:
+def _changed(version: AddonVersion, digest: str, sights: Iterable[Seen]) -> str:
     """Why what is in a ConfigMap now is not what is called by this version; empty when it is."""
-    entries = (installed(cluster).get(name) for cluster in clusters)
-    others = sum(1 for e in entries if e and e.version == version.version and e.digest not in (None, digest))
+    entries = (sight.entry for sight in sights if sight.entry)
+    others = sum(1 for e in entries if e.version == version.version and e.digest not in (None, digest))
     if not others:
         return ""
     words = f"ConfigMap {version.manifests.config_map} was made anew with other objects than {others} Clusters have"
     return f"{words} as {version.version}: make it as it was, and add another version for these, as 1.8.2-1"
 
 
-def counts(addon: Addon, clusters: Iterable[Cluster]) -> AddonClusters:
+def counts(addon: Addon, sights: Collection[Seen]) -> AddonClusters:
     """How many Clusters have it. addon: with what is said of its versions now."""
-    selected = current = failing = 0
-    for cluster in clusters:
-        entry = installed(cluster).get(addon.metadata.name)
-        failing += entry is not None and entry.state == "Failed"
-        if selects(addon.spec.clusters, cluster):
-            selected += 1
-            running = KubernetesVersion.known(cluster.status.version if cluster.status else None)
-            best = newest(addon, running.minor) if running else None
-            current += entry is not None and best is not None and entry.version == best.version
-    return AddonClusters(selected=selected, current=current, failing=failing)
+    minors = {sight.minor for sight in sights if sight.minor is not None}
+    newest_of = {minor: best.version for minor in minors if (best := newest(addon, minor)) is not None}
+    return AddonClusters(
+        selected=sum(sight.selected for sight in sights),
+        current=sum(1 for sight in sights if _is_current(sight, newest_of)),
+        failing=sum(1 for sight in sights if sight.entry and sight.entry.state == "Failed"),
+    )
+
+
+def _is_current(sight: Seen, newest_of: Mapping[int, str]) -> bool:
+    best = newest_of.get(sight.minor) if sight.minor is not None else None
+    return sight.selected and best is not None and sight.entry is not None and sight.entry.version == best
 
 
 def status(
-    addon: Addon, versions: Sequence[AddonVersionStatus], clusters: Collection[Cluster], before: Object, now: datetime
+    addon: Addon, versions: Sequence[AddonVersionStatus], sights: Collection[Seen], before: Object, now: datetime
 ) -> Object:
     """The status to write. before: the status as it is."""
-    counted = counts(addon.model_copy(update={"status": AddonStatus(versions=tuple(versions))}), clusters)
+    counted = counts(addon.model_copy(update={"status": AddonStatus(versions=tuple(versions))}), sights)
     wrong = [f"{v.version}: {v.message}" for v in versions if v.digest is None]
     words = "; ".join(wrong) or f"all {len(versions)} versions can be used"
     condition = condition_of(USABLE, not wrong, "VersionUnusable" if wrong else USABLE, words, before, now)

@@ -108,6 +108,7 @@ def test_an_add_on_comes_goes_back_comes_again_and_goes(openstack: Platform, tmp
     _comes_and_goes_back(carrier)
     carrier.label_nodes()
     subject.apply("1.36", retry="the nodes have fast disks now")
+    until("it goes on", lambda: "stopped" not in subject.update)
     until("the update is through", subject.is_through)
     assert carrier.has("1.1.0")
     assert (carrier.image(), carrier.get("ConfigMap", "note")) == ("1.1.0", None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kaas.api.cluster import Cluster
 from kaas.api.release import Release
@@ -27,6 +28,26 @@ from kaas.updates.targets import Refusal, choose
 
 MOST_REMEMBERED: Final = 50_000
 
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks, and the wish that a Cluster there has: all of it that an answer depends on."""
+
+    cluster: Cluster
+    site: Site
+    limits: tuple[Limit, ...]
+    wish: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, cluster: Cluster, site: Site, limits: tuple[Limit, ...]) -> _Asking:
+        spec, limit = cluster.spec, limit_of(cluster, site, limits)
+        return cls(cluster, site, limits, (spec.version, spec.updates.channel, spec.updates.kubernetes, limit))
+
+    def is_of(self, cluster: Cluster, site: Site, limits: tuple[Limit, ...]) -> bool:
+        return self.cluster is cluster and self.site is site and self.limits == limits
+
 
 class Catalogue:
     """Some Releases."""
@@ -35,6 +56,8 @@ class Catalogue:
         self.releases = releases
         self._dates = sorted({date for release in releases for date in dates_of(release)})
         self._known: dict[tuple[Any, ...], Any] = {}
+        self._asking: _Asking | None = None
+        self._looked: tuple[datetime | None, int] = None, 0
 
     def choose(
         self,
@@ -47,36 +70,34 @@ class Catalogue:
         limits: tuple[Limit, ...] = (),
     ) -> Choice | Refusal:
         """As `targets.choose`."""
-        spec, limit = cluster.spec, limit_of(cluster, site, limits)
-        wish = (spec.version, spec.updates.channel, spec.updates.kubernetes, limit)
         brought = (turn.rollout, turn.stage, turn.version) if turn else None
-        key = (wish, brought, running, bisect_right(self._dates, now))
+        key = (self._wish_of(cluster, site, limits), brought, running, self._passed(now))
         found: Choice | Refusal | None = self._known.get(key)
         if found is None:
-            given = choose(cluster, running, self.releases, site, now, turn=turn, limits=limits)
-            found = self._remember(key, given)
+            found = choose(cluster, running, self.releases, site, now, turn=turn, limits=limits)
+            self._remember(key, found)
         return found
 
     def image_of(self, version: KubernetesVersion, cluster: Cluster, site: Site, now: datetime) -> str | None:
         """As `images.image_of`."""
-        key = (version, images.channel_of(cluster), id(site.spec.images), bisect_right(self._dates, now))
-        if key not in self._known:
-            self._remember(key, (site, images.image_of(version, cluster, self._of(version), site, now)))
-        found: str | None = self._known[key][1]
-        return found
+        key = (version, images.channel_of(cluster), id(site.spec.images), self._passed(now))
+        known: tuple[Site, str | None] | None = self._known.get(key)
+        if known is None:
+            known = self._remember(key, (site, images.image_of(version, cluster, self._of(version), site, now)))
+        return known[1]
 
     def newer_image(
         self, version: KubernetesVersion, present: str, cluster: Cluster, site: Site, now: datetime
     ) -> tuple[Newer | None, datetime | None]:
         """As `images.newer_image`, and when the answer may become another one."""
         channel = cluster.spec.updates.image_channel
-        key = (version, present, channel, id(site.spec.images), bisect_right(self._dates, now))
-        if key not in self._known:
+        key = (version, present, channel, id(site.spec.images), self._passed(now))
+        known: tuple[Site, Newer | None, datetime | None] | None = self._known.get(key)
+        if known is None:
             of_it = self._of(version)
             newer = images.newer_image(version, present, channel, of_it, site, now)
-            self._remember(key, (site, newer, images.next_date(of_it, now)))
-        _, found, until = self._known[key]
-        return found, until
+            known = self._remember(key, (site, newer, images.next_date(of_it, now)))
+        return known[1:]
 
     def takes_image(self, image: str, version: KubernetesVersion, site: Site, now: datetime) -> bool:
         """As `images.is_for`, at a Site."""
@@ -92,18 +113,33 @@ class Catalogue:
 
     def next_date(self, now: datetime) -> datetime | None:
         """The next date of any Release; None when all have passed."""
-        index = bisect_right(self._dates, now)
+        index = self._passed(now)
         return self._dates[index] if index < len(self._dates) else None
 
     def ends(self, version: KubernetesVersion | None, now: datetime) -> datetime | None:
         """As `expiry.expires`."""
-        key = (version, bisect_right(self._dates, now))
-        if key not in self._known:
-            self._remember(key, expires(version, self.releases, now))
-        found: datetime | None = self._known[key]
-        return found
+        key = (version, self._passed(now))
+        known: tuple[datetime | None] | None = self._known.get(key)
+        if known is None:
+            known = self._remember(key, (expires(version, self.releases, now),))
+        return known[0]
 
-    def _remember(self, key: tuple[Any, ...], found: Any) -> Any:
+    def _passed(self, now: datetime) -> int:
+        """How many dates have passed. One look asks for it several times."""
+        time, passed = self._looked
+        if time is not now:
+            passed = bisect_right(self._dates, now)
+            self._looked = now, passed
+        return passed
+
+    def _wish_of(self, cluster: Cluster, site: Site, limits: tuple[Limit, ...]) -> tuple[Any, ...]:
+        """A calendar asks about the same Cluster again and again: its wish is read once."""
+        asking = self._asking
+        if asking is None or not asking.is_of(cluster, site, limits):
+            asking = self._asking = _Asking.of(cluster, site, limits)
+        return asking.wish
+
+    def _remember(self, key: tuple[Any, ...], found: _Found) -> _Found:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[key] = found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from kaas.api.release import Release
@@ -63,7 +64,7 @@ def notice(
     if running is None or end is None:
         return None
     if now < end - NOTICE:
-        return Notice(None, False, end, end - NOTICE)
+        return _too_early(end)
     known = before if before and before.version == running else None
     first = known.first if known else now
     due = max(end, first + NOTICE)
@@ -71,6 +72,12 @@ def notice(
     ahead = (*(due - timedelta(days=s) for s in STAGES), end, due)
     again = min((t for t in ahead if t > now), default=None)
     return Notice(Announced(running, first, days), known is None or days < known.days, due, again)
+
+
+@lru_cache(maxsize=1024)
+def _too_early(end: datetime) -> Notice:
+    """Before anything is announced: the same for all that runs the version."""
+    return Notice(None, False, end, end - NOTICE)
 
 
 def announcement(notice: Notice, now: datetime) -> str:

@@ -64,7 +64,7 @@ def doubt(
     unread: Iterable[UnreadRelease], cluster: Cluster, running: KubernetesVersion | None, turn: Turn | None
 ) -> str:
     """Why it is not known what a Cluster may be brought to; empty when all that concerns it could be read."""
-    if running is None:
+    if running is None or not unread:
         return ""
     found = next((u for u in unread if u.concerns(cluster, running, turn)), None)
     return f"no version or node image is brought while it is not known what there is: {found.message}" if found else ""

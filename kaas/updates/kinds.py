@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
@@ -87,8 +87,7 @@ class Pending:
 NOTHING_PENDING: Final = Pending()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What is asked about one Cluster that runs."""
 
     cluster: Cluster
@@ -116,10 +115,12 @@ def pending(
     found = (*_revision(asked), *_image(asked), *_certificates(cluster, running, present, now))
     if not found:
         return NOTHING_PENDING
-    due = tuple(d for d in found if isinstance(d, Due))
-    waiting = tuple(w for w in found if isinstance(w, Waiting))
     later = [d for d in found if isinstance(d, datetime)]
-    return Pending(due, min(later, default=None), waiting)
+    until = min(later, default=None)
+    if len(later) == len(found):
+        return Pending(until=until)
+    due = tuple(d for d in found if isinstance(d, Due))
+    return Pending(due, until, tuple(w for w in found if isinstance(w, Waiting)))
 
 
 def _image(asked: _Asked) -> Iterator[Due | Waiting | datetime]:
@@ -157,12 +158,15 @@ def _revision(asked: _Asked) -> Iterator[Due | Waiting | datetime]:
     if channel is Channel.NONE or newest is None or since is None or present.class_revision in (None, newest):
         return
     entered = since + REVISION_AFTER[channel]
-    words = f"the ClusterClass {newest} is there since {since:%Y-%m-%d}, {present.class_revision} is in use"
+    if turn is None and entered > asked.now:
+        yield entered
+        return
+    words = f"the ClusterClass {newest} is there since {since.date()}, {present.class_revision} is in use"
     due = Due(asked.running, Change.CLASS_REVISION, entered, words, class_revision=newest)
     if turn is not None:
         yield from _by_rollout(turn, _revision_of(turn, newest, since, asked), due if entered <= asked.now else None)
     else:
-        yield due if entered <= asked.now else entered
+        yield due
 
 
 def _revision_of(turn: Turn, newest: str, since: datetime, asked: _Asked) -> Due | None:

@@ -48,8 +48,8 @@ def largest(offers: Sequence[Offer]) -> Offer:
 def lead_of(offers: Sequence[Offer]) -> Offer | None:
     """The one that is begun next: the largest of those that may be begun in the next window; None when none may be."""
     possible = [(o.begins, o) for o in offers if o.begins is not None]
-    if not possible:
-        return None
+    if len(possible) < 2:  # noqa: PLR2004 - nothing to compare
+        return possible[0][1] if possible else None
     time, first = min(possible, key=lambda pair: pair[0])
     until = max(time, first.closes) if first.closes else time
     return largest([o for begins, o in possible if begins == time or begins < until])

@@ -27,6 +27,7 @@ BETWEEN: Final = timedelta(hours=24)
 LEAST_LEFT: Final = timedelta(minutes=15)
 """With less of a maintenance window left nothing is begun: it takes a machine about that long to be replaced."""
 UPDATING: Final = "Updating"
+EXCLUDED: Final = "Excluded"
 STOPPED: Final = "Stopped"
 """Reason when an update has stopped by itself: nothing is begun until a person acts."""
 CERTIFICATES_END: Final = "CertificatesEnd"
@@ -70,9 +71,7 @@ def kept(subject: Subject, now: datetime) -> dict[str, str]:
     """What waits for the turn of Rollouts, whatever else comes meanwhile: what it is, by why it waits."""
     turn, found = subject.ruling.kubernetes, dict[str, str]()
     if turn is not None and not turn.allowed:
-        chosen = subject.catalogue.choose(
-            subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
-        )
+        chosen = _chosen(subject, now)
         if isinstance(chosen, Choice) and not (chosen.forced or chosen.asked):
             found[turn.message] = str(chosen.version)
     for each in _more(subject, now).waiting:
@@ -83,9 +82,7 @@ def kept(subject: Subject, now: datetime) -> dict[str, str]:
 
 def _found(subject: Subject, now: datetime) -> Decision:
     turn = subject.ruling.kubernetes
-    chosen = subject.catalogue.choose(
-        subject.cluster, subject.running, subject.site, now, turn=turn, limits=subject.limits
-    )
+    chosen = _chosen(subject, now)
     if (going := _under_way(subject, chosen, now)) is not None:
         return going
     if subject.running is None and isinstance(chosen, Refusal):
@@ -105,6 +102,11 @@ def _found(subject: Subject, now: datetime) -> Decision:
     if own or more.due:
         return _by_itself(subject, (*own, *more.due), more.until, now)
     return _not_yet(chosen, waits, more, now)
+
+
+def _chosen(subject: Subject, now: datetime) -> Choice | Refusal:
+    turn, limits = subject.ruling.kubernetes, subject.limits
+    return subject.catalogue.choose(subject.cluster, subject.running, subject.site, now, turn=turn, limits=limits)
 
 
 def _more(subject: Subject, now: datetime) -> Pending:
@@ -216,7 +218,8 @@ def _by_itself(subject: Subject, parts: Sequence[Choice | Due], changes: datetim
         reason = UPDATING if lead.closes else CERTIFICATES_END
         return _begun(subject, choice, lead.closes, reason, choice.message, now)
     reason, why = _why_later(subject, lead, earliest, now)
-    until = min(t for t in (time, changes, _other_patch(subject, lead, now)) if t is not None)
+    other = _other_patch(subject, lead, now, excluded=reason == EXCLUDED)
+    until = min(t for t in (time, changes, other) if t is not None)
     return Decision(None, choice, reason, f"{what(choice)} is begun {moment(time)}: {why}", until, time)
 
 
@@ -254,13 +257,31 @@ def _never(choice: Choice, now: datetime, changes: datetime | None) -> Decision:
     return Decision(None, choice, "NoMaintenanceWindow", words, min(now + _LATER, changes or now + _LATER))
 
 
-def _other_patch(subject: Subject, lead: Offer, now: datetime) -> datetime | None:
-    """When a patch may come before a minor that is kept out for longer than patches are."""
-    if lead.change is not Change.MINOR:
-        return None
-    opening = next_opening(subject.calendar, Change.PATCH, now)
-    sooner = opening is not None and lead.begins is not None and opening.start < lead.begins
-    return subject.catalogue.next_date(now) if sooner else None
+def _other_patch(subject: Subject, lead: Offer, now: datetime, *, excluded: bool) -> datetime | None:
+    """When a patch may come before a minor that is kept out for longer than patches are.
+
+    A minor that is not excluded waits since another update has just begun: dates that change nothing do not count.
+    """
+    before = now
+    while _has_sooner_patch(subject, lead, before):
+        date = subject.catalogue.next_date(before)
+        if excluded or date is None or not _stays(subject, lead, before, date):
+            return date
+        before = date
+    return None
+
+
+def _has_sooner_patch(subject: Subject, lead: Offer, time: datetime) -> bool:
+    if lead.change is not Change.MINOR or lead.begins is None or lead.begins <= time:
+        return False
+    opening = next_opening(subject.calendar, Change.PATCH, time)
+    return opening is not None and opening.start < lead.begins
+
+
+def _stays(subject: Subject, lead: Offer, before: datetime, time: datetime) -> bool:
+    """Whether at a later time the same would be chosen, and what runs ends when it did."""
+    ends = subject.catalogue.ends
+    return _chosen(subject, time) == lead.part and ends(subject.running, time) == ends(subject.running, before)
 
 
 # --- against its owner's wish -------------------------------------------------------------------------------------
@@ -314,10 +335,7 @@ def _begun(subject: Subject, choice: Choice, ends: datetime | None, reason: str,
 
 def next_opening(calendar: Openings, change: Change, since: datetime) -> Opening | None:
     """The next time that is long enough to begin a change, or the one that is open; None when none is near."""
-    for opening in calendar.openings(change, since, since + HORIZON):
-        if max(opening.start, since) + LEAST_LEFT < opening.end:
-            return opening
-    return None
+    return calendar.first(change, since, LEAST_LEFT)
 
 
 def _earliest(subject: Subject, now: datetime) -> datetime:
@@ -331,7 +349,7 @@ def _why_later(subject: Subject, lead: Offer, earliest: datetime, now: datetime)
     if exclusion is None and lead.opens is None:  # it goes at the last, since none of the windows before was left
         exclusion = calendar.excluded_by(lead.change, now)
     if exclusion is not None:
-        return "Excluded", left_out(exclusion, now)
+        return EXCLUDED, left_out(exclusion, now)
     if earliest > now and (lead.opens is None or lead.opens <= earliest):
         return "TooSoon", f"the last update was begun less than {BETWEEN // timedelta(hours=1)} hours ago"
     if lead.opens is None:
@@ -347,4 +365,4 @@ def left_out(exclusion: Exclusion, now: datetime) -> str:
 
 def moment(time: datetime) -> str:
     """A time in words."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"

@@ -88,6 +88,9 @@ class Recurrence:
 
     def days(self, year: int, begin: date | None = None) -> list[date]:
         """The days of a year, in order. begin: the first that there may be; intervals count from it."""
+        return list(_days_in(self, year, begin))
+
+    def _days(self, year: int, begin: date | None) -> list[date]:
         found = self._chosen(day for day in _days_of(year) if self._takes(day))
         if self.interval > 1:
             found = [day for day in found if self._counts(day, begin or _MONDAY)]
@@ -128,6 +131,12 @@ class Recurrence:
             # The first day of the proleptic calendar, ordinal 1, was a Monday.
             return (day.toordinal() - 1 - self.week_start) // 7
         return {"DAILY": day.toordinal(), "MONTHLY": day.year * 12 + day.month, "YEARLY": day.year}[self.every]
+
+
+@lru_cache(maxsize=1024)
+def _days_in(recurrence: Recurrence, year: int, begin: date | None) -> tuple[date, ...]:
+    """Many windows recur on the same days, and differ in hour and zone."""
+    return tuple(recurrence._days(year, begin))
 
 
 def _numbers(parts: dict[str, str], name: str) -> frozenset[int]:

@@ -28,6 +28,9 @@ class Openings(Protocol):
     def openings(self, change: Change, since: datetime, until: datetime) -> Iterator[Opening]:
         """Times in order, those that have begun before `since` with their real beginning."""
 
+    def first(self, change: Change, since: datetime, least: timedelta) -> Opening | None:
+        """The first with more than `least` left of it, at `since` or when it begins; None when none is near."""
+
     def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
         """The exclusion that keeps a change out now."""
 

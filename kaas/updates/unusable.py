@@ -26,6 +26,10 @@ class _Shut:
         """None."""
         return iter(())
 
+    def first(self, change: Change, since: datetime, least: timedelta) -> Opening | None:
+        """None."""
+        return None
+
     def excluded_by(self, change: Change, now: datetime) -> Exclusion | None:
         """None: there is nothing to keep a change out of."""
         return None

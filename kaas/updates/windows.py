@@ -178,6 +178,7 @@ class Calendar:
         """Times that are left out."""
         self._closed = {change: merged(map(_as_opening, self._against(change))) for change in Change}
         self._known: dict[tuple[Change, int], Openings] = {}
+        self._first: dict[Change, tuple[datetime, timedelta, Opening]] = {}
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -195,6 +196,24 @@ class Calendar:
                     break
                 if year in (begun, first):
                     yield self._to_its_end(change, opening, until) if opening.end.year > year else opening
+
+    def first(self, change: Change, since: datetime, least: timedelta) -> Opening | None:
+        """The first opening with more than `least` left of it, at `since` or when it begins; None when none is near.
+
+        Who plans asks for the same one again and again: it is the answer until too little of it is left.
+        """
+        if (known := self._first.get(change)) is not None:
+            asked, left, found = known
+            if asked <= since and since + least < found.end and left == least:
+                return found
+        opening = next(
+            (o for o in self.openings(change, since, since + HORIZON) if max(o.start, since) + least < o.end), None
+        )
+        if (
+            opening is not None and opening.end.year == since.astimezone(UTC).year
+        ):  # its end is that of another year too
+            self._first[change] = since, least, opening
+        return opening
 
     def _to_its_end(self, change: Change, opening: Opening, until: datetime) -> Opening:
         """The opening with its real end, or one that is later than `until`: what a year knows ends with the next."""
@@ -238,7 +257,7 @@ class Calendar:
     def _without_exclusions(self) -> Calendar:
         """The same, asked about its windows alone."""
         found = copy(self)
-        found.exclusions, found._closed, found._known = (), dict.fromkeys(Change, ()), {}
+        found.exclusions, found._closed, found._known, found._first = (), dict.fromkeys(Change, ()), {}, {}
         return found
 
     def longest(self) -> timedelta:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -21,7 +22,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import MIN_MINUTES, Exclusion, Maintenance, Window, zone
 from kaas.api.site import Site
 from kaas.updates.facts import Change, Opening
-from kaas.updates.windows import NODE_RETURN, Calendar, default_window, fault, to_utc, too_short
+from kaas.updates.windows import HORIZON, NODE_RETURN, Calendar, default_window, fault, to_utc, too_short
 from tests.unit.clusters.builders import pool, raw_cluster, raw_site
 from tests.unit.updates.rules import FIRST_YEAR, LAST_YEAR, begins, expanded, recurrences
 
@@ -149,6 +150,36 @@ def test_openings_are_those_of_a_plain_expansion(
             if following is None or following.end - following.start < timedelta(days=300):
                 assert calendar.next(change, since) == following
         assert (calendar.open_at(change, since) is not None) == any(o.start <= since < o.end for o in expected)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(windows().filter(lambda window: not fault(window)), min_size=1, max_size=3),
+    st.lists(exclusions, max_size=4),
+    times,
+    st.lists(st.timedeltas(timedelta(0), timedelta(days=3)), min_size=5, max_size=20),
+)
+def test_who_asks_again_and_again_for_the_first_is_told_what_a_new_calendar_says(
+    of: list[Window], without: list[Exclusion], since: datetime, steps: list[timedelta]
+) -> None:
+    layers, least = [Maintenance(windows=tuple(of)), Maintenance(exclusions=tuple(without))], 15 * MINUTE
+    asked = Calendar(layers, "uid")
+    for step in steps:
+        since += step
+        for change in (Change.PATCH, Change.MINOR):
+            there = Calendar(layers, "uid").openings(change, since, since + HORIZON)
+            expected = next((o for o in there if max(o.start, since) + least < o.end), None)
+            assert asked.first(change, since, least) == expected
+
+
+def test_the_same_opening_is_looked_for_once() -> None:
+    calendar = Calendar([Maintenance(windows=(weekly(),))], "uid")
+    found = calendar.first(Change.PATCH, datetime(2027, 1, 4, tzinfo=UTC), 15 * MINUTE)
+    assert found is not None
+    with patch.object(Calendar, "openings", side_effect=AssertionError):
+        assert calendar.first(Change.PATCH, found.start, 15 * MINUTE) == found
+        assert calendar.first(Change.PATCH, found.end - 16 * MINUTE, 15 * MINUTE) == found
+    assert calendar.first(Change.PATCH, found.end - 15 * MINUTE, 15 * MINUTE) != found
 
 
 def begun_after(openings: Sequence[Opening], now: datetime) -> Iterator[Opening]:

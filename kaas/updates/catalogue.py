@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeVar
 
 from kaas.api.cluster import Cluster
@@ -27,6 +27,8 @@ from kaas.updates.releases import SameReleases, by_version
 from kaas.updates.targets import Refusal, choose
 
 MOST_REMEMBERED: Final = 50_000
+MOST_DATES: Final = 16
+"""So many dates ahead is looked whether a Refusal stays: one look too many does no harm."""
 
 _Found = TypeVar("_Found")
 
@@ -74,9 +76,24 @@ class Catalogue:
         key = (self._wish_of(cluster, site, limits), brought, running, self._passed(now))
         found: Choice | Refusal | None = self._known.get(key)
         if found is None:
-            found = choose(cluster, running, self.releases, site, now, turn=turn, limits=limits)
-            self._remember(key, found)
+            found = self._remember(key, self._chosen(cluster, running, site, now, turn, limits))
         return found
+
+    def _chosen(
+        self,
+        cluster: Cluster,
+        running: KubernetesVersion | None,
+        site: Site,
+        now: datetime,
+        turn: Turn | None,
+        limits: tuple[Limit, ...],
+    ) -> Choice | Refusal:
+        return choose(cluster, running, self.releases, site, now, turn=turn, limits=limits)
+
+    @cached_property
+    def lasting(self) -> Catalogue:
+        """The same, which says of a Refusal until when it stays, not only until when it may."""
+        return _Lasting(self)
 
     def image_of(self, version: KubernetesVersion, cluster: Cluster, site: Site, now: datetime) -> str | None:
         """As `images.image_of`."""
@@ -143,6 +160,33 @@ class Catalogue:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[key] = found
+        return found
+
+
+class _Lasting(Catalogue):
+    """For who looks ahead, from one date to the next: at most dates of Releases in reach nothing new is refused."""
+
+    def __init__(self, known: Catalogue) -> None:
+        super().__init__(known.releases)
+        self._each = known
+
+    def _chosen(
+        self,
+        cluster: Cluster,
+        running: KubernetesVersion | None,
+        site: Site,
+        now: datetime,
+        turn: Turn | None,
+        limits: tuple[Limit, ...],
+    ) -> Choice | Refusal:
+        found, end = self._each.choose(cluster, running, site, now, turn=turn, limits=limits), self.ends(running, now)
+        for _ in range(MOST_DATES):
+            if isinstance(found, Choice) or found.until is None or self.ends(running, found.until) != end:
+                break
+            later = self._each.choose(cluster, running, site, found.until, turn=turn, limits=limits)
+            if isinstance(later, Choice) or (later.reason, later.message) != (found.reason, found.message):
+                break
+            found = later
         return found
 
 

@@ -28,7 +28,7 @@ _VALID: Final = timedelta(days=365)  # kubeadm: certificatesValidityPeriod, as l
 def forecast(subject: Subject, now: datetime, days: int = DAYS) -> tuple[Event, ...]:
     """What will happen within so many days, in order."""
     standing = subject.standing
-    well = replace(subject, standing=replace(standing, obstacle=None))
+    well = replace(subject, standing=replace(standing, obstacle=None), catalogue=subject.catalogue.lasting)
     return tuple(_Run(well, standing.obstacle).until(now, now + timedelta(days=days)))
 
 

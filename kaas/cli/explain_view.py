@@ -28,7 +28,7 @@ from kaas.updates.explain.why import explain
 from kaas.updates.facts import ROLLOUT_PENDING
 from kaas.updates.rollouts.turns import ruling_of, unread_rollouts
 from kaas.updates.standing import running_of
-from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
+from kaas.updates.subject import NOT_KNOWN_ADD_ONS, AddOns, Subject
 from kaas.updates.unread import unread_releases
 
 _MARK_OF = {
@@ -60,7 +60,7 @@ class Asked:
     releases: Sequence[Release]
     rollouts: Sequence[Rollout]
     unread: Sequence[Unreadable] = ()
-    addons: AddOns = NO_ADD_ONS
+    addons: AddOns = NOT_KNOWN_ADD_ONS
 
 
 def explained(asked: Asked, now: datetime) -> Explanation:

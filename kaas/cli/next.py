@@ -24,7 +24,7 @@ from kaas.cli.settings import Settings
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, Ref
-from kaas.updates.subject import NO_ADD_ONS, AddOns
+from kaas.updates.subject import NOT_KNOWN_ADD_ONS, AddOns
 
 
 def show(settings: Settings, name: str | None, *, everywhere: bool, days: int, ical: bool) -> None:
@@ -102,7 +102,7 @@ async def addons(settings: Settings, connected: Session) -> AddOns:
     except Forbidden:
         words = "Addons cannot be read: what comes of them, and what they support, is left out"
         console(settings, stderr=True).print(words)
-        return NO_ADD_ONS
+        return NOT_KNOWN_ADD_ONS
     found, others = Parsed().all_sound(Addon, raw)
     return AddOns.of(found, (o.name for o in others))
 

@@ -28,7 +28,7 @@ from kaas.updates.ledger.advance import BY_HAND
 from kaas.updates.planner import kept
 from kaas.updates.rollouts.turns import Turns, unread_rollouts
 from kaas.updates.standing import running_of
-from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
+from kaas.updates.subject import NOT_KNOWN_ADD_ONS, AddOns, Subject
 from kaas.updates.unread import unread_releases
 from kaas.updates.unusable import INVALID, as_it_counts, decide
 
@@ -89,7 +89,7 @@ class Fleet:
     rollouts: Sequence[Rollout] = ()
     unread: Sequence[Unreadable] = ()
     without: Sequence[Unreadable] = ()
-    addons: AddOns = NO_ADD_ONS
+    addons: AddOns = NOT_KNOWN_ADD_ONS
 
 
 def rows(fleet: Fleet, now: datetime, days: int) -> list[Row]:

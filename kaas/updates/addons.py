@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -64,34 +64,68 @@ def read(changes: Iterable[AddOnChange]) -> tuple[AddOn, ...]:
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
-def limits(addons: tuple[Known, ...], present: Present, minor: int, unread: tuple[str, ...] = ()) -> tuple[Limit, ...]:
+def limits(
+    addons: tuple[Known, ...], present: Present, minor: int, unread: tuple[str, ...] = (), auto: bool = True
+) -> tuple[Limit, ...]:
     """The newest minor that each add-on of a Cluster supports in the version that it has.
 
     minor: the one that runs, which the Cluster keeps when it cannot be known. unread: names of Addons not readable.
+    auto: whether newer versions come by themselves.
     """
     versions = dict(present)
-    words = "Addon {} cannot be read, so nobody knows which minors it supports: correct it"
-    unknown = (Limit(minor, words.format(name), ADD_ON_LIMIT) for name in unread if name in versions)
-    known = (_limit(k.addon, versions[k.name], minor) for k in addons if k.name in versions)
+    words = "Addon {} is not there, or cannot be read, so nobody knows which minors it supports: put it right"
+    unknown = (Limit(minor, words.format(name), ADD_ON_LIMIT, "") for name in unread if name in versions)
+    known = (_limit(k.addon, versions[k.name], minor, auto) for k in addons if k.name in versions)
     return (*unknown, *filter(None, known))
 
 
-def _limit(addon: Addon, has: str, minor: int) -> Limit | None:
+def _limit(addon: Addon, has: str, minor: int, auto: bool) -> Limit | None:
     name, said = addon.metadata.name, version_of(addon, has)
     if said is None:
         words = f"add-on {name} has {has} in the Cluster, of which spec.versions of its Addon says nothing any more"
-        return Limit(minor, f"{words}: put it back, or add a newer one", ADD_ON_LIMIT)
+        return Limit(minor, f"{words}: put it back, or add a newer one", ADD_ON_LIMIT, "")
     most = said.kubernetes.max_version
     if most is None:
         return None
     words = f"add-on {name} {has} supports no newer minor than {most}"
-    return Limit(minor_of(most), f"{words}{_way(addon, has)}", ADD_ON_LIMIT)
+    return Limit(minor_of(most), words + _way(addon, has, minor, auto), ADD_ON_LIMIT, "")
 
 
-def _way(addon: Addon, has: str) -> str:
-    """Whether a newer version supports more: that comes first, by an update of its own."""
-    better = [v.version for v in addon.spec.versions if order_of(v.version) > order_of(has)]
-    return "; a newer version of it comes first" if better else ": add a version that does to its Addon"
+def _way(addon: Addon, has: str, minor: int, auto: bool) -> str:
+    """What brings the Cluster to a version that supports the next minor too."""
+    ahead = minor + 1
+    better = [v for v in addon.spec.versions if order_of(v.version) > order_of(has) and supports(v.kubernetes, ahead)]
+    both = [v.version for v in better if supports(v.kubernetes, minor)]
+    usable = [version for version in both if is_usable(addon, version)]
+    if usable and auto:
+        return f"; {max(usable, key=order_of)} of it comes first"
+    if usable:
+        return f"; {max(usable, key=order_of)} would, but spec.updates.addOns is None: set it to Auto"
+    if both:
+        return f"; {max(both, key=order_of)} would, and cannot be used yet: see `kaas addons`"
+    if better:
+        return f": no version of it supports both 1.{minor} and 1.{ahead}, add one that does to its Addon"
+    return ": add a version that does to its Addon"
+
+
+def lifted_by(addons: tuple[Known, ...], present: Present, brought: Iterable[AddOn], to: int, minor: int) -> bool:
+    """Whether newer versions of add-ons are what it takes to go to a minor that those that are there do not support."""
+    after = dict(present) | {a.name: a.new for a in brought}
+    before = min((limit.minor for limit in limits(addons, present, minor)), default=to)
+    return before < to and all(limit.minor >= to for limit in limits(addons, tuple(after.items()), minor))
+
+
+def gives_way(addons: Iterable[Known], brought: Iterable[AddOn], minor: int) -> bool:
+    """Whether what an update brings is not to be had any more: withdrawn, or there is something newer."""
+    known = {k.name: k.addon for k in addons}
+    for each in brought:
+        addon = known.get(each.name)
+        best = newest(addon, minor) if addon else None
+        if addon is not None and (not is_usable(addon, each.new) or version_of(addon, each.new) is None):
+            return True
+        if best is not None and order_of(best.version) > order_of(each.new):
+            return True
+    return False
 
 
 def unsupported(
@@ -105,9 +139,13 @@ def unsupported(
             yield limit.message
 
 
-def no_way_back(addons: Iterable[Known], name: str, old: str, running: KubernetesVersion) -> str:
+def no_way_back(
+    addons: Iterable[Known], name: str, old: str, running: KubernetesVersion, unread: Collection[str] = ()
+) -> str:
     """Why an add-on cannot be brought back to a version; "" when it can."""
     addon = next((known.addon for known in addons if known.name == name), None)
+    if name in unread:
+        return "its Addon cannot be read: correct it"
     said = version_of(addon, old) if addon else None
     if addon is None or said is None:
         return f"{old} is not in its Addon any more"

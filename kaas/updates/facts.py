@@ -88,6 +88,7 @@ class Run:
     version. forced_from: from when on such a one waits for no window, also after it has stopped; None when that was not
     said: an older kaas had it wait for none at all. held: None while it is not. by_person: why it does not come to its
     end without a person, beside having stopped; "" if not. handed: whether Cluster API may have some of it already.
+    machines_left: whether there are machines that it has to replace still.
     """
 
     aims: Aims
@@ -99,6 +100,7 @@ class Run:
     by_person: str = ""
     asked: bool = False
     handed: bool = True
+    machines_left: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ SITE_LIMIT: Final = "SiteLimit"
 class Limit:
     """The newest minor that something supports. message: for a person, what supports no more, and where that is said.
 
-    reason: one CamelCase word.
+    reason: one CamelCase word. way: what to do about it, in words that go on where the message ends.
     """
 
     minor: int
     message: str
     reason: str = SITE_LIMIT
+    way: str = ", and raise it"
 
 
 def limit_of(cluster: Cluster, site: Site, more: Iterable[Limit] = ()) -> Limit | None:

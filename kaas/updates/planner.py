@@ -13,6 +13,7 @@ from typing import Final
 from kaas.api.maintenance import Exclusion
 from kaas.api.update_status import AHEAD, EXPIRED, VERSION_CHANGED
 from kaas.api.versions import KubernetesVersion, matches
+from kaas.updates.addons import gives_way, lifted_by
 from kaas.updates.expiry import Notice, notice
 from kaas.updates.facts import ROLLOUT_DONE, ROLLOUT_PENDING, Change, Choice, Decision, Opening, Run
 from kaas.updates.kinds import Due, Pending, Waiting, add_ons_due, name_of, pending, what
@@ -89,7 +90,7 @@ def _found(subject: Subject, now: datetime) -> Decision:
         return Decision(None, None, chosen.reason, chosen.message, chosen.until)
     more, doubts = _more(subject, now), doubt(subject.unread, subject.cluster, subject.running, turn)
     if isinstance(chosen, Choice) and chosen.asked:
-        return _asked(subject, chosen, more, doubts, now)
+        return _asked(subject, _what_comes_first(subject, chosen, more) or chosen, more, doubts, now)
     if isinstance(chosen, Choice) and chosen.forced and not doubts:
         return _before_the_end(subject, chosen, more, now)
     waits = Refusal(ROLLOUT_PENDING, turn.message, turn.until) if turn is not None and not turn.allowed else None
@@ -154,7 +155,9 @@ def _under_way(subject: Subject, chosen: Choice | Refusal, now: datetime) -> Dec
     target, asked = run.aims.version, _asked_since(subject, chosen, run)
     if target > running and isinstance(chosen, Refusal) and chosen.reason in _BY_VERSION:
         return None
-    if asked is not None and not run.handed:
+    if asked is not None and not run.handed and not _is_for_what_is_asked(run):
+        return None
+    if run.stopped and not run.machines_left and _gives_way(subject, run, chosen, asked, now):
         return None
     after = f"; {asked.version}, which spec.version asks for, comes when this is through" if asked else ""
     forced_from = _forced_from(run, asked is not None, now)
@@ -165,6 +168,25 @@ def _under_way(subject: Subject, chosen: Choice | Refusal, now: datetime) -> Dec
     reason = VERSION_CHANGED if run.asked or asked is not None else reason
     words = f"the Cluster is brought to {target}; the oldest part of its control plane runs {running}{after}"
     return Decision(target, None, reason, words, None, aims=run.aims, forced_from=forced_from)
+
+
+def _is_for_what_is_asked(run: Run) -> bool:
+    """Whether it brings add-ons that what a person asks for needs first."""
+    return run.asked and not run.aims.replaces
+
+
+def _gives_way(subject: Subject, run: Run, chosen: Choice | Refusal, asked: Choice | None, now: datetime) -> bool:
+    """Whether an update that has stopped, and has only add-ons left, is called off for what comes.
+
+    That is what a person asks for and what cannot wait; or its add-ons are withdrawn, or there are newer ones.
+    """
+    if asked is not None and not _is_for_what_is_asked(run):
+        return True
+    if isinstance(chosen, Choice) and chosen.forced:
+        return True
+    if gives_way(subject.addons, run.aims.add_ons, run.aims.version.minor):
+        return True
+    return any(d.latest is not None and d.latest <= now for d in _more(subject, now).due)
 
 
 def _asked_since(subject: Subject, chosen: Choice | Refusal, run: Run) -> Choice | None:
@@ -195,8 +217,18 @@ def _asked(subject: Subject, choice: Choice, more: Pending, doubts: str, now: da
     obstacle = subject.standing.obstacle
     if obstacle is not None and obstacle.reason == NOT_READY:
         subject = replace(subject, standing=replace(subject.standing, obstacle=None))
-    brought = with_due(choice, more.due, _image_for(subject, choice, now))
+    brought = choice if choice.aims else with_due(choice, more.due, _image_for(subject, choice, now))
     return replace(_begun(subject, brought, None, VERSION_CHANGED, brought.message, now), forced_from=now)
+
+
+def _what_comes_first(subject: Subject, choice: Choice, more: Pending) -> Choice | None:
+    """Newer versions of add-ons that support what a person asks for, when those that are there do not."""
+    due = next((d for d in more.due if d.change is Change.ADD_ONS), None)
+    to, running, present = choice.version.minor, subject.running, subject.present.add_ons
+    if due is None or running is None or not lifted_by(subject.addons, present, due.add_ons, to, running.minor):
+        return None
+    words = f"{choice.message}; first {due.message}, which supports it"
+    return replace(with_due(as_choice(due), (due,), None), message=words, asked=True)
 
 
 # --- what its owner wants -----------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.planner import notice_of
 from kaas.updates.run import Examiner
 from kaas.updates.standing import running_of
-from kaas.updates.subject import NO_ADD_ONS, AddOns, Subject
+from kaas.updates.subject import AddOns, Subject
 from kaas.updates.unread import SITE_MISSING, SITE_UNREADABLE, UnreadRelease, unread_releases
 from kaas.updates.unread_objects import UnreadObjects
 from kaas.updates.unusable import decide
@@ -85,7 +85,7 @@ class UpdateReconciler:
         self._ruling, self._conductor = office.ruling, Conductor(office.store, office.examiner)
         self._line = Line(office.store, office.metrics)
         self._said: dict[Key, tuple[str, Object]] = {}
-        self._known_addons = NO_ADD_ONS
+        self._known_addons: AddOns | None = None
 
     async def reconcile(self, key: Key) -> float | None:
         """Decide about one Cluster; returns the seconds after which to do it again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -99,18 +99,21 @@ def _brings(sight: Sight, before: Before) -> Iterator[Brought]:
 
 
 def add_ons(
-    cluster: Cluster, addons: tuple[Known, ...], aims: Aims, unread: Iterable[str] = ()
+    cluster: Cluster, addons: tuple[Known, ...], aims: Aims, unread: Collection[str] = ()
 ) -> tuple[AddOnPart, ...]:
     """The add-ons that the update brings to another version. addons: those that the Cluster is to have.
 
     unread: names of others that it may be to have.
     """
     said, wanted = installed(cluster), {*(known.name for known in addons), *unread}
-    return tuple(_add_on(a, addons, said.get(a.name), aims, a.name in wanted) for a in aims.add_ons)
+    stays = {a.name: no_way_back(addons, a.name, a.old, aims.version, unread) for a in aims.add_ons}
+    found = (_add_on(a, said.get(a.name), stays[a.name], wanted=a.name in wanted) for a in aims.add_ons)
+    return tuple(
+        replace(part, unread=True, message=stays[part.name]) if part.name in unread else part for part in found
+    )
 
 
-def _add_on(brought: AddOn, known: Sequence[Known], said: InstalledAddOn | None, aims: Aims, wanted: bool) -> AddOnPart:
-    stays = no_way_back(known, brought.name, brought.old, aims.version)
+def _add_on(brought: AddOn, said: InstalledAddOn | None, stays: str, *, wanted: bool) -> AddOnPart:
     if said is None or not wanted:
         return AddOnPart(brought.name, brought.old, brought.new, through=not wanted, stays=stays)
     works = said.version == brought.new and said.state == "Ready"

@@ -115,11 +115,13 @@ def _run_of(
     add_ons_behind = brought and any(s.name == ADD_ONS and s.started is None for s in said.steps)
     paused = obstacle.message if obstacle is not None and obstacle.reason == PAUSED else ""
     by_person = (paused if behind or add_ons_behind else "") or _by_person(tuple(p for p in behind if p in waits))
-    reached = any(s.name in (CONTROL_PLANE, ADD_ONS) and s.started is not None for s in said.steps)
+    reached = any(s.name == CONTROL_PLANE and s.started is not None for s in said.steps)
+    machines = [s for s in said.steps if s.name == CONTROL_PLANE or pool_of(s) is not None]
     return Run(
         *(aims, said.began, stopped, why == EXPIRED, said.forced_from, held, by_person),
         asked=why == VERSION_CHANGED,
         handed=reached and not said.is_taken_back("Version"),
+        machines_left=any(s.state not in THROUGH for s in machines),
     )
 
 

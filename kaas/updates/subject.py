@@ -13,6 +13,7 @@ from kaas.api.cluster import Cluster
 from kaas.api.maintenance import Exclusion
 from kaas.api.release import Release
 from kaas.api.site import Site
+from kaas.api.updates import AddOnUpdates
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.addons import Known, limits
 from kaas.updates.catalogue import Catalogue, catalogue
@@ -40,19 +41,39 @@ class Openings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AddOns:
-    """The Addons that there are. unread: names of those that cannot be read."""
+    """The Addons that there are. unread: names of those that cannot be read. made_of: what was given for it."""
 
     readable: tuple[Known, ...] = ()
     unread: tuple[str, ...] = ()
+    made_of: tuple[Addon, ...] = ()
 
     @classmethod
     def of(cls, addons: Iterable[Addon], unread: Iterable[str] = (), before: AddOns | None = None) -> AddOns:
-        """before: what there was, of which that which is the same is kept."""
-        same = {id(known.addon): known for known in (before.readable if before else ())}
-        return cls(tuple(same.get(id(addon)) or Known(addon) for addon in addons), tuple(unread))
+        """before: what there was, of which that which says the same is kept, and what was found out about it."""
+        found, ill = tuple(addons), tuple(unread)
+        if before is not None and ill == before.unread and _are(found, before.made_of):
+            return before
+        same = {known.name: known for known in (before.readable if before else ())}
+        return cls(tuple(_known(addon, same.get(addon.metadata.name)) for addon in found), ill, found)
 
 
-NO_ADD_ONS: Final = AddOns()
+def _are(some: tuple[Addon, ...], others: tuple[Addon, ...]) -> bool:
+    """Whether they are the same objects."""
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
+
+
+def _known(addon: Addon, before: Known | None) -> Known:
+    """The one there was, when it says the same but for how many Clusters have it."""
+    if before is None:
+        return Known(addon)
+    was, now = before.addon, addon
+    versions = [a.status.versions if a.status else () for a in (was, now)]
+    meta = [(a.metadata.uid, a.metadata.deletion_timestamp) for a in (was, now)]
+    return before if was.spec == now.spec and versions[0] == versions[1] and meta[0] == meta[1] else Known(addon)
+
+
+NOT_KNOWN_ADD_ONS: Final = AddOns()
+"""For who may not read Addons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +103,8 @@ class Subject:
         """Which minors add-ons support, beside Site and flavors."""
         if self.running is None or not (self.addons or self.unread_addons):
             return ()
-        return limits(self.addons, self.present.add_ons, self.running.minor, self.unread_addons)
+        auto = self.cluster.spec.updates.add_ons is AddOnUpdates.AUTO
+        return limits(self.addons, self.present.add_ons, self.running.minor, self.unread_addons, auto)
 
     @classmethod
     def of(
@@ -101,8 +123,10 @@ class Subject:
 
     def beside(self, addons: AddOns) -> Self:
         """The same where there are these add-ons, which may be meant for others."""
-        if not (addons.readable or addons.unread):
+        if addons is NOT_KNOWN_ADD_ONS:
             return self
+        if not (addons.readable or addons.unread):  # where there are none at all, the kind may be gone from the server
+            return replace(self, unread_addons=tuple(name for name, _ in self.present.add_ons))
         known = {id(k.addon): k for k in addons.readable}
         chosen = add_ons_of(self.cluster, (k.addon for k in addons.readable))
         return replace(self, addons=tuple(known[id(a)] for a in chosen), unread_addons=addons.unread)

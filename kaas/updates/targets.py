@@ -260,7 +260,7 @@ def _stranded(question: _Question) -> Refusal:
     running, ahead = question.running, question.running.minor + 1
     until, limit = _until(question), question.limit
     if limit is not None and not question.allows(ahead):
-        return Refusal(limit.reason, f"{running} has expired, and {limit.message}, and raise it", until)
+        return Refusal(limit.reason, f"{running} has expired, and {limit.message}{limit.way}", until)
     words = f"{running} has expired, and no Release of 1.{running.minor} or 1.{ahead} that is in a channel is newer"
     return Refusal(EXPIRED_ALONE, f"{words}: add one", until)
 

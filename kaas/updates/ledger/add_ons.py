@@ -25,7 +25,7 @@ def counted(seen: Seen, behind: Sequence[AddOnPart]) -> str:
 
 def late(behind: Iterable[AddOnPart], since: datetime, settle: timedelta, now: datetime) -> tuple[str, str] | None:
     """Why it makes no sense to wait longer: a reason, and words; None while it does. since: when they were begun."""
-    for part in behind:
+    for part in (p for p in behind if not p.unread):
         words = f"add-on {part.name} {part.new}: {part.message}" if part.message else f"add-on {part.name} {part.new}"
         if part.failing is not None and now >= max(part.failing, since) + PATIENCE:
             return "AddOnFailed", f"{words}; it could not be put into the Cluster for {_minutes(PATIENCE)} minutes"

@@ -82,7 +82,7 @@ class AddOnPart:
 
     through: whether all of it is there and works, or the Cluster is not to have it any more. failing: since when it
     cannot be put there; None when it can. message: what it waits for, or what is wrong. stays: why it could not be
-    brought back; "" when it could.
+    brought back; "" when it could. unread: whether nobody knows what is to be there, so that it is waited for.
     """
 
     name: str
@@ -92,6 +92,7 @@ class AddOnPart:
     failing: datetime | None = None
     message: str = ""
     stays: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

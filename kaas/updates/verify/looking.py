@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Final
 
 from kaas.kube import resources, working
@@ -31,11 +31,16 @@ async def unwell(client: KubeClient, absent: Collection[str]) -> dict[str, int]:
     return pods.unwell([p async for p in _each(client, resources.POD, SYSTEM) if pods.is_unwell(p)], absent)
 
 
-async def add_ons(client: KubeClient) -> tuple[AddOnFacts, ...]:
-    """What kaas has put into the Cluster."""
-    found = await asyncio.gather(*(_managed(client, resource) for resource, _ in working.KINDS))
-    each = zip(working.KINDS, found, strict=True)
-    return tuple(AddOnFacts(working.called(obj), lacks(obj)) for (_, lacks), objects in each for obj in objects)
+async def managed(client: KubeClient) -> Objects:
+    """What kaas has put into the Cluster and runs Pods all the time."""
+    found = await asyncio.gather(*(_managed(client, resource) for resource in working.KINDS))
+    return [obj for objects in found for obj in objects]
+
+
+def add_ons(managed: Iterable[Object], nodes: Iterable[NodeFacts]) -> tuple[AddOnFacts, ...]:
+    """Which of these work. nodes: all of the Cluster: a DaemonSet may lack Pods on those that are not Ready."""
+    absent = working.absent(node.ready for node in nodes)
+    return tuple(AddOnFacts(working.called(obj), working.problem(obj, absent)) for obj in managed)
 
 
 async def _managed(client: KubeClient, resource: Resource) -> Objects:

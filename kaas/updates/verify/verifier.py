@@ -118,9 +118,10 @@ class Verifier:
         every = self._store.of_cluster(resources.MACHINE, *case.key)
         machines = tuple(machine_facts(m, gpus) for m in machines_of(step, pools, every))
         named = {f.gpu.resource for f in case.site.spec.flavors if f.gpu}
-        nodes, add_ons, _ = await asyncio.gather(
-            looking.nodes(client, named), looking.add_ons(client), self._measure(course, case, client, said)
+        nodes, managed, _ = await asyncio.gather(
+            looking.nodes(client, named), looking.managed(client), self._measure(course, case, client, said)
         )
+        add_ons = looking.add_ons(managed, nodes.values())
         unwell = await looking.unwell(client, {n.name for n in nodes.values() if not n.ready})
         measured = course.measuring.measured()
         update = case.cluster.status.update if case.cluster.status else None

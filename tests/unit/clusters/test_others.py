@@ -19,7 +19,7 @@ def cluster(version: str = "1", spec: Any = None, **status: Any) -> dict[str, An
 
 
 def test_without_others_leaves_what_is_ours() -> None:
-    said = {"repair": {"unhealthy": 1}, "update": {"target": "v1.36.3"}}
+    said = {"repair": {"unhealthy": 1}, "update": {"target": "v1.36.3"}, "addOns": [{"name": "agent"}]}
     status = {"phase": "Ready", "conditions": [READY, REPAIRS, UPDATES], **said}
     assert without_others(status) == {"phase": "Ready", "conditions": [READY]}
     assert without_others({"conditions": [REPAIRS, UPDATES]}) == {}
@@ -34,6 +34,7 @@ def test_without_others_leaves_what_is_ours() -> None:
         (cluster("2", phase="Ready", repair={"pools": [{"name": "cpu", "inFlight": 1, "unhealthy": 3}]}), True),
         (cluster("2", phase="Ready", conditions=[UPDATES], update={"version": "v1.36.3", "reason": "Paused"}), False),
         (cluster("2", phase="Ready", update={"target": "v1.36.3", "reason": "Updating"}), True),
+        (cluster("2", phase="Ready", addOns=[{"name": "agent", "state": "Starting"}]), False),
         (cluster("2", phase="Failed"), True),
         (cluster("2", {"version": "v1"}, phase="Ready"), True),
     ],

@@ -12,29 +12,29 @@ from kaas.updates.subject import AddOns
 SINCE = "2026-12-20T00:00:00Z"
 
 
-def raw_addon(name: str, *versions: str | tuple[str, str], unusable: tuple[str, ...] = (), **spec: Any) -> Object:
-    """versions: each alone, or with the newest minor that it supports."""
-    pairs = [(v, None) if isinstance(v, str) else v for v in versions]
+def raw_addon(name: str, *versions: str | tuple[str, ...], unusable: tuple[str, ...] = (), **spec: Any) -> Object:
+    """versions: each alone, or with the newest minor that it supports, or with that and the oldest."""
+    pairs = [(v,) if isinstance(v, str) else v for v in versions]
     said = [
         {
             "version": v,
             "manifests": {"configMap": f"{name}-{v}"},
-            **({"kubernetes": {"maxVersion": most}} if most else {}),
+            **({"kubernetes": dict(zip(("maxVersion", "minVersion"), bounds, strict=False))} if bounds else {}),
         }
-        for v, most in pairs
+        for v, *bounds in pairs
     ]
     found: list[Object] = [
         {"version": v, "message": "it is missing"}
         if v in unusable
         else {"version": v, "objects": 3, "digest": "ab", "since": SINCE}
-        for v, _ in pairs
+        for v, *_ in pairs
     ]
     meta = {"name": name, "uid": f"uid-{name}"}
     spec = {"versions": said, **spec}
     return {"apiVersion": API_VERSION, "kind": "Addon", "metadata": meta, "spec": spec, "status": {"versions": found}}
 
 
-def addon(name: str, *versions: str | tuple[str, str], unusable: tuple[str, ...] = (), **spec: Any) -> Addon:
+def addon(name: str, *versions: str | tuple[str, ...], unusable: tuple[str, ...] = (), **spec: Any) -> Addon:
     return Addon.model_validate(raw_addon(name, *versions, unusable=unusable, **spec))
 
 

@@ -192,12 +192,12 @@ class Attendant:
         if hand is None:
             return
         try:
-            problems = await hand.problems([task.name for task in due])
+            found = await hand.working([task.name for task in due])
         except KubeError as failure:
             visit.lost(failure)
             return
         for task in due:
-            _judge(task, problems.get(task.name, ""), visit.now)
+            _judge(task, found[task.name].problem, visit.now)
 
 
 def _goal(wish: Wish) -> str:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol
 
 from kaas.api.constants import LABEL_ADD_ON
-from kaas.kube import working
+from kaas.kube import resources, working
+from kaas.kube.client import Page
 from kaas.kube.errors import Forbidden, KubeError, Unavailable
-from kaas.kube.nodewatch import in_time
-from kaas.kube.objects import Object, Objects, Ref, labels, ref_of
+from kaas.kube.nodewatch import PAGE, in_time
+from kaas.kube.objects import Object, Objects, Ref, is_true, labels, ref_of
 from kaas.kube.resources import Resource
 
 CALL: Final = 8.0
 """Seconds that a call may take: a webhook that is asked may take 10, and is better not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """How far what runs Pods of an add-on works.
+
+    problem: why not all of it does, empty when it does. progress: see `kaas.kube.working.progress`.
+    """
+
+    problem: str = ""
+    progress: int = 0
 
 
 class Server(Protocol):
@@ -28,6 +41,9 @@ class Server(Protocol):
         self, resource: Resource, namespace: str | None = None, label_selector: str | None = None
     ) -> Objects:
         """Objects of a kind in all namespaces."""
+
+    async def page(self, resource: Resource, *, limit: int, token: str = "") -> Page:
+        """At most `limit` of these; token: of the page before, "" for the first."""
 
     async def apply(self, obj: Object) -> Object:
         """Server-side apply, forced, unknown fields refused."""
@@ -62,24 +78,40 @@ class Hand:
         resource = await in_time(CALL, f"find {ref.kind}", self._server.resource(ref.api_version, ref.kind))
         return resource.namespaced
 
-    async def problems(self, addons: Iterable[str]) -> dict[str, str]:
-        """Why Deployments, StatefulSets and DaemonSets of add-ons do not work, by the add-on; not of those that do."""
-        found: dict[str, list[str]] = {name: [] for name in addons}
-        listed = await asyncio.gather(*(self._labelled(resource) for resource, _ in working.KINDS))
-        for (_, lacks), objects in zip(working.KINDS, listed, strict=True):
+    async def working(self, addons: Iterable[str]) -> dict[str, Works]:
+        """How far Deployments, StatefulSets and DaemonSets of add-ons work, by the add-on."""
+        found: dict[str, list[Object]] = {name: [] for name in addons}
+        for objects in await asyncio.gather(*(self._labelled(resource) for resource in working.KINDS)):
             for obj in objects:
-                name = labels(obj)[LABEL_ADD_ON]
-                if name in found and (problem := lacks(obj)):
-                    found[name].append(f"{working.called(obj)}: {problem}")
-        return {name: _summed(problems) for name, problems in found.items() if problems}
+                if (name := labels(obj)[LABEL_ADD_ON]) in found:
+                    found[name].append(obj)
+        absent = await self._absent(obj for objects in found.values() for obj in objects)
+        return {name: _works(objects, absent) for name, objects in found.items()}
+
+    async def _absent(self, objects: Iterable[Object]) -> int:
+        """On how many Nodes a DaemonSet may lack its Pod. Nodes are asked for only when one of these lacks some."""
+        daemon_sets = (obj for obj in objects if obj["kind"] == resources.DAEMON_SET.kind)
+        if not any(working.problem(obj) for obj in daemon_sets):
+            return 0
+        return working.absent([is_true(node, "Ready") async for node in self._nodes()])
+
+    async def _nodes(self) -> AsyncIterator[Object]:
+        token, more = "", True
+        while more:
+            page = await in_time(CALL, "list Nodes", self._server.page(resources.NODE, limit=PAGE, token=token))
+            for node in page.items:
+                yield node
+            token, more = page.token, bool(page.token)
 
     async def _labelled(self, resource: Resource) -> Objects:
         return await in_time(CALL, f"list {resource}", self._server.list(resource, label_selector=LABEL_ADD_ON))
 
 
-def _summed(problems: list[str]) -> str:
+def _works(objects: Iterable[Object], absent: int) -> Works:
+    found = list(objects)
+    problems = [f"{working.called(obj)}: {problem}" for obj in found if (problem := working.problem(obj, absent))]
     others = f"; and {len(problems) - 1} others" if len(problems) > 1 else ""
-    return problems[0] + others
+    return Works("".join(problems[:1]) + others, sum(map(working.progress, found)))
 
 
 def is_unreachable(failure: KubeError) -> bool:

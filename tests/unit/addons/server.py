@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kaas.kube import resources
+from kaas.kube.client import Page
 from kaas.kube.errors import Conflict, KubeError, NotFound
 from kaas.kube.objects import Object, Objects, Ref, labels, metadata, ref_of, uid
 from kaas.kube.resources import Resource
@@ -68,6 +69,11 @@ class Server:
         found = [o for n, o in self.objects.items() if n[:2] == (resource.group, resource.kind)]
         return [copy.deepcopy(o) for o in found if label_selector is None or label_selector in labels(o)]
 
+    async def page(self, resource: Resource, *, limit: int, token: str = "") -> Page:
+        found, start = await self.list(resource), int(token or 0)
+        more = str(start + limit) if start + limit < len(found) else ""
+        return Page(found[start : start + limit], more, "1")
+
     async def apply(self, obj: Object) -> Object:
         self._call()
         ref = ref_of(obj)
@@ -103,6 +109,12 @@ class Server:
     def put(self, obj: Object) -> None:
         """As somebody else does."""
         self._put(ref_of(obj), obj)
+
+    def node(self, name: str, *, ready: bool = True) -> None:
+        """A Node, as its kubelet or the API server says."""
+        ready_now = {"type": "Ready", "status": "True" if ready else "Unknown"}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": {"conditions": [ready_now]}}
+        self.put(node)
 
     def remove(self, kind: str, name: str) -> None:
         """As somebody else does, at last."""

@@ -70,6 +70,36 @@ async def test_what_runs_pods_is_waited_for() -> None:
     assert "message" not in found.entries["exporter"]
 
 
+async def daemon_set(found: World, updated: int, available: int, wanted: int = 100) -> Object:
+    """What is said when the DaemonSet of the add-on is looked at."""
+    status = {"desiredNumberScheduled": wanted, "updatedNumberScheduled": updated, "numberAvailable": available}
+    found.server.found("DaemonSet", "exporter")["status"] = {"observedGeneration": 1, **status}
+    found.clock.step(10.0)
+    await found.look()
+    return found.entries["exporter"]
+
+
+async def test_pods_on_nodes_that_are_not_ready_are_not_waited_for() -> None:
+    found = world(thing("exporter", "DaemonSet"))
+    found.server.works = False
+    for n in range(100):
+        found.server.node(f"n{n}", ready=n != 77)
+    await found.settle(10.0)
+    assert (await daemon_set(found, 100, 98))["message"] == "DaemonSet monitoring/exporter: 98 of 99 Pods work"
+    assert (await daemon_set(found, 100, 99))["state"] == "Ready"
+
+
+async def test_nodes_are_asked_for_only_when_a_daemon_set_lacks_pods() -> None:
+    found = world(thing("exporter", "DaemonSet"), thing("gateway", "Deployment", spec={"replicas": 1}))
+    found.server.works = False
+    await found.settle(10.0)
+    calls = found.server.calls
+    await daemon_set(found, 1, 0, wanted=1)
+    assert found.server.calls - calls == 4
+    assert (await daemon_set(found, 1, 1, wanted=1))["state"] == "Starting"  # the Deployment does not work
+    assert found.server.calls - calls == 7
+
+
 async def test_a_new_controller_asks_whether_it_works_at_once() -> None:
     found = world(thing("exporter", "Deployment"))
     found.server.works = False

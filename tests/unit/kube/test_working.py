@@ -66,5 +66,51 @@ def test_a_daemon_set_is_to_run_wherever_it_is_scheduled(status: dict[str, Any],
     assert working.daemon_set(workload("DaemonSet", status)) == lacks
 
 
+@pytest.mark.parametrize(
+    ("updated", "available", "absent", "lacks"),
+    [
+        (3, 2, 1, ""),
+        (2, 2, 1, ""),
+        (2, 2, 0, "2 of 3 Pods are as it says"),
+        (3, 1, 1, "1 of 2 Pods work"),
+        (1, 2, 1, "1 of 2 Pods are as it says"),
+        (0, 0, 5, ""),
+    ],
+)
+def test_a_daemon_set_may_lack_pods_on_nodes_that_are_not_ready(
+    updated: int, available: int, absent: int, lacks: str
+) -> None:
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3}
+    found = workload("DaemonSet", status | {"updatedNumberScheduled": updated, "numberAvailable": available})
+    assert working.problem(found, absent) == lacks
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_others_have_their_pods_on_nodes_that_are_ready(kind: str) -> None:
+    found = workload(kind, {"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 1}, replicas=2)
+    assert working.problem(found, 1) == "1 of 2 Pods work"
+
+
+@pytest.mark.parametrize(("ready", "absent"), [((), 0), ((True, True), 0), ((True, False, False), 2), ((False,), 0)])
+def test_pods_may_lack_on_as_many_nodes_as_are_not_ready_unless_none_is(ready: tuple[bool, ...], absent: int) -> None:
+    assert working.absent(ready) == absent
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "progress"),
+    [
+        ("DaemonSet", {"updatedNumberScheduled": 3, "numberAvailable": 2}, 5),
+        ("DaemonSet", {"updatedNumberScheduled": 3, "numberAvailable": 2, "observedGeneration": 1}, 0),
+        ("Deployment", {"updatedReplicas": 1, "availableReplicas": 3}, 3),  # one more for a while than it is to have
+        ("StatefulSet", {"availableReplicas": 2}, 2),
+        ("Deployment", {}, 0),
+    ],
+)
+def test_it_is_further_the_more_pods_are_new_and_the_more_work(
+    kind: str, status: dict[str, Any], progress: int
+) -> None:
+    assert working.progress(workload(kind, {"observedGeneration": 2} | status, replicas=2)) == progress
+
+
 def test_it_is_called_by_kind_namespace_and_name() -> None:
     assert working.called(workload("DaemonSet", {})) == "DaemonSet x/a"

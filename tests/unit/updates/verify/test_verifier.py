@@ -114,6 +114,16 @@ async def test_add_ons_of_kaas(bench: Bench) -> None:
     assert "Deployment s/x: 0 of 1 Pods" in found.message
 
 
+async def test_pods_of_add_ons_may_lack_on_nodes_that_are_not_ready(bench: Bench) -> None:
+    bench.server.node("sick", ready=False)
+    meta = {"name": "x", "namespace": "s", "labels": {"app.kubernetes.io/managed-by": "kaas"}}
+    status = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 2, "numberAvailable": 1}
+    daemon_set = bench.server.put("/apis/apps/v1/daemonsets", {"metadata": meta, "status": status})
+    assert "DaemonSet s/x: 1 of 2 Pods work" in (await bench.verdict()).message
+    daemon_set["status"] = status | {"numberAvailable": 2}
+    assert (await bench.verdict()).passed
+
+
 async def test_one_that_is_away_is_not_known_and_then_not_well(bench: Bench, ways: Ways) -> None:
     ways.add("http://127.0.0.1:9")  # discard: refused
     first = await bench.verify()

@@ -133,6 +133,13 @@ class UnwellWorkload(Model):
     """How many of its Pods do not work."""
 
 
+class UnwellAddOn(Model):
+    """Something of an add-on that does not work."""
+
+    name: str = Field(max_length=330)
+    """Kind, namespace and name, as DaemonSet monitoring/node-exporter."""
+
+
 class PoolDevices(Model):
     """The devices that the nodes of a pool offered."""
 
@@ -157,6 +164,8 @@ class Baseline(Model):
     """The 99th percentile of how long they took, watches aside; left out when too few came to tell."""
     unwell: Annotated[tuple[UnwellWorkload, ...], Field(max_length=50), ListMap("name")] = ()
     """Workloads in kube-system that did not work."""
+    add_ons: Annotated[tuple[UnwellAddOn, ...], Field(max_length=50), ListMap("name")] = ()
+    """What did not work of what kaas has put into the Cluster."""
     pools: Annotated[tuple[PoolDevices, ...], Field(max_length=50), ListMap("name")] = ()
     """Pools whose nodes offered GPUs."""
 

@@ -148,12 +148,16 @@ def _measuring(check: BuiltIn, facts: Facts) -> Outcome:
 
 
 def add_ons(facts: Facts) -> Outcome:
-    """What kaas has put into the Cluster works."""
-    wrong = [f"{a.name}: {a.problem}" for a in facts.add_ons if a.problem]
+    """What kaas has put into the Cluster works, or did not before and is not what the update has brought."""
+    was = {a.name for a in facts.before.add_ons} if facts.before else set()
+    ill = [a for a in facts.add_ons if a.problem]
+    as_before = [a.name for a in ill if a.name in was and a.add_on not in facts.brought]
+    wrong = [f"{a.name}: {a.problem}" for a in ill if a.name not in as_before]
+    rest = f"; as before the update these do not work: {_named(as_before)}" if as_before else ""
     if wrong:
-        return Outcome(BuiltIn.ADD_ONS, False, f"{_named(wrong)}; see `kubectl describe` of it in the Cluster")
-    said = f"{len(facts.add_ons)} add-ons work" if facts.add_ons else "no add-ons of kaas"
-    return Outcome(BuiltIn.ADD_ONS, True, said)
+        return Outcome(BuiltIn.ADD_ONS, False, f"{_named(wrong)}; see `kubectl describe` of it in the Cluster{rest}")
+    works = len(facts.add_ons) - len(ill)
+    return Outcome(BuiltIn.ADD_ONS, True, f"{works} add-ons work{rest}" if facts.add_ons else "no add-ons of kaas")
 
 
 CHECKS: Final[Mapping[BuiltIn, Check]] = {

@@ -43,10 +43,14 @@ class MachineFacts:
 
 @dataclass(frozen=True, slots=True)
 class AddOnFacts:
-    """What kaas has put into the Cluster. name: kind, namespace and name. problem: "" when it works."""
+    """What kaas has put into the Cluster. name: kind, namespace and name. problem: "" when it works.
+
+    add_on: the add-on that it belongs to, "" for none.
+    """
 
     name: str
     problem: str = ""
+    add_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Facts:
     """A Cluster after a step. version: what its machines are to run. before: None when that is not known.
 
     unwell: Pods in kube-system that do not work, by workload. measured: None until there is something to say.
-    metered: whether its API servers count their requests; those of a simulation do not.
+    metered: whether its API servers count their requests; those of a simulation do not. brought: add-ons that are at
+    the version to which the update brings them: they are to work whether they did before or not.
     """
 
     version: str
@@ -65,6 +70,7 @@ class Facts:
     measured: Measured | None
     before: Baseline | None
     metered: bool = True
+    brought: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

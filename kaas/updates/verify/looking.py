@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Final
 
+from kaas.api.constants import LABEL_ADD_ON
 from kaas.kube import resources, working
 from kaas.kube.client import KubeClient
 from kaas.kube.errors import KubeError, NotFound
-from kaas.kube.objects import Object, Objects
+from kaas.kube.objects import Object, Objects, labels
 from kaas.kube.resources import Resource
 from kaas.updates.verify import pods
 from kaas.updates.verify.counters import Counters
@@ -40,7 +41,10 @@ async def managed(client: KubeClient) -> Objects:
 def add_ons(managed: Iterable[Object], nodes: Iterable[NodeFacts]) -> tuple[AddOnFacts, ...]:
     """Which of these work. nodes: all of the Cluster: a DaemonSet may lack Pods on those that are not Ready."""
     absent = working.absent(node.ready for node in nodes)
-    return tuple(AddOnFacts(working.called(obj), working.problem(obj, absent)) for obj in managed)
+    return tuple(
+        AddOnFacts(working.called(obj), working.problem(obj, absent), labels(obj).get(LABEL_ADD_ON, ""))
+        for obj in managed
+    )
 
 
 async def _managed(client: KubeClient, resource: Resource) -> Objects:

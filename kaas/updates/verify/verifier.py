@@ -15,7 +15,7 @@ from kaas.kube.client import KubeClient
 from kaas.kube.errors import NotFound
 from kaas.kube.ports import Source, Times
 from kaas.kube.times import whole
-from kaas.updates.run import Case, ClusterKey, Verdict
+from kaas.updates.run import ADD_ONS, VERIFICATION, Case, ClusterKey, Verdict
 from kaas.updates.verify import jobs, looking
 from kaas.updates.verify.answers import ReadSecret, answer
 from kaas.updates.verify.asked import STEP, VERSION, Asked, Query, answered, asked, job_name, run_of
@@ -34,6 +34,7 @@ PATIENCE: Final = 3.0
 QUERY: Final = 10.0
 """Seconds that one question to the metrics may take."""
 _BEFORE: Final = "Before"  # stands for a step
+_WITH_ADD_ONS: Final = frozenset({ADD_ONS, VERIFICATION})  # steps after which add-ons are at their new versions
 _MEASURED: Final = frozenset({BuiltIn.API_SERVER_ERRORS, BuiltIn.API_SERVER_LATENCY})
 
 
@@ -127,7 +128,8 @@ class Verifier:
         update = case.cluster.status.update if case.cluster.status else None
         before = update.baseline if update else None
         version = str(case.aims.version)
-        return Facts(version, machines, nodes, unwell, add_ons, measured, before, course.metered)
+        brought = frozenset(a.name for a in case.aims.add_ons) if step in _WITH_ADD_ONS else frozenset()
+        return Facts(version, machines, nodes, unwell, add_ons, measured, before, course.metered, brought)
 
     async def _measure(self, course: Course, case: Case, client: KubeClient, said: Asked) -> None:
         if set(said.ignored) >= _MEASURED:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from kaas.api.cluster import Cluster
 from kaas.api.constants import LABEL_POOL
+from kaas.api.update_status import Baseline
 from kaas.kube.errors import Unavailable
 from kaas.kube.objects import Object
 from kaas.kube.resources import CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL
 from kaas.runtime.index import Index
-from kaas.updates.facts import Aims, Change
+from kaas.updates.facts import AddOn, Aims, Change
 from kaas.updates.run import Case, Verdict
 from kaas.updates.verify.verifier import Verifier
 from tests.unit.updates.subjects import NOW, raw_cluster, site, version
@@ -36,6 +37,7 @@ class Bench:
         self.said: Object = {}
         self.site: Object = {}
         self.since: datetime = SINCE
+        self.add_ons: tuple[AddOn, ...] = ()
         self.ways = ways
         self.start()
         server.node("cp")
@@ -69,11 +71,17 @@ class Bench:
         verification = {"checks": self.checks, **self.said}
         raw = raw_cluster(updates={"verification": verification}, status={"update": update})
         subject = Cluster.model_validate(raw)
-        aims = Aims(version("v1.36.3"), (Change.PATCH,))
+        aims = Aims(version("v1.36.3"), (Change.PATCH,), add_ons=self.add_ons)
         return Case(KEY, subject, site(**self.site), aims, version("v1.36.1"), NOW - timedelta(hours=1), ("cpu",))
 
     async def verify(self, step: str = STEP) -> Verdict:
         return await self.verifier.verify(self.case(), step, self.time)
+
+    async def taken(self) -> Baseline:
+        """Look every ten seconds until it is known how the Cluster is before the update."""
+        while (found := await self.verifier.baseline(self.case(), self.time)) is None:
+            self.time += timedelta(seconds=10)
+        return found
 
     async def verdict(self, step: str = STEP, *, requests: int = 50) -> Verdict:
         """Look every ten seconds until it is known; meanwhile the API servers are asked so much a second."""

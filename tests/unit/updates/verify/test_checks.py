@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kaas.api.constants import LABEL_POOL
-from kaas.api.update_status import Baseline, PoolDevices, UnwellWorkload
+from kaas.api.update_status import Baseline, PoolDevices, UnwellAddOn, UnwellWorkload
 from kaas.api.verification import BuiltIn
 from kaas.gpu.layouts import Layout
 from kaas.kube.objects import Object
@@ -240,6 +240,38 @@ def test_add_ons(problem: str) -> None:
     assert problem in found.message
 
 
+ILL = (AddOnFacts("DaemonSet m/agent", "1 of 2 Pods work", "agent"), AddOnFacts("Deployment m/web", "", "web"))
+AGENT_WAS_ILL = before(add_ons=(UnwellAddOn(name="DaemonSet m/agent"),))
+
+
+@pytest.mark.parametrize(
+    ("was", "brought", "holds"),
+    [
+        (AGENT_WAS_ILL, (), True),
+        (AGENT_WAS_ILL, ("web",), True),
+        (AGENT_WAS_ILL, ("agent",), False),
+        (before(add_ons=(UnwellAddOn(name="Deployment m/web"),)), (), False),
+        (before(), (), False),
+        (None, (), False),
+    ],
+)
+def test_add_ons_that_did_not_work_before_need_not_unless_the_update_has_brought_them(
+    was: Baseline | None, brought: tuple[str, ...], holds: bool
+) -> None:
+    found = CHECKS[BuiltIn.ADD_ONS](facts(add_ons=ILL, before=was, brought=frozenset(brought)))
+    assert found.holds is holds
+    assert ("DaemonSet m/agent: 1 of 2 Pods work" in found.message) is not holds
+    assert ("1 add-ons work; as before the update these do not work: DaemonSet m/agent" in found.message) is holds
+
+
+def test_what_did_not_work_before_is_named_beside_what_does_not_work_since() -> None:
+    more = (*ILL, AddOnFacts("Deployment m/new", "0 of 1 Pods work", "new"))
+    found = CHECKS[BuiltIn.ADD_ONS](facts(add_ons=more, before=AGENT_WAS_ILL))
+    assert not found.holds
+    assert found.message.startswith("Deployment m/new: 0 of 1 Pods work; ")
+    assert found.message.endswith("as before the update these do not work: DaemonSet m/agent")
+
+
 def test_a_node() -> None:
     status = {
         "conditions": [{"type": "Ready", "status": "True"}],
@@ -279,12 +311,14 @@ def test_a_baseline() -> None:
         "n2": NodeFacts("n2", True, VERSION, {"nvidia.com/gpu": (8, 8)}, MIXED),
         "n3": NodeFacts("n3", False, VERSION),
     }
-    found = baseline_of(facts(machines=machines, nodes=nodes, unwell={"Pod/a": 2}, measured=measured(errors=5)), NOW)
+    ill = {"unwell": {"Pod/a": 2}, "add_ons": ILL}
+    found = baseline_of(facts(machines=machines, nodes=nodes, measured=measured(errors=5), **ill), NOW)
     assert found == before(
         requests=1000,
         errors=5,
         latency_milliseconds=99,
         unwell=(UnwellWorkload(name="Pod/a", pods=2),),
+        add_ons=(UnwellAddOn(name="DaemonSet m/agent"),),
         pools=(PoolDevices(name="dgx", devices=8, layout="all-1g.5gb"),),
     )
     assert baseline_of(None, NOW) == before()
@@ -292,6 +326,8 @@ def test_a_baseline() -> None:
     assert baseline_of(facts(measured=measured(requests=20)), NOW).latency_milliseconds is None
     many = baseline_of(facts(unwell={f"Pod/{'x' * 200}{n}": 1 for n in range(200)}), NOW)
     assert len(many.unwell) == 50
+    many = baseline_of(facts(add_ons=tuple(AddOnFacts(f"Deployment m/{n}", "ill") for n in range(60))), NOW)
+    assert len(many.add_ons) == 50
 
 
 def test_a_simulated_api_server_has_no_metrics() -> None:

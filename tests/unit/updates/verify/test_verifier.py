@@ -9,6 +9,7 @@ import pytest
 
 from kaas.api.constants import LABEL_POOL
 from kaas.api.update_status import Baseline, PoolDevices
+from kaas.updates.facts import AddOn
 from kaas.updates.verify.course import CLUSTER
 from kaas.updates.verify.verifier import Verifier
 from tests.unit.updates.subjects import NOW, READY
@@ -122,6 +123,26 @@ async def test_pods_of_add_ons_may_lack_on_nodes_that_are_not_ready(bench: Bench
     assert "DaemonSet s/x: 1 of 2 Pods work" in (await bench.verdict()).message
     daemon_set["status"] = status | {"numberAvailable": 2}
     assert (await bench.verdict()).passed
+
+
+@pytest.mark.parametrize(
+    ("step", "brings", "passed"),
+    [
+        ("ControlPlane", "other", True),
+        ("ControlPlane", "agent", True),  # what does not work now may with what the update brings
+        ("AddOns", "agent", False),
+        ("Verification", "agent", False),
+        ("Verification", "other", True),
+    ],
+)
+async def test_add_ons_that_did_not_work_before(bench: Bench, step: str, brings: str, passed: bool) -> None:
+    labels = {"app.kubernetes.io/managed-by": "kaas", "kaas.internal/add-on": "agent"}
+    meta = {"name": "x", "namespace": "s", "labels": labels}
+    bench.server.put("/apis/apps/v1/deployments", {"metadata": meta, "spec": {"replicas": 1}})
+    taken = await bench.taken()
+    assert [a.name for a in taken.add_ons] == ["Deployment s/x"]
+    bench.baseline, bench.add_ons = taken.to_json(), (AddOn(brings, "1.0.0", "1.1.0", None),)
+    assert (await bench.verdict(step)).passed is passed
 
 
 async def test_one_that_is_away_is_not_known_and_then_not_well(bench: Bench, ways: Ways) -> None:

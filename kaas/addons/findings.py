@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from kaas.addons.wanted import ADD_ONS as STEP
 from kaas.api.addon import Addon, AddonClusters, AddonStatus, AddonVersion, AddonVersionStatus
 from kaas.api.addon_state import found_of, newest, selects
 from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster, ClusterStatus
+from kaas.api.update_status import UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import condition_of
 from kaas.kube.objects import Object
@@ -31,11 +33,15 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One Cluster as an Addon sees it. minor: of the Kubernetes that runs, None when that is not known."""
+    """One Cluster as an Addon sees it. minor: of the Kubernetes that runs, None when that is not known.
+
+    stopped: version that an update was bringing it to when it stopped; None when none has.
+    """
 
     selected: bool
     minor: int | None
     entry: InstalledAddOn | None
+    stopped: str | None = None
 
 
 def seen(addon: Addon, cluster: Cluster) -> Seen | None:
@@ -44,11 +50,20 @@ def seen(addon: Addon, cluster: Cluster) -> Seen | None:
     entry = next((a for a in status.add_ons if a.name == name), None)
     selected = selects(addon.spec.clusters, cluster)
     running = KubernetesVersion.known(status.version)
-    return Seen(selected, running.minor if running else None, entry) if selected or entry else None
+    minor, stopped = running.minor if running else None, _stopped(status.update, name)
+    return Seen(selected, minor, entry, stopped) if selected or entry else None
+
+
+def _stopped(update: UpdateSummary | None, name: str) -> str | None:
+    """The version to which an update was bringing an add-on when it stopped; None when it did not, or before that."""
+    if update is None or update.stopped is None:
+        return None
+    begun = any(step.name == STEP and step.started is not None for step in update.steps)
+    return next((c.to for c in update.add_ons if begun and c.name == name), None)
 
 
 def found(
-    addon: Addon, version: AddonVersion, content: Content, sights: Iterable[Seen], now: datetime
+    addon: Addon, version: AddonVersion, content: Content, sights: Collection[Seen], now: datetime
 ) -> AddonVersionStatus:
     """What is said of a version. sights: of all Clusters, which may have another content of the same name."""
     problem = content.problem or _changed(version, content.digest, sights)
@@ -56,7 +71,9 @@ def found(
         return AddonVersionStatus(version=version.version, message=problem[:MAX_MESSAGE])
     before = found_of(addon, version.version)
     since = before.since if before and before.digest == content.digest and before.since else now
-    return AddonVersionStatus(version=version.version, objects=content.objects, digest=content.digest, since=since)
+    stopped = sum(1 for sight in sights if sight.stopped == version.version) or None
+    said = {"version": version.version, "objects": content.objects, "digest": content.digest}
+    return AddonVersionStatus(**said, since=since, stopped=stopped)
 
 
 def _changed(version: AddonVersion, digest: str, sights: Iterable[Seen]) -> str:

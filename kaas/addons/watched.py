@@ -30,7 +30,7 @@ def _update(update: Object) -> Any:
 def concern_of_addon(addon: Object) -> Any:
     """Of an Addon: what people say, and what was found of its versions; not how many Clusters have it."""
     versions = (addon.get("status") or {}).get("versions") or ()
-    found = [(v["version"], v.get("digest"), v.get("message")) for v in versions]
+    found = [(v["version"], v.get("digest"), v.get("message"), v.get("stopped")) for v in versions]
     return metadata(addon).get("uid"), metadata(addon).get("deletionTimestamp"), addon["spec"], found
 
 
@@ -38,7 +38,10 @@ def counted(cluster: Object) -> Any:
     """Of a Cluster: what Addons count."""
     meta, status = metadata(cluster), cluster.get("status") or {}
     found = [(a["name"], a.get("version"), a.get("digest"), a["state"]) for a in status.get("addOns") or ()]
-    return meta.get("deletionTimestamp"), labels(cluster), cluster["spec"]["site"], status.get("version"), found
+    update = status.get("update") or {}
+    stopped = update.get("addOns") if "stopped" in update else None
+    is_there = meta.get("deletionTimestamp"), labels(cluster), cluster["spec"]["site"]
+    return is_there, status.get("version"), found, stopped
 
 
 def said_of_addon(addon: Object) -> Any:

@@ -86,6 +86,9 @@ class AddonSpec(Model):
     """The Clusters that have it; left out: all. One that is not selected any more loses it."""
     order: int = Field(default=0, ge=-1000, le=1000)
     """Those with less of it are put into a Cluster, and updated, before those with more; of equals by their names."""
+    max_failures: int = Field(default=1, ge=0, le=1000)
+    """How many Clusters may have an update to a version of it stopped. With more, no other Cluster begins with that
+    version, new ones neither, until theirs go on or are called off."""
     versions: Annotated[tuple[AddonVersion, ...], Field(min_length=1, max_length=20), ListMap("version")]
     """Versions that there are. A Cluster gets the newest that supports its Kubernetes; one that has an older one gets
     that by an update. A version that Clusters have stays here until they have another."""
@@ -104,6 +107,8 @@ class AddonVersionStatus(Model):
     """Since when it can be used (UTC): updates bring Clusters to it from then on."""
     message: str | None = Field(default=None, max_length=1024)
     """Why it cannot be used, and the way out; left out when it can."""
+    stopped: int | None = Field(default=None, ge=1)
+    """Clusters whose update to it has stopped and waits; left out when there are none."""
 
 
 class AddonClusters(Model):

@@ -63,9 +63,20 @@ def is_usable(addon: Addon, version: str) -> bool:
     return found is not None and found.digest is not None
 
 
+def why_not(addon: Addon, version: str) -> str:
+    """Why no Cluster begins with a version, whatever it supports; "" when nothing is against it."""
+    found = found_of(addon, version)
+    if found is None or found.digest is None:
+        return f"{version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
+    stopped, most = found.stopped or 0, addon.spec.max_failures
+    if stopped <= most:
+        return ""
+    return f"updates to {version} have stopped in {stopped} Clusters, and spec.maxFailures of its Addon is {most}"
+
+
 def newest(addon: Addon, minor: int) -> AddonVersion | None:
-    """The newest version that can be used and supports a minor of Kubernetes; None when there is none."""
-    there = (v for v in addon.spec.versions if supports(v.kubernetes, minor) and is_usable(addon, v.version))
+    """The newest version that supports a minor of Kubernetes and nothing is against; None when there is none."""
+    there = (v for v in addon.spec.versions if supports(v.kubernetes, minor) and not why_not(addon, v.version))
     return max(there, key=lambda v: order_of(v.version), default=None)
 
 

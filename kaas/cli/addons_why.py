@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Final
 
 from kaas.api.addon import Addon, AddonVersion, KubernetesRange
-from kaas.api.addon_state import found_of, is_usable, order_of, supports
+from kaas.api.addon_state import order_of, supports, why_not
 from kaas.api.addon_status import AddOnChange, InstalledAddOn
 from kaas.api.cluster import Cluster
 from kaas.api.update_status import THROUGH, RolledBack, UpdateSummary
 from kaas.api.updates import AddOnUpdates
 from kaas.api.versions import KubernetesVersion
-from kaas.cli.view import NOT_LOOKED_AT
 
 _NOTHING: Final = UpdateSummary()
 
@@ -66,7 +65,8 @@ class Look:
         found: list[str] = []
         newer = [v for v in self.addon.spec.versions if order_of(v.version) > order_of(self.has.version or "")]
         for version in sorted(newer, key=lambda v: order_of(v.version), reverse=True):
-            unfit = _unfit(self.addon, version, self.runs)
+            own = self._is_begun and self._change is not None and self._change.to == version.version
+            unfit = "" if own else _unfit(self.addon, version, self.runs)
             found.append(unfit or self._not_yet(version.version))
             if not unfit:
                 break
@@ -124,9 +124,8 @@ def _because(words: str | None) -> str:
 
 def _unfit(addon: Addon, version: AddonVersion, runs: KubernetesVersion) -> str:
     """Why no update brings a version; empty when one may."""
-    if not is_usable(addon, version.version):
-        found = found_of(addon, version.version)
-        return f"{version.version} cannot be used: {(found.message if found else None) or NOT_LOOKED_AT}"
+    if words := why_not(addon, version.version):
+        return words
     if not supports(version.kubernetes, runs.minor):
         return f"{version.version} supports Kubernetes {_range(version.kubernetes)}, {runs} runs"
     return ""

@@ -13,7 +13,7 @@ _CONDITIONS = frozenset({CONDITION_REPAIRS, CONDITION_UPDATES})
 
 
 def without_others(status: Object) -> Object:
-    """A status without what add-ons, repairs and updates write as other field managers: not ours to compare or remove."""
+    """A status without what add-ons, repairs and updates write as other field managers: not ours to compare."""
     conditions = [c for c in status.get("conditions") or () if c["type"] not in _CONDITIONS]
     kept = {k: v for k, v in status.items() if k not in _FIELDS and k != "conditions"}
     return kept | ({"conditions": conditions} if conditions else {})

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from kaas.api.addon import Addon
-from kaas.api.addon_state import found_of, is_usable, newest, order_of, supports, version_of
+from kaas.api.addon_state import found_of, is_usable, newest, order_of, supports, version_of, why_not
 from kaas.api.addon_status import AddOnChange
 from kaas.api.versions import KubernetesVersion, minor_of
 from kaas.updates.facts import AddOn
@@ -96,13 +96,13 @@ def _way(addon: Addon, has: str, minor: int, auto: bool) -> str:
     ahead = minor + 1
     better = [v for v in addon.spec.versions if order_of(v.version) > order_of(has) and supports(v.kubernetes, ahead)]
     both = [v.version for v in better if supports(v.kubernetes, minor)]
-    usable = [version for version in both if is_usable(addon, version)]
+    usable = [version for version in both if not why_not(addon, version)]
     if usable and auto:
         return f"; {max(usable, key=order_of)} of it comes first"
     if usable:
         return f"; {max(usable, key=order_of)} would, but spec.updates.addOns is None: set it to Auto"
     if both:
-        return f"; {max(both, key=order_of)} would, and cannot be used yet: see `kaas addons`"
+        return f"; {why_not(addon, max(both, key=order_of))}"
     if better:
         return f": no version of it supports both 1.{minor} and 1.{ahead}, add one that does to its Addon"
     return ": add a version that does to its Addon"

@@ -90,6 +90,20 @@ async def test_clusters_are_counted() -> None:
     assert found.status_of("exporter")["clusters"] == {"selected": 2, "current": 1, "failing": 1}
 
 
+async def test_clusters_whose_update_to_a_version_has_stopped_are_counted() -> None:
+    found = World()
+    found.addon(raw_addon("exporter", "1.0.0", "2.0.0"), v1_0_0=[thing("a")], v2_0_0=[thing("b")])
+    stopped = {"since": "2027-01-05T22:00:00Z", "step": "AddOns", "reason": "AddOnFailed", "message": "x"}
+    for name, begun in (("one", True), ("two", True), ("three", False)):
+        update = update_to("exporter", "1.0.0", "2.0.0", "Failed", stopped=stopped)
+        update["steps"] = [{**s, "started": stopped["since"]} if begun else s for s in update["steps"]]
+        other = raw_cluster(update, addOns=[{"name": "exporter", "state": "Ready", "version": "1.0.0"}])
+        other["metadata"] |= {"name": name, "uid": name}
+        found.put(other)
+    await look(found)
+    assert {v: said.get("stopped") for v, said in versions(found).items()} == {"1.0.0": None, "2.0.0": 2}
+
+
 async def test_one_addon_is_looked_at_every_two_seconds_at_most() -> None:
     found = World()
     found.addon(raw_addon("exporter", "1.0.0"), v1_0_0=[thing("a")])

@@ -166,6 +166,7 @@ FULL: Object = {
         "matchExpressions": [{"key": "stage", "operator": "In", "values": ["test"]}],
     },
     "order": 10,
+    "maxFailures": 1,
     "versions": [
         {
             "version": "1.8.1",
@@ -183,6 +184,7 @@ OTHERWISE: dict[str, Any] = {
     "clusters.matchExpressions[].operator": "NotIn",
     "clusters.matchExpressions[].values[]": "staging",
     "order": -10,
+    "maxFailures": 0,
     "versions[].version": "1.8.2",
     "versions[].kubernetes.minVersion": "1.36",
     "versions[].kubernetes.maxVersion": "1.35",
@@ -199,7 +201,7 @@ def what_comes_of(spec: Object) -> list[Any]:
             "kind": "Addon",
             "metadata": {"name": "exporter"},
             "spec": spec,
-            "status": {"versions": [{"version": v["version"], "digest": "d"} for v in spec["versions"]]},
+            "status": {"versions": [{"version": v["version"], "digest": "d", "stopped": 1} for v in spec["versions"]]},
         }
     )
     other = addon("other", at("1.0.0"), usable=("1.0.0",))

@@ -15,7 +15,7 @@ from kaas.updates.facts import AddOn, Aims, Change
 from kaas.updates.forecast import forecast
 from kaas.updates.planner import plan
 from kaas.updates.subject import AddOns, Subject
-from tests.unit.updates.addons import addon, has, there
+from tests.unit.updates.addons import addon, has, raw_addon, there
 from tests.unit.updates.conducting import OPEN
 from tests.unit.updates.subjects import NOW, TUESDAYS, calendar, cluster, raw_cluster, site, version
 from tests.unit.updates.subjects import release as model
@@ -62,6 +62,14 @@ def test_it_waits_for_its_window_and_its_owner() -> None:
     assert plan(subject(has("agent", "1.0.0"), addons=there(TWO)), NOW).reason == "OutsideMaintenance"
     kept = subject(has("agent", "1.0.0"), addons=there(TWO), updates={"addOns": "None"})
     assert plan(kept, OPEN).target is None
+
+
+@pytest.mark.parametrize(("failed", "most", "comes"), [(1, 1, True), (2, 1, False), (1, 0, False), (2, 2, True)])
+def test_what_stopped_the_updates_of_others_is_begun_nowhere_else(failed: int, most: int, comes: bool) -> None:
+    known = raw_addon("agent", "1.0.0", "1.1.0", maxFailures=most)
+    known["status"]["versions"][1]["stopped"] = failed
+    found = plan(subject(has("agent", "1.0.0"), addons=there(Addon.model_validate(known))), OPEN)
+    assert (found.target is not None) is comes
 
 
 @pytest.mark.parametrize(("scope", "target"), [("All", False), ("Nodes", True), ("Minor", True)])
@@ -137,7 +145,7 @@ def test_the_add_on_comes_first_and_the_minor_after_it() -> None:
         (
             addon("agent", ("1.0.0", "1.36"), "1.1.0", unusable=("1.1.0",)),
             {},
-            "; 1.1.0 would, and cannot be used yet: see `kaas addons`",
+            "; 1.1.0 cannot be used: it is missing",
         ),
         (
             addon("agent", ("1.0.0", "1.36"), ("1.1.0", "1.37", "1.37")),

@@ -33,6 +33,9 @@ class InstalledAddOn(Model):
     """What it waits for or what is wrong, for people, with the way out."""
     since: datetime | None = None
     """Since when it is in that state (UTC)."""
+    moved: datetime | None = None
+    """When more of its objects were there at the version that it has or is brought to, or more of what runs of them
+    worked, than ever before, for the last time (UTC), to half a minute or so; left out when that was not seen."""
 
 
 class AddOnChange(Model):

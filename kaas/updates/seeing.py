@@ -119,7 +119,8 @@ def _add_on(brought: AddOn, said: InstalledAddOn | None, stays: str, *, wanted: 
     works = said.version == brought.new and said.state == "Ready"
     failing = said.since if said.state == "Failed" else None
     message = " ".join((said.message or said.state).split())[:_LONGEST]
-    return AddOnPart(brought.name, brought.old, brought.new, works, failing, "" if works else message, stays)
+    message = "" if works else message
+    return AddOnPart(brought.name, brought.old, brought.new, works, failing, message, stays, moved=said.moved)
 
 
 def pools_in_order(cluster: Cluster) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from kaas.updates.ledger.steps import Steps
 from kaas.updates.run import ADD_ONS
 
 PATIENCE: Final = timedelta(minutes=10)
-"""How long an add-on may fail to be put into the Cluster; and the least that it may take to work."""
+"""How long an add-on may fail to be put into the Cluster; and the least for which nothing more of it has to work."""
 
 
 def counted(seen: Seen, behind: Sequence[AddOnPart]) -> str:
@@ -24,13 +24,18 @@ def counted(seen: Seen, behind: Sequence[AddOnPart]) -> str:
 
 
 def late(behind: Iterable[AddOnPart], since: datetime, settle: timedelta, now: datetime) -> tuple[str, str] | None:
-    """Why it makes no sense to wait longer: a reason, and words; None while it does. since: when they were begun."""
+    """Why it makes no sense to wait longer: a reason, and words; None while it does. since: when they were begun.
+
+    One that comes further is waited for, as a DaemonSet on many nodes.
+    """
     for part in (p for p in behind if not p.unread):
         words = f"add-on {part.name} {part.new}: {part.message}" if part.message else f"add-on {part.name} {part.new}"
         if part.failing is not None and now >= max(part.failing, since) + PATIENCE:
             return "AddOnFailed", f"{words}; it could not be put into the Cluster for {_minutes(PATIENCE)} minutes"
-        if now >= since + max(settle, PATIENCE):
-            return "AddOnNotReady", f"{words}; it does not work after {_minutes(max(settle, PATIENCE))} minutes"
+        began, patience = max(since, part.moved or since), max(settle, PATIENCE)
+        if now >= began + patience:
+            idle = "it does not work, and has come no further for" if began > since else "it does not work after"
+            return "AddOnNotReady", f"{words}; {idle} {_minutes(patience)} minutes"
     return None
 
 

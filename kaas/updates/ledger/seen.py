@@ -83,6 +83,7 @@ class AddOnPart:
     through: whether all of it is there and works, or the Cluster is not to have it any more. failing: since when it
     cannot be put there; None when it can. message: what it waits for, or what is wrong. stays: why it could not be
     brought back; "" when it could. unread: whether nobody knows what is to be there, so that it is waited for.
+    moved: when more of it was there, or worked, than ever before, for the last time.
     """
 
     name: str
@@ -93,6 +94,7 @@ class AddOnPart:
     message: str = ""
     stays: str = ""
     unread: bool = False
+    moved: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,22 @@ async def test_one_that_does_not_work_stops_the_update_and_goes_back() -> None:
     assert back(world) == [("agent", "1.1.0", "1.0.0")]
 
 
+async def test_one_that_comes_further_is_waited_for_however_long_it_takes() -> None:
+    world = due()
+    await begun(world)
+    for done in range(1, 5):
+        moved = f"{world.clock.time:%Y-%m-%dT%H:%M:%SZ}"
+        brought(world, "1.1.0", "Starting", message=f"DaemonSet a/b: {done} of 40 Pods work", moved=moved)
+        world.clock.time += timedelta(minutes=9)
+        await world.settle(2)
+        assert "stopped" not in world.update
+    world.clock.time += timedelta(minutes=1)
+    await world.settle(2)
+    assert world.update["stopped"]["reason"] == "AddOnNotReady"
+    words = "4 of 40 Pods work; it does not work, and has come no further for 10 minutes"
+    assert words in world.update["stopped"]["message"]
+
+
 async def test_add_ons_go_back_when_the_cluster_is_not_well_with_them() -> None:
     world = due()
     await begun(world)

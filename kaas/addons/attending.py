@@ -12,9 +12,12 @@ from kaas.addons.course import Course
 from kaas.addons.hand import Hand
 from kaas.addons.library import Library, Packed
 from kaas.addons.manifests import Problem
-from kaas.addons.putting import NotNow, Refused, Work, meaning, put, remove
+from kaas.addons.putting import put
+from kaas.addons.taking import remove
+from kaas.addons.told import Gone
 from kaas.addons.visit import Key, Visit
 from kaas.addons.wanted import Act, Wish
+from kaas.addons.work import NotNow, Refused, Work, meaning, missing_of
 from kaas.api.addon_status import AddOnState, InstalledAddOn
 from kaas.kube.errors import KubeError
 
@@ -25,13 +28,17 @@ _REMOVAL: Final = "removal"
 
 @dataclass(slots=True)
 class Task:
-    """What is to be done, how far it is, what was said, and what is to be said: nothing any more when it is gone."""
+    """What is to be done, how far it is, what was said, and what is to be said: nothing any more when it is gone.
+
+    gone: what is told of it then.
+    """
 
     wish: Wish
     course: Course | None
     before: InstalledAddOn | None
     entry: InstalledAddOn | None
     now: datetime
+    gone: Gone | None = None
 
     @property
     def name(self) -> str:
@@ -63,9 +70,10 @@ class Task:
         return self.entry is not None and self.entry.state in _SETTLED
 
     def say(self, state: AddOnState, message: str = "", **versions: Any) -> None:
-        """What is to be said of it."""
-        known = {"version": self.wish.has, "wanted": self.wish.version}
-        if self.before and self.before.version == self.wish.has:
+        """What is to be said of it. Of what is being taken out no version is there any more."""
+        has = None if self.wish.act is Act.REMOVE else self.wish.has
+        known = {"version": has, "wanted": self.wish.version}
+        if has and self.before and self.before.version == self.wish.has:
             known["digest"] = self.before.digest
         self.entry = told.entry(self.before, self.now, self.name, state, message, **{**known, **versions})
 
@@ -143,30 +151,25 @@ class Attendant:
         """Until all is done, it has to wait, or the visit is over."""
         work = course.begun(visit.server)
         if work is None:
-            work = course.begin(await self._work(task, hand, others), visit.server)
+            work = course.begin(await self._work(task, course, hand, others), visit.server)
         try:
-            async for pause in work:
-                if pause is not None:
-                    course.paused(pause, visit.now)
-                    task.keep_on(pause.words)
-                    return
-                if visit.is_over:
-                    return
-        except KubeError as failure:
+            is_through = await _advance(visit, task, course, work)
+        except BaseException as failure:  # cancelled, too: a generator that was broken looks like one at its end
             course.broken()
+            if not isinstance(failure, KubeError):
+                raise
             if not visit.is_lost(failure):
                 raise meaning(failure) from failure
             _is_away(task, visit.away)
             return
-        except Exception:
-            course.broken()
-            raise
-        _finish(visit, task, course)
+        if is_through:
+            _finish(visit, task, course)
 
-    async def _work(self, task: Task, hand: Hand, others: Collection[str]) -> Work:
+    async def _work(self, task: Task, course: Course, hand: Hand, others: Collection[str]) -> Work:
         wish = task.wish
         if wish.act is Act.REMOVE:
-            return remove(hand, wish.name)
+            course.gone = Gone()
+            return remove(hand, wish.name, course.gone)
         packed = await self._packed(wish)
         return put(hand, wish.name, wish.version or "", packed.bundle(), self._rivals(task, others))
 
@@ -193,11 +196,26 @@ class Attendant:
             return
         try:
             found = await hand.working([task.name for task in due])
+            missing = {task.name: await missing_of(hand, task.name) for task in due}
         except KubeError as failure:
             visit.lost(failure)
             return
         for task in due:
-            _judge(task, found[task.name].problem, visit.now)
+            if missing[task.name] and task.course:
+                task.course.missed(visit.now)
+            _judge(task, missing[task.name] or found[task.name].problem, visit.now)
+
+
+async def _advance(visit: Visit, task: Task, course: Course, work: Work) -> bool:
+    """Go on until it has to wait or the visit is over; whether all is done."""
+    async for pause in work:
+        if pause is not None:
+            course.paused(pause, visit.now)
+            task.keep_on(pause.words)
+            return False
+        if visit.is_over:
+            return False
+    return True
 
 
 def _goal(wish: Wish) -> str:
@@ -236,7 +254,7 @@ def _finish(visit: Visit, task: Task, course: Course) -> None:
     """All is done."""
     course.finished(visit.now)
     if task.wish.act is Act.REMOVE:
-        task.entry, task.course = None, None
+        task.entry, task.course, task.gone = None, None, course.gone
         return
     visit.changed |= task.is_change
     was = task.before.state if task.before and not task.is_change else None

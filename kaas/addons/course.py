@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from kaas.addons.putting import Pause, Work
+from kaas.addons.told import Gone
+from kaas.addons.work import Pause, Work
 
 DRIFT: Final = 1800.0
 """Seconds after which all objects are applied again."""
@@ -25,16 +26,18 @@ class Course:
     """Times are those of a clock that never goes back.
 
     goal: what is being worked on, None when all is as it is to be. due: when that goes on, or all is applied again.
-    look: when it is asked next whether it works, None when it does.
+    look: when it is asked next whether it works, None when it does. gone: what is told of what is taken out.
     """
 
     def __init__(self, now: float, spread: str) -> None:
         self.goal: str | None = None
         self.due = now + _share(spread) * DRIFT
         self.look: float | None = None
+        self.gone = Gone()
         self._began = now
         self._failures = 0
         self._starts = now
+        self._missed, self._is_soon = 0, False
         self._work: Work | None = None
         self._server: object = None
 
@@ -77,16 +80,22 @@ class Course:
 
     def finished(self, now: float) -> None:
         """All is there."""
-        self.goal, self._work, self._failures = None, None, 0
+        self.goal, self._work, self._failures, self._is_soon = None, None, 0, False
         self.due, self.look, self._starts = now + DRIFT, now, now
 
     def starting(self, now: float) -> None:
         """It does not work yet."""
         self.look = now + (STARTING if now - self._starts < STARTING_FOR else STARTED_LATE)
 
+    def missed(self, now: float) -> None:
+        """Something of it is not there: all is applied again soon, with growing pauses if that does not help."""
+        if not self._is_soon:
+            self.due = min(self.due, now + min(FIRST_PAUSE * 2**self._missed, LONGEST_PAUSE))
+            self._missed, self._is_soon = min(self._missed + 1, 10), True
+
     def works(self) -> None:
         """It works."""
-        self.look = None
+        self.look, self._missed = None, 0
 
 
 def _share(text: str) -> float:

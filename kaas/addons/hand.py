@@ -60,6 +60,7 @@ class Hand:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._listed: dict[Resource, Objects] = {}
 
     async def get(self, ref: Ref) -> Object | None:
         """The object, None when it or its kind is not there."""
@@ -78,6 +79,11 @@ class Hand:
         resource = await in_time(CALL, f"find {ref.kind}", self._server.resource(ref.api_version, ref.kind))
         return resource.namespaced
 
+    async def first(self, resource: Resource) -> Object | None:
+        """An object of a kind, None when there is none."""
+        page = await in_time(CALL, f"list {resource}", self._server.page(resource, limit=1))
+        return next(iter(page.items), None)
+
     async def working(self, addons: Iterable[str]) -> dict[str, Works]:
         """How far Deployments, StatefulSets and DaemonSets of add-ons work, by the add-on."""
         found: dict[str, list[Object]] = {name: [] for name in addons}
@@ -87,6 +93,11 @@ class Hand:
                     found[name].append(obj)
         absent = await self._absent(obj for objects in found.values() for obj in objects)
         return {name: _works(objects, absent) for name, objects in found.items()}
+
+    async def missing(self, refs: Iterable[Ref]) -> list[Ref]:
+        """Which of some Deployments, StatefulSets and DaemonSets are not there. Listed ones are not asked for."""
+        there = {ref_of(obj) for objects in self._listed.values() for obj in objects}
+        return [ref for ref in refs if ref not in there and await self.get(ref) is None]
 
     async def _absent(self, objects: Iterable[Object]) -> int:
         """On how many Nodes a DaemonSet may lack its Pod. Nodes are asked for only when one of these lacks some."""
@@ -104,7 +115,9 @@ class Hand:
             token, more = page.token, bool(page.token)
 
     async def _labelled(self, resource: Resource) -> Objects:
-        return await in_time(CALL, f"list {resource}", self._server.list(resource, label_selector=LABEL_ADD_ON))
+        listing = self._server.list(resource, label_selector=LABEL_ADD_ON)
+        self._listed[resource] = await in_time(CALL, f"list {resource}", listing)
+        return self._listed[resource]
 
 
 def _works(objects: Iterable[Object], absent: int) -> Works:

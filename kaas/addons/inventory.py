@@ -6,30 +6,72 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kaas.addons.manifests import INVENTORY_NAMESPACE, INVENTORY_PREFIX, Bundle, labelled
+from kaas.addons.manifests import FIRST, INVENTORY_NAMESPACE, INVENTORY_PREFIX, Bundle, labelled
+from kaas.kube import working
 from kaas.kube.objects import Object, Ref, ref_of
 from kaas.kube.resources import CONFIG_MAP
 
 _OBJECTS: Final = "objects"
+_RUN_PODS: Final = frozenset(kind.group_kind for kind in working.KINDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """version, digest: of the version that was put there last, or is being put there. refs: all that may be there."""
+    """version, digest: of the version all of whose objects are there; no digest: of what is being taken out.
+
+    refs: all that may be there.
+    """
 
     version: str = ""
     digest: str = ""
     refs: tuple[Ref, ...] = ()
 
-    def with_all(self, version: str, wanted: Inventory) -> Inventory:
+    @property
+    def is_whole(self) -> bool:
+        """Whether all objects of a version are there."""
+        return bool(self.version and self.digest)
+
+    def with_all(self, wanted: Inventory) -> Inventory:
         """With what is to be there besides: written before any of it is made."""
         known = set(self.refs)
-        return Inventory(version, wanted.digest, (*self.refs, *(ref for ref in wanted.refs if ref not in known)))
+        return Inventory(self.version, self.digest, (*self.refs, *(ref for ref in wanted.refs if ref not in known)))
 
     def without(self, wanted: Inventory) -> tuple[Ref, ...]:
-        """What is in this one alone, the last first."""
+        """What goes when another version is there, the last first: no Namespace, no CustomResourceDefinition."""
         known = set(wanted.refs)
-        return tuple(ref for ref in reversed(self.refs) if ref not in known)
+        return tuple(ref for ref in reversed(self.refs) if ref not in known and not is_first(ref))
+
+    def followed_by(self, wanted: Inventory) -> Inventory:
+        """What is there when another version is: it, and what does not go before the add-on does."""
+        known = set(map(_name, wanted.refs))
+        stays = (ref for ref in self.refs if is_first(ref) and _name(ref) not in known)
+        return Inventory(wanted.version, wanted.digest, (*stays, *wanted.refs))
+
+    def going(self) -> Inventory:
+        """The same while it is taken out: no version is there any more."""
+        return Inventory(self.version, "", self.refs)
+
+    @property
+    def workloads(self) -> tuple[Ref, ...]:
+        """What of it runs Pods all the time."""
+        return tuple(ref for ref in self.refs if (ref.group, ref.kind) in _RUN_PODS)
+
+    def has(self, ref: Ref) -> bool:
+        """Whether an object is in it, in whatever version of its kind."""
+        return any(_object(known) == _object(ref) for known in self.refs)
+
+
+def is_first(ref: Ref) -> bool:
+    """Whether it is a Namespace or a CustomResourceDefinition."""
+    return (ref.group, ref.kind) in FIRST
+
+
+def _name(ref: Ref) -> tuple[str, str, str]:
+    return ref.group, ref.kind, ref.name
+
+
+def _object(ref: Ref) -> tuple[str, str, str, str]:
+    return *_name(ref), ref.namespace or ""
 
 
 NOTHING: Final = Inventory()

@@ -21,8 +21,8 @@ MAX_SIZE: Final = 1024 * 1024
 MOST_OBJECTS: Final = 2000
 """Objects of one version: the names of those of two fit into the ConfigMap in which they are written down."""
 
-_FIRST: Final = frozenset({("apiextensions.k8s.io", "CustomResourceDefinition"), ("", "Namespace")})
-"""Groups and kinds that others need."""
+FIRST: Final = frozenset({("apiextensions.k8s.io", "CustomResourceDefinition"), ("", "Namespace")})
+"""Groups and kinds that others need: with one of these goes all that is in it, or of it, whoever has made that."""
 _SERVERS: Final = (
     "managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "selfLink"
 )  # fmt: skip
@@ -74,7 +74,7 @@ def bundle(texts: Mapping[str, str], called: str) -> Bundle:
         raise Problem(f"{called} has no object: its values are to be YAML documents, as `helm template` writes them")
     if len(objects) > MOST_OBJECTS:
         raise Problem(f"{called} has {len(objects)} objects, and may have {MOST_OBJECTS}: make two add-ons of it")
-    ordered = tuple(sorted(objects, key=lambda obj: identity(obj)[:2] not in _FIRST))
+    ordered = tuple(sorted(objects, key=lambda obj: identity(obj)[:2] not in FIRST))
     return Bundle(ordered, _digest(ordered))
 
 

@@ -12,6 +12,7 @@ from kaas.addons.absence import Absence
 from kaas.addons.attending import Attendant, Task
 from kaas.addons.library import Library
 from kaas.addons.metrics import AddonMetrics
+from kaas.addons.told import Gone
 from kaas.addons.visit import Key, Ticking, Visit, Workloads
 from kaas.addons.wanted import wishes
 from kaas.api.addon import Addon
@@ -107,7 +108,7 @@ class AddOnReconciler:
         elif visit.asked:
             self._absence.forget(key)
         await self._say(key, raw, cluster, tasks)
-        await self._tell(key, raw, before)
+        await self._tell(key, raw, before, {task.name: task.gone for task in tasks if task.gone})
         self._attendant.keep(key, [task.name for task in tasks if task.entry])
         return self._next(key, visit, tasks)
 
@@ -146,10 +147,10 @@ class AddOnReconciler:
             await self._office.management.apply_status(obj, manager=ADD_ONS_MANAGER)
         self._said[key] = (cluster.metadata.uid or "", entries)
 
-    async def _tell(self, key: Key, raw: Object, before: told.Entries) -> None:
+    async def _tell(self, key: Key, raw: Object, before: told.Entries, gone: Mapping[str, Gone]) -> None:
         """Events and figures of what has changed."""
         after = self._said[key][1]
-        for event in told.transitions(before, after):
+        for event in told.transitions(before, after, gone):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._office.events.emit(raw, event.reason, event.message, event_type=event.type)
         for name in told.failed(before, after):

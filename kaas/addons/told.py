@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,17 @@ class Told:
     reason: str
     message: str
     type: EventType = "Normal"
+
+
+@dataclass(slots=True)
+class Gone:
+    """What is told of an add-on that is taken out. version: that it had, empty if unknown. left: what stays, and why.
+
+    It is filled while the work goes on.
+    """
+
+    version: str = ""
+    left: list[str] = field(default_factory=list)
 
 
 def entry(
@@ -56,13 +67,20 @@ def _by_name(said: Object) -> dict[str, Object]:
     return {e["name"]: e for e in said.get("addOns") or ()}
 
 
-def transitions(before: Entries, after: Entries) -> Iterator[Told]:
-    """Events that follow from what was said and what is."""
+def transitions(before: Entries, after: Entries, gone: Mapping[str, Gone] | None = None) -> Iterator[Told]:
+    """Events that follow from what was said and what is. gone: what is told of those that were taken out."""
     for name, now in after.items():
         yield from _transition(before.get(name), now)
     for name, was in before.items():
-        if name not in after and was.version:
-            yield Told("AddOnRemoved", f"{name} {was.version} was taken out of the Cluster")
+        if name not in after:
+            yield from _removal(was, (gone or {}).get(name, Gone()))
+
+
+def _removal(was: InstalledAddOn, gone: Gone) -> Iterator[Told]:
+    """Nothing of one that was never there: of what is being taken out the Cluster does not say a version any more."""
+    if version := gone.version or was.version:
+        words = "; ".join((f"{was.name} {version} was taken out of the Cluster", *gone.left))
+        yield Told("AddOnRemoved", words[:MAX_MESSAGE])
 
 
 def _transition(was: InstalledAddOn | None, now: InstalledAddOn) -> Iterator[Told]:

@@ -42,9 +42,10 @@ _WORKS = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
 
 @dataclass
 class Server:
-    """faults: what to raise when an object is applied or deleted, by its name. down: what every call raises.
+    """faults: what to raise when an object is applied or deleted, by its name, or pages of a kind are read, by plural.
 
-    works: whether what runs Pods has them at once. holds: names of objects that end something before they go.
+    down: what every call raises. works: whether what runs Pods has them at once. holds: names of objects that end
+    something before they go.
     """
 
     writes: Writes = field(default_factory=Writes)
@@ -70,6 +71,8 @@ class Server:
         return [copy.deepcopy(o) for o in found if label_selector is None or label_selector in labels(o)]
 
     async def page(self, resource: Resource, *, limit: int, token: str = "") -> Page:
+        if resource.plural in self.faults:
+            raise self.faults[resource.plural]
         found, start = await self.list(resource), int(token or 0)
         more = str(start + limit) if start + limit < len(found) else ""
         return Page(found[start : start + limit], more, "1")

@@ -36,6 +36,7 @@ async def test_it_is_put_there_and_said() -> None:
         "apply ConfigMap/settings",
         "apply Light/red",
         "apply DaemonSet/exporter",
+        "apply ConfigMap/kaas-add-on-exporter",
     ]
     labels = found.server.found("Light", "red")["metadata"]["labels"]
     assert labels == {"kaas.internal/add-on": "exporter", "app.kubernetes.io/managed-by": "kaas"}
@@ -95,9 +96,9 @@ async def test_nodes_are_asked_for_only_when_a_daemon_set_lacks_pods() -> None:
     await found.settle(10.0)
     calls = found.server.calls
     await daemon_set(found, 1, 0, wanted=1)
-    assert found.server.calls - calls == 4
+    assert found.server.calls - calls == 5
     assert (await daemon_set(found, 1, 1, wanted=1))["state"] == "Starting"  # the Deployment does not work
-    assert found.server.calls - calls == 7
+    assert found.server.calls - calls == 9
 
 
 async def test_a_new_controller_asks_whether_it_works_at_once() -> None:
@@ -123,7 +124,7 @@ async def test_what_was_changed_by_hand_is_as_it_was_after_half_an_hour_and_noth
     calls = found.server.calls
     again = await found.look()
     assert again == DRIFT
-    assert found.server.calls - calls == 6  # the inventory, two objects, and the three kinds that run Pods
+    assert found.server.calls - calls == 7  # the inventory twice, two objects, and the three kinds that run Pods
     assert found.server.found("ConfigMap", "settings")["data"] == {"a": "1"}
     assert "ConfigMap/other" in found.server.names
     assert found.writes.count - writes == 2  # objects; no status, no inventory
@@ -459,6 +460,7 @@ async def test_what_goes_goes_in_the_opposite_order() -> None:
     found.unput(resources.ADDON, None, "exporter")
     await found.settle()
     assert found.server.log == [
+        "apply ConfigMap/kaas-add-on-exporter",
         "delete ConfigMap/second",
         "delete ConfigMap/first",
         "delete Namespace/monitoring",

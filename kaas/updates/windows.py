@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from itertools import islice
 from operator import attrgetter
@@ -38,6 +38,7 @@ SOME_YEAR: Final = 2025
 _CYCLE: Final = 28
 """In so many years every date, the leap day too, falls on every day of the week."""
 _SECOND: Final = timedelta(seconds=1)
+_TWO_WEEKS: Final = timedelta(days=14)
 _ANY: Final = Change.PATCH  # where nothing is left out, all changes have the same openings
 _OWN_DRAIN: Final = "update.drainTimeoutSeconds"
 _SCOPES: Final = {
@@ -83,6 +84,11 @@ def fault(window: Window) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
+def _recurrence(text: str) -> Recurrence:
+    return Recurrence.parse(text)
+
+
 def to_utc(local: datetime, where: ZoneInfo) -> datetime:
     """The moment of a local time: after the gap when the clocks skip it, the first when it comes twice."""
     if where.key == "UTC":
@@ -109,13 +115,16 @@ def _change_between(before: datetime, after: datetime, where: ZoneInfo) -> datet
 @lru_cache(maxsize=2048)
 def _of_year(window: Window, year: int) -> Openings:
     """Openings that begin in a year of the window's own time zone, in order."""
+    return _begun(window, year, date.min, date.max)
+
+
+def _begun(window: Window, year: int, first: date, last: date) -> Openings:
+    """Those of a year that begin from one day there to another."""
     if (where := zone(window.time_zone)) is None or fault(window):
         return ()
     clock, length = time.fromisoformat(window.start), timedelta(minutes=window.duration_minutes)
-    starts = (
-        to_utc(datetime.combine(day, clock), where)
-        for day in Recurrence.parse(window.recurrence).days(year, window.from_)
-    )
+    days = _recurrence(window.recurrence).days(year, window.from_)
+    starts = (to_utc(datetime.combine(day, clock), where) for day in days if first <= day <= last)
     return tuple(Opening(start, start + length) for start in starts)
 
 
@@ -132,10 +141,33 @@ def merged(openings: Iterable[Opening]) -> Openings:
 
 
 @lru_cache(maxsize=1024)
-def _around(windows: tuple[Window, ...], year: int) -> Openings:
+def _three_years(windows: tuple[Window, ...], year: int) -> Openings:
     """Openings of a year, the one before and the one after it."""
     years = (year - 1, year, year + 1)
     return merged(opening for window in windows for each in years for opening in _of_year(window, each))
+
+
+@lru_cache(maxsize=1024)
+def _around(windows: tuple[Window, ...], year: int) -> Openings:
+    """Openings of a year, with all of those before and after it that reach into it, as far as the years beside it."""
+    before, after = date(year - 1, 12, 1), date(year + 1, 1, 31)
+    found = merged(
+        opening
+        for window in windows
+        for part in (
+            _begun(window, year - 1, before, date.max),
+            _of_year(window, year),
+            _begun(window, year + 1, date.min, after),
+        )
+        for opening in part
+    )
+    # A window is open for a week at most: one that touches what lies within these two weeks has been looked at.
+    begin, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    long = any(
+        (o.start < begin - _TWO_WEEKS and o.end >= begin) or (o.start <= end and o.end > end + _TWO_WEEKS)
+        for o in found
+    )
+    return _three_years(windows, year) if long else found
 
 
 def _without(openings: Openings, times: Openings) -> Openings:
@@ -265,7 +297,9 @@ class Calendar:
         single = max((w.duration_minutes for w in self.windows if not fault(w)), default=0)
         # Where two windows meet they do so within some years, leap days included; intervals of many years aside.
         begin = max((w.from_.year for w in self.windows if w.from_), default=SOME_YEAR)
-        together = (o.end - o.start for year in (begin + 1, begin + 3, begin + 5) for o in _around(self.windows, year))
+        together = (
+            o.end - o.start for year in (begin + 1, begin + 3, begin + 5) for o in _three_years(self.windows, year)
+        )
         return max((timedelta(minutes=single), *together))
 
     def _against(self, change: Change) -> Iterator[Exclusion]:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from kaas.api.cluster import Cluster
 from kaas.api.maintenance import MIN_MINUTES, Exclusion, Maintenance, Window, zone
 from kaas.api.site import Site
+from kaas.updates import windows as module
 from kaas.updates.facts import Change, Opening
 from kaas.updates.windows import HORIZON, NODE_RETURN, Calendar, default_window, fault, to_utc, too_short
 from tests.unit.clusters.builders import pool, raw_cluster, raw_site
@@ -170,6 +171,28 @@ def test_who_asks_again_and_again_for_the_first_is_told_what_a_new_calendar_says
             there = Calendar(layers, "uid").openings(change, since, since + HORIZON)
             expected = next((o for o in there if max(o.start, since) + least < o.end), None)
             assert asked.first(change, since, least) == expected
+
+
+def test_of_the_years_beside_only_what_reaches_into_one_is_looked_at() -> None:
+    window = weekly(start="23:30", recurrence="FREQ=WEEKLY;BYDAY=TH", timeZone="Asia/Tokyo")
+    calendar = Calendar([Maintenance(windows=(window,))], "uid")
+    with patch.object(module, "to_utc", side_effect=to_utc) as moments:
+        assert calendar.first(Change.PATCH, datetime(2027, 6, 1, tzinfo=UTC), 15 * MINUTE) is not None
+    assert len(moments.call_args_list) < 52 + 12
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [("2027-01-10", "2026-11-01", "2027-02-01"), ("2027-12-30", "2027-11-01", "2028-02-01")],
+)
+def test_what_is_open_for_weeks_at_the_turn_of_the_year_begins_and_ends_when_it_does(
+    asked: str, start: str, end: str
+) -> None:
+    winter = weekly(recurrence="FREQ=DAILY;BYMONTH=11,12,1", start="00:00", durationMinutes=1440, timeZone="UTC")
+    since = datetime.fromisoformat(asked).replace(tzinfo=UTC)
+    found = Calendar([Maintenance(windows=(winter,))], "uid").first(Change.PATCH, since, 15 * MINUTE)
+    assert found is not None
+    assert (f"{found.start:%F}", f"{found.end:%F}") == (start, end)
 
 
 def test_the_same_opening_is_looked_for_once() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from kaas.addons import told
+from kaas.addons import progress, told
 from kaas.addons.course import Course
-from kaas.addons.hand import Hand
+from kaas.addons.hand import Hand, Works
 from kaas.addons.library import Library, Packed
 from kaas.addons.manifests import Problem
 from kaas.addons.putting import put
@@ -76,6 +76,13 @@ class Task:
         if has and self.before and self.before.version == self.wish.has:
             known["digest"] = self.before.digest
         self.entry = told.entry(self.before, self.now, self.name, state, message, **{**known, **versions})
+        self.say_moved()
+
+    def say_moved(self) -> None:
+        """When it came further is said as far as it is news."""
+        if self.entry is not None:
+            moved = progress.said(self.before, self.entry, self.course.progress.moved if self.course else None)
+            self.entry = self.entry.model_copy(update={"moved": moved})
 
     def keep_on(self, message: str) -> None:
         """It goes on after a while. What has failed has failed until it succeeds."""
@@ -108,6 +115,7 @@ class Attendant:
             task.say(before.state if before and stays else "Failed", wish.words)
         else:
             task.course = self._course(key, wish.name, before, tick)
+            task.course.progress.aim(_REMOVAL if wish.act is Act.REMOVE else _goal(wish))
             _aim(task, task.course, tick)
         return task
 
@@ -201,6 +209,7 @@ class Attendant:
             visit.lost(failure)
             return
         for task in due:
+            _count(task, found[task.name])
             if missing[task.name] and task.course:
                 task.course.missed(visit.now)
             _judge(task, missing[task.name] or found[task.name].problem, visit.now)
@@ -213,7 +222,10 @@ async def _advance(visit: Visit, task: Task, course: Course, work: Work) -> bool
             course.paused(pause, visit.now)
             task.keep_on(pause.words)
             return False
+        if task.is_change and task.wish.act is Act.PUT:
+            course.progress.called(task.now)
         if visit.is_over:
+            task.say_moved()
             return False
     return True
 
@@ -268,6 +280,12 @@ def _is_looked_at(task: Task, visit: Visit) -> bool:
     if visit.changed and task.course.look is None:
         task.course.look = visit.now
     return task.course.look is not None and task.course.look <= visit.now
+
+
+def _count(task: Task, found: Works) -> None:
+    """What has not worked yet may have come further."""
+    if task.course and task.entry and task.entry.state == "Starting":
+        task.course.progress.works(found.progress, task.now)
 
 
 def _judge(task: Task, problem: str, tick: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from kaas.addons.progress import Progress
 from kaas.addons.told import Gone
 from kaas.addons.work import Pause, Work
 
@@ -33,6 +34,7 @@ class Course:
         self.goal: str | None = None
         self.due = now + _share(spread) * DRIFT
         self.look: float | None = None
+        self.progress = Progress()
         self.gone = Gone()
         self._began = now
         self._failures = 0
@@ -55,6 +57,7 @@ class Course:
     def begin(self, work: Work, server: object) -> Work:
         """Go on with this from now on."""
         self._work, self._server = work, server
+        self.progress.begun()
         return work
 
     def paused(self, pause: Pause, now: float) -> None:

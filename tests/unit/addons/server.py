@@ -44,8 +44,8 @@ _WORKS = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
 class Server:
     """faults: what to raise when an object is applied or deleted, by its name, or pages of a kind are read, by plural.
 
-    down: what every call raises. works: whether what runs Pods has them at once. holds: names of objects that end
-    something before they go.
+    down: what every call raises. asked: kinds that were listed. works: whether what runs Pods has them at once. holds:
+    names of objects that end something before they go.
     """
 
     writes: Writes = field(default_factory=Writes)
@@ -54,6 +54,7 @@ class Server:
     down: KubeError | None = None
     log: list[str] = field(default_factory=list)
     calls: int = 0
+    asked: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
     works: bool = True
     made: int = 0
@@ -67,6 +68,7 @@ class Server:
         self, resource: Resource, namespace: str | None = None, label_selector: str | None = None
     ) -> Objects:
         self._call()
+        self.asked.add(resource.kind)
         found = [o for n, o in self.objects.items() if n[:2] == (resource.group, resource.kind)]
         return [copy.deepcopy(o) for o in found if label_selector is None or label_selector in labels(o)]
 

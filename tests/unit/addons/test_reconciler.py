@@ -8,6 +8,7 @@ from kaas.addons.course import DRIFT
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden, Invalid, NotFound, Unavailable
 from kaas.kube.objects import Object
+from kaas.kube.times import at
 from tests.unit.addons.world import KEY, World, raw_addon, raw_cluster, thing, update_to
 
 DOWN = Unavailable("get ConfigMap", "https://10.0.0.1 did not answer: timed out")
@@ -94,11 +95,77 @@ async def test_nodes_are_asked_for_only_when_a_daemon_set_lacks_pods() -> None:
     found = world(thing("exporter", "DaemonSet"), thing("gateway", "Deployment", spec={"replicas": 1}))
     found.server.works = False
     await found.settle(10.0)
-    calls = found.server.calls
+    found.server.asked.clear()
+    await daemon_set(found, 1, 1, wanted=1)
+    assert "Node" not in found.server.asked
+    assert "Deployment" in found.server.asked
     await daemon_set(found, 1, 0, wanted=1)
-    assert found.server.calls - calls == 5
-    assert (await daemon_set(found, 1, 1, wanted=1))["state"] == "Starting"  # the Deployment does not work
-    assert found.server.calls - calls == 9
+    assert "Node" in found.server.asked
+
+
+async def test_what_comes_further_is_said_with_the_time_as_often_as_half_a_minute() -> None:
+    found = world(thing("exporter", "DaemonSet"))
+    found.server.works = False
+    await found.settle(10.0)
+    await daemon_set(found, 0, 100)
+    found.clock.step(60.0)
+    began = found.clock.now()
+    seen = [(await daemon_set(found, n, 99))["moved"] for n in (2, 3, 4, 5)]
+    assert [(at(moved) - began).total_seconds() for moved in seen] == [10, 10, 10, 40]
+    assert (await daemon_set(found, 1, 98))["moved"] == seen[-1], "less of it works"
+    assert (await daemon_set(found, 5, 99))["moved"] == seen[-1], "as much as once before"
+    found.start()
+    assert (await daemon_set(found, 6, 99))["moved"] == seen[-1], "how much of it worked before is not known"
+    assert at((await daemon_set(found, 100, 100))["moved"]) == found.clock.now()
+    found.server.works = True
+    found.addon(raw_addon("exporter", "1.0.0", "2.0.0"), v2_0_0=[thing("exporter", "DaemonSet")])
+    found.update(update_to("exporter", "1.0.0", "2.0.0", "Running"))
+    await found.settle()
+    assert found.said[-2]["addOns"][0]["state"] == "Applying"
+    assert "moved" not in found.said[-2]["addOns"][0], "nothing of another version was there"
+
+
+async def test_what_comes_further_costs_no_status_of_its_own() -> None:
+    found = world(thing("exporter", "DaemonSet"), thing("other", "Deployment", spec={"replicas": 50}))
+    found.server.works = False
+    await found.settle(10.0)
+    await daemon_set(found, 0, 100)
+    said = len(found.said)
+    for n in range(1, 31):  # the Deployment that is told of first does not change
+        await daemon_set(found, n, 100)
+    assert len(found.said) - said == 10
+
+
+async def test_objects_that_are_applied_are_progress_and_applying_them_again_is_none() -> None:
+    found = world(*(thing(f"settings-{n}") for n in range(40)))
+    found.server.ticks = lambda: found.clock.step(2.0)
+    await found.examine()
+    await found.look()
+    assert found.entries["exporter"]["state"] == "Applying"
+    first = at(found.entries["exporter"]["moved"])
+    for _ in range(8):
+        await found.look()
+    assert found.entries["exporter"]["state"] == "Applying"
+    assert at(found.entries["exporter"]["moved"]) > first
+    found.server.ticks = lambda: None
+    await found.settle()
+    last = found.entries["exporter"]["moved"]
+    found.clock.step(DRIFT)
+    await found.settle()
+    assert found.entries["exporter"]["moved"] == last
+
+
+async def test_what_is_refused_again_and_again_comes_no_further() -> None:
+    found = world(thing("good"), thing("bad"))
+    found.server.faults["bad"] = Invalid("apply ConfigMap bad", "unknown field", code=422)
+    await found.examine()
+    await found.look()
+    assert found.entries["exporter"]["state"] == "Failed"
+    moved = found.entries["exporter"]["moved"]
+    for _ in range(10):
+        found.clock.step(300.0)
+        await found.look()
+    assert found.entries["exporter"]["moved"] == moved
 
 
 async def test_a_new_controller_asks_whether_it_works_at_once() -> None:

@@ -8,7 +8,17 @@ from enum import Enum
 from typing import Final
 
 from kaas.api.addon import Addon
-from kaas.api.addon_state import add_ons_of, found_of, installed, newest, order_of, selects, supports, version_of
+from kaas.api.addon_state import (
+    add_ons_of,
+    found_of,
+    installed,
+    newest,
+    order_of,
+    selects,
+    supports,
+    version_of,
+    why_not,
+)
 from kaas.api.addon_status import AddOnChange, InstalledAddOn
 from kaas.api.cluster import Cluster
 from kaas.api.update_status import THROUGH, UpdateSummary
@@ -124,8 +134,7 @@ def _none(addon: Addon, minor: int) -> str:
     if not suiting:
         return f"no version of {addon.metadata.name} supports Kubernetes 1.{minor}: add one that does to its Addon"
     best = max(suiting, key=lambda v: order_of(v.version))
-    found = found_of(addon, best.version)
-    return f"{best.version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
+    return why_not(addon, best.version)
 
 
 def _unusable(addon: Addon, version: str, entry: InstalledAddOn | None) -> str:

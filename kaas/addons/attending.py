@@ -30,7 +30,7 @@ _REMOVAL: Final = "removal"
 class Task:
     """What is to be done, how far it is, what was said, and what is to be said: nothing any more when it is gone.
 
-    gone: what is told of it then.
+    gone: what is told of it then. is_recalled: whether it was there and nothing was said of it.
     """
 
     wish: Wish
@@ -39,6 +39,7 @@ class Task:
     entry: InstalledAddOn | None
     now: datetime
     gone: Gone | None = None
+    is_recalled: bool = False
 
     @property
     def name(self) -> str:
@@ -62,12 +63,19 @@ class Task:
         if self.course is None:
             return None
         asked = self.course.look if self.is_settled else None
-        return self.course.due if asked is None else min(self.course.due, asked)
+        times = (asked, None if self.course.rests else self.course.due)
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def is_settled(self) -> bool:
         """Whether its objects are there, and it is asked whether it works until it does."""
         return self.entry is not None and self.entry.state in _SETTLED
+
+    def recalled(self, tick: float) -> None:
+        """It is there, which was only found out: all of it is applied now."""
+        self.is_recalled = True
+        if self.course is not None:
+            self.course.due = tick
 
     def say(self, state: AddOnState, message: str = "", **versions: Any) -> None:
         """What is to be said of it. Of what is being taken out no version is there any more."""
@@ -110,29 +118,36 @@ class Attendant:
             self._courses.get(key, {}).pop(wish.name, None)
             task.say("Waiting", wish.words, wanted=None)
         elif wish.act is Act.KEEP:
-            self._courses.get(key, {}).pop(wish.name, None)
+            task.course = None if wish.blind else self._course(key, wish.name, before, tick, rests=True)
             stays = before is not None and before.state not in ("Applying", "Removing") and not wish.fails
-            task.say(before.state if before and stays else "Failed", wish.words)
+            task.say(before.state if before and (stays or wish.holds) else "Failed", wish.words)
         else:
             task.course = self._course(key, wish.name, before, tick)
             task.course.progress.aim(_REMOVAL if wish.act is Act.REMOVE else _goal(wish))
             _aim(task, task.course, tick)
         return task
 
-    def _course(self, key: Key, name: str, before: InstalledAddOn | None, tick: float) -> Course:
+    def is_under_way(self, key: Key, name: str) -> bool:
+        """Whether something was begun about an add-on of a Cluster that is not through."""
+        course = self._courses.get(key, {}).get(name)
+        return course is not None and course.is_under_way
+
+    def _course(
+        self, key: Key, name: str, before: InstalledAddOn | None, tick: float, *, rests: bool = False
+    ) -> Course:
         courses = self._courses.setdefault(key, {})
-        if name not in courses:
-            courses[name] = Course(tick, "/".join((*key, name)))
+        if name not in courses or courses[name].rests != rests:
+            courses[name] = Course(tick, "/".join((*key, name)), rests=rests)
             if before and before.state == "Starting":
                 courses[name].look = tick
         return courses[name]
 
-    async def attend(self, visit: Visit, task: Task, others: Collection[str], *, simulated: bool) -> None:
-        """Do what is due. others: all add-ons of the Cluster. simulated: nothing was ever put there."""
+    async def attend(self, visit: Visit, task: Task, others: Collection[str]) -> None:
+        """Do what is due. others: all add-ons of the Cluster."""
         course, removal = task.course, task.wish.act is Act.REMOVE
-        if course is None or course.due > visit.now:
+        if course is None or course.rests or course.due > visit.now:
             return
-        if removal and simulated:
+        if removal and task.wish.blind:
             task.entry, task.course = None, None
             return
         course.aim(_REMOVAL if removal else _goal(task.wish), visit.now)
@@ -297,4 +312,5 @@ def _judge(task: Task, problem: str, tick: float) -> None:
     else:
         task.course.works()
     said = task.entry
-    task.say(state, problem, version=said.version, digest=said.digest, wanted=said.wanted)
+    words = "; ".join(filter(None, (problem, task.wish.words)))
+    task.say(state, words, version=said.version, digest=said.digest, wanted=said.wanted)

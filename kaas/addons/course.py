@@ -27,10 +27,12 @@ class Course:
     """Times are those of a clock that never goes back.
 
     goal: what is being worked on, None when all is as it is to be. due: when that goes on, or all is applied again.
-    look: when it is asked next whether it works, None when it does. gone: what is told of what is taken out.
+    look: when it is asked next whether it works, None when it does. rests: whether nothing else is done.
+    gone: what is told of what is taken out.
     """
 
-    def __init__(self, now: float, spread: str) -> None:
+    def __init__(self, now: float, spread: str, *, rests: bool = False) -> None:
+        self.rests = rests
         self.goal: str | None = None
         self.due = now + _share(spread) * DRIFT
         self.look: float | None = None
@@ -53,6 +55,11 @@ class Course:
     def begun(self, server: object) -> Work | None:
         """What was begun with a server and is not through."""
         return self._work if server is self._server else None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something was begun that is not through."""
+        return self._work is not None
 
     def begin(self, work: Work, server: object) -> Work:
         """Go on with this from now on."""

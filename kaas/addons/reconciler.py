@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol
 
 from kaas.addons import told
@@ -12,9 +13,9 @@ from kaas.addons.absence import Absence
 from kaas.addons.attending import Attendant, Task
 from kaas.addons.library import Library
 from kaas.addons.metrics import AddonMetrics
-from kaas.addons.told import Gone
+from kaas.addons.recalling import recalled
 from kaas.addons.visit import Key, Ticking, Visit, Workloads
-from kaas.addons.wanted import wishes
+from kaas.addons.wanted import Act, wishes
 from kaas.api.addon import Addon
 from kaas.api.addon_state import installed
 from kaas.api.addon_status import InstalledAddOn
@@ -88,29 +89,43 @@ class AddOnReconciler:
         return await self._look(key, raw, _remembering(cluster, before), raw_addons)
 
     async def _look(self, key: Key, raw: Object, cluster: Cluster, raw_addons: Sequence[Object]) -> float | None:
-        before, signs = installed(cluster), _signs(cluster)
-        addons, unread = self._office.parsed.all_sound(Addon, raw_addons)
-        obstacle = self._obstacle(cluster)
-        found = wishes(cluster, addons, [u.name for u in unread], obstacle)
+        signs, now = _signs(cluster), whole(self._clock.now())
         away = self._absence.why(key, signs, self._clock.monotonic())
         visit = Visit(self._office.workloads, self._clock, key, away)
-        now = whole(self._clock.now())
-        others = frozenset(before) | {wish.name for wish in found}
-        tasks = [self._attendant.task(key, wish, before.get(wish.name), now, visit.now) for wish in found]
-        if any(task.is_news for task in tasks):
-            await self._say(key, raw, cluster, tasks)
         with self._absence.asking(key):
+            tasks = await self._tasks(visit, key, cluster, raw_addons, now)
+            if any(task.is_news for task in tasks):
+                await self._say(key, raw, cluster, tasks)
+            others = frozenset(installed(cluster)) | {task.name for task in tasks}
             for task in tasks:
-                await self._attendant.attend(visit, task, others, simulated=bool(obstacle))
+                await self._attendant.attend(visit, task, others)
             await self._attendant.check(visit, tasks)
         if visit.away and visit.asked:
             self._absence.lost(key, signs, visit.away, visit.now)
         elif visit.asked:
             self._absence.forget(key)
         await self._say(key, raw, cluster, tasks)
-        await self._tell(key, raw, before, {task.name: task.gone for task in tasks if task.gone})
+        await self._tell(key, raw, installed(cluster), tasks)
         self._attendant.keep(key, [task.name for task in tasks if task.entry])
         return self._next(key, visit, tasks)
+
+    async def _tasks(
+        self, visit: Visit, key: Key, cluster: Cluster, raw_addons: Sequence[Object], now: datetime
+    ) -> Sequence[Task]:
+        """What is to be done: about what is there, and not only about what is said of it."""
+        addons, unreadable = self._office.parsed.all_sound(Addon, raw_addons)
+        unread, obstacle, known = [u.name for u in unreadable], self._obstacle(cluster), installed(cluster)
+        found = wishes(cluster, addons, unread, obstacle)
+        first = [wish.name for wish in found if wish.act is Act.PUT and wish.has is None]
+        there = await recalled(visit, [n for n in first if not self._attendant.is_under_way(key, n)], now)
+        if there:
+            known = {**known, **there}
+            found = wishes(_remembering(cluster, known), addons, unread, obstacle)
+        tasks = [self._attendant.task(key, wish, known.get(wish.name), now, visit.now) for wish in found]
+        for task in tasks:
+            if task.name in there:
+                task.recalled(visit.now)
+        return tasks
 
     def _next(self, key: Key, visit: Visit, tasks: Sequence[Task]) -> float | None:
         times = [t for task in tasks if (t := task.next_time) is not None]
@@ -147,10 +162,10 @@ class AddOnReconciler:
             await self._office.management.apply_status(obj, manager=ADD_ONS_MANAGER)
         self._said[key] = (cluster.metadata.uid or "", entries)
 
-    async def _tell(self, key: Key, raw: Object, before: told.Entries, gone: Mapping[str, Gone]) -> None:
+    async def _tell(self, key: Key, raw: Object, before: told.Entries, tasks: Sequence[Task]) -> None:
         """Events and figures of what has changed."""
-        after = self._said[key][1]
-        for event in told.transitions(before, after, gone):
+        after, gone = self._said[key][1], {task.name: task.gone for task in tasks if task.gone}
+        for event in told.transitions(before, after, gone, [task.name for task in tasks if task.is_recalled]):
             log.info("%s: %s", event.reason, event.message, extra=_where(key))
             await self._office.events.emit(raw, event.reason, event.message, event_type=event.type)
         for name in told.failed(before, after):

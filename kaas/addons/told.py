@@ -67,9 +67,18 @@ def _by_name(said: Object) -> dict[str, Object]:
     return {e["name"]: e for e in said.get("addOns") or ()}
 
 
-def transitions(before: Entries, after: Entries, gone: Mapping[str, Gone] | None = None) -> Iterator[Told]:
-    """Events that follow from what was said and what is. gone: what is told of those that were taken out."""
+def transitions(
+    before: Entries, after: Entries, gone: Mapping[str, Gone] | None = None, recalled: Collection[str] = ()
+) -> Iterator[Told]:
+    """Events that follow from what was said and what is.
+
+    gone: what is told of those that were taken out. recalled: those that were there, and nothing was said of it.
+    """
     for name, now in after.items():
+        if name in recalled:
+            words = f"{name} {now.version} is in the Cluster already, and nothing was said of it: it stays"
+            yield Told("AddOnFound", words)
+            before = {**before, name: now.model_copy(update={"state": "Starting"})}
         yield from _transition(before.get(name), now)
     for name, was in before.items():
         if name not in after:

@@ -23,10 +23,15 @@ from kaas.api.addon_status import AddOnChange, InstalledAddOn
 from kaas.api.cluster import Cluster
 from kaas.api.update_status import THROUGH, UpdateSummary
 from kaas.api.versions import KubernetesVersion
+from kaas.kube.resources import PAUSED_ANNOTATION
 
 ADD_ONS: Final = "AddOns"
 """Name of the step of an update that brings add-ons to other versions."""
 _BEGUN: Final = frozenset({"Running", "Done", "Failed"})
+_PAUSED: Final = (
+    f"the annotation {PAUSED_ANNOTATION} pauses the Cluster: nothing is put there, applied again or taken out before "
+    "it is removed"
+)
 _KEEPS: Final = "what is in the Cluster is left as it is"
 
 
@@ -48,7 +53,8 @@ class Wish:
     """What is to be done about one add-on of a Cluster.
 
     has: version that the Cluster has. version, digest, config_map: of what is to be there, with PUT; version also of
-    what would be, with KEEP. words: why nothing is done. fails: whether that is a failure.
+    what would be, with KEEP. words: why nothing is done. fails: whether that is a failure. holds: whether all that is
+    said stays, too, with KEEP. blind: whether the Cluster cannot be asked.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Wish:
     config_map: str = ""
     words: str = ""
     fails: bool = False
+    holds: bool = False
+    blind: bool = False
 
 
 def wishes(
@@ -71,11 +79,22 @@ def wishes(
     """
     known = installed(cluster)
     selected = {a.metadata.name for a in addons if _is_there(a) and selects(a.spec.clusters, cluster)}
-    found = [Wish(name, Act.REMOVE, a.version) for name, a in known.items() if name not in {*selected, *unread}]
+    gone = (entry for name, entry in known.items() if name not in {*selected, *unread})
+    found = [Wish(entry.name, Act.REMOVE, entry.version, blind=bool(obstacle)) for entry in gone]
     found += (_unread(known[name]) for name in unread if name in known)
     for addon in _chosen(cluster, addons, known):
         found.append(_wish(cluster, addon, known.get(addon.metadata.name), obstacle))
+    if PAUSED_ANNOTATION in cluster.metadata.annotations:
+        return tuple(_held(wish, known.get(wish.name)) for wish in found)
     return tuple(found)
+
+
+def _held(wish: Wish, entry: InstalledAddOn | None) -> Wish:
+    """Nothing, while the Cluster is paused."""
+    if entry is None:
+        return Wish(wish.name, Act.WAIT, words=_PAUSED)
+    wanted = entry.wanted or entry.version
+    return Wish(wish.name, Act.KEEP, entry.version, wanted, words=_PAUSED, holds=True, blind=wish.blind)
 
 
 def _is_there(addon: Addon) -> bool:
@@ -100,7 +119,7 @@ def _wish(cluster: Cluster, addon: Addon, entry: InstalledAddOn | None, obstacle
     name, has = addon.metadata.name, entry.version if entry else None
     if obstacle:
         act = Act.WAIT if has is None else Act.KEEP
-        return Wish(name, act, has, entry.wanted or has if entry else None, words=obstacle)
+        return Wish(name, act, has, entry.wanted or has if entry else None, words=obstacle, blind=True)
     if has is None:
         return _first(cluster, addon)
     target = target_of(cluster.status.update if cluster.status else None, name, has)

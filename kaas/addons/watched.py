@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaas.kube.objects import Object, labels, metadata
+from kaas.kube.objects import Object, annotation, labels, metadata
+from kaas.kube.resources import PAUSED_ANNOTATION
 
 
 def concern(cluster: Object) -> Any:
@@ -13,6 +14,7 @@ def concern(cluster: Object) -> Any:
     plane = status.get("controlPlane") or {}
     return (
         (meta.get("uid"), meta.get("deletionTimestamp"), labels(cluster), cluster["spec"]["site"]),
+        annotation(cluster, PAUSED_ANNOTATION) is not None,
         (status.get("version"), plane.get("ready"), status.get("kubeconfigSecret"), status.get("addOns")),
         _update(status.get("update") or {}),
     )

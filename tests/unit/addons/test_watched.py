@@ -33,6 +33,7 @@ def changed(obj: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     [
         ("metadata.labels", {"tier": "test"}),
         ("metadata.deletionTimestamp", "2026-01-01T00:00:00Z"),
+        ("metadata.annotations", {"cluster.x-k8s.io/paused": ""}),
         ("spec.site", "south"),
         ("status.version", "v1.37.0"),
         ("status.controlPlane.ready", 2),

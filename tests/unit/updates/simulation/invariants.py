@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from kaas.api.update_status import THROUGH
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.times import at
 from kaas.updates.expiry import expires
 from kaas.updates.facts import Change
-from kaas.updates.run import FINISHED
+from kaas.updates.run import CONTROL_PLANE, FINISHED, POOL_PREFIX
 from tests.unit.updates.simulation.machines import Begun, Group, Machine
 from tests.unit.updates.simulation.member import Key, Member
 from tests.unit.updates.simulation.out_of_turn import brought_by, out_of_turn
@@ -158,8 +159,10 @@ class Invariants:
         member.waits = {name: member.waits.get(name, now) for name in waiting}
         if member.stopped is not None and (member.acted or member.stopped) > member.stopped:
             member.stopped = None
+        if member.stopped is not None and member.machines_done and not has_failed(member):
+            member.stopped = None  # what had only add-ons left may be called off for something else
         if member.stopped is None and has_failed(member):
-            member.stopped = now
+            member.stopped, member.machines_done = now, _machines_done(update)
 
     def _says_why(self, update: dict[str, object], again: float | None) -> Iterator[str]:
         if not update.get("reason") or not update.get("message"):
@@ -195,6 +198,12 @@ def change_of(begun: Begun) -> Change:
     if begun.old.version.minor != begun.new.version.minor:
         return Change.MINOR
     return Change.PATCH if begun.old.version != begun.new.version else Change.IMAGE
+
+
+def _machines_done(update: Mapping[str, Any]) -> bool:
+    """Whether an update has no machines left to replace."""
+    machines = (s for s in update.get("steps") or () if s["name"] == CONTROL_PLANE or s["name"].startswith(POOL_PREFIX))
+    return all(s["state"] in THROUGH for s in machines)
 
 
 def is_finished(member: Member) -> bool:

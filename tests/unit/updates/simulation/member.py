@@ -50,6 +50,7 @@ class Member:
     by_hand: set[str] = field(default_factory=set)
     acted: datetime | None = None
     stopped: datetime | None = None
+    machines_done: bool = False
     waits: dict[str, datetime] = field(default_factory=dict)
     rendered: object = None
     settles: dict[str, datetime] = field(default_factory=dict)

@@ -6,7 +6,6 @@ import pytest
 
 from kaas.api.cluster import Cluster
 from kaas.cli.addons_view import lines
-from kaas.cli.view import NOT_LOOKED_AT
 from kaas.kube.objects import Object
 from tests.unit.cli.addons import MISSING, NOW, OPENS, WINDOW, addon, has, line, raw_cluster, shown, version
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry
 
+from kaas.api.addon import Addon
+from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster, ClusterStatus
 from kaas.api.constants import API_VERSION
 from kaas.api.maintenance import Maintenance
@@ -24,12 +26,12 @@ from kaas.updates.line import Line
 from kaas.updates.metrics import UpdateMetrics
 from kaas.updates.places import SITE_BUSY
 from kaas.updates.planner import plan
-from kaas.updates.subject import Subject
+from kaas.updates.subject import NOT_KNOWN_ADD_ONS, AddOns, Subject
 from kaas.updates.windows import Calendar
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Limit
 
-CLUSTERS, DAYS = 1_000, 90
+CLUSTERS, DAYS, ADD_ONS = 1_000, 90, 5
 MINORS, PATCHES = range(33, 38), range(8)
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
 CHANNELS = ("Rapid", "Regular", "Stable")
@@ -44,6 +46,7 @@ def run(bench: Bench) -> Sequence[Figure]:
     releases, site, clusters = _releases(), _site(), [_cluster(number) for number in range(CLUSTERS)]
     first, _ = _timed(1, lambda: _forecasts(clusters, releases, site))
     again, events = _timed(rounds, lambda: _forecasts(clusters, releases, site))
+    carrying, carried = _timed(rounds, lambda: _forecasts(list(map(_carrying, clusters)), releases, site, _add_ons()))
     calendars = [_calendar(c, site) for c in clusters]
     pairs = list(zip(clusters, calendars, strict=True))
     decisions, _ = _timed(rounds, lambda: [plan(Subject.of(c, _running(c), releases, site, k), NOW) for c, k in pairs])
@@ -53,6 +56,7 @@ def run(bench: Bench) -> Sequence[Figure]:
         Figure("deciding about one Cluster", decisions * 1000 / CLUSTERS, "ms", DECISION, f"{len(releases)} Releases"),
         Figure(f"a calendar of {CLUSTERS:,} Clusters, {DAYS} days", first, "s", CALENDAR, "the first time"),
         Figure("the same again", again, "s", CALENDAR, f"{events:,} events"),
+        Figure(f"the same where each has {ADD_ONS} add-ons", carrying, "s", CALENDAR, f"{carried:,} events"),
     ]
 
 
@@ -100,9 +104,30 @@ def _timed(rounds: int, work: Callable[[], object]) -> tuple[float, object]:
     return min(times), found
 
 
-def _forecasts(clusters: Sequence[Cluster], releases: Sequence[Release], site: Site) -> int:
+def _forecasts(
+    clusters: Sequence[Cluster], releases: Sequence[Release], site: Site, addons: AddOns = NOT_KNOWN_ADD_ONS
+) -> int:
     """Number of events that are foretold."""
-    return sum(len(forecast(_subject(c, releases, site), NOW, DAYS)) for c in clusters)
+    return sum(len(forecast(_subject(c, releases, site).beside(addons), NOW, DAYS)) for c in clusters)
+
+
+def _add_ons() -> AddOns:
+    """Some Addons of two versions each, the newer of which supports all minors."""
+    versions = [
+        {"version": "1.0.0", "kubernetes": {"maxVersion": "1.36"}, "manifests": {"configMap": "one"}},
+        {"version": "1.1.0", "manifests": {"configMap": "two"}},
+    ]
+    found = [{"version": v["version"], "objects": 20, "digest": "d", "since": _stamp(-1)} for v in versions]
+    raw: dict[str, object] = {"apiVersion": API_VERSION, "kind": "Addon", "spec": {"versions": versions}}
+    each = ({**raw, "metadata": {"name": f"addon-{n}"}, "status": {"versions": found}} for n in range(ADD_ONS))
+    return AddOns.of(map(Addon.model_validate, each))
+
+
+def _carrying(cluster: Cluster) -> Cluster:
+    """The Cluster with the older version of all Addons."""
+    assert cluster.status is not None
+    has = tuple(InstalledAddOn(name=f"addon-{n}", version="1.0.0", state="Ready") for n in range(ADD_ONS))
+    return cluster.model_copy(update={"status": cluster.status.model_copy(update={"add_ons": has})})
 
 
 def _subject(cluster: Cluster, releases: Sequence[Release], site: Site) -> Subject:

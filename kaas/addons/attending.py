@@ -208,7 +208,7 @@ class Attendant:
         except Problem as problem:
             raise NotNow(str(problem)) from problem
         if packed.digest != wish.digest:
-            raise NotNow(f"ConfigMap {wish.config_map} has other objects than status.versions of its Addon says")
+            raise NotNow(f"ConfigMap {wish.config_map} has other data than status.versions of its Addon says")
         return packed
 
     async def check(self, visit: Visit, tasks: Sequence[Task]) -> None:

@@ -82,7 +82,7 @@ def _changed(version: AddonVersion, digest: str, sights: Iterable[Seen]) -> str:
     others = sum(1 for e in entries if e.version == version.version and e.digest not in (None, digest))
     if not others:
         return ""
-    words = f"ConfigMap {version.manifests.config_map} was made anew with other objects than {others} Clusters have"
+    words = f"ConfigMap {version.manifests.config_map} was made anew with other data than {others} Clusters have"
     return f"{words} as {version.version}: make it as it was, and add another version for these, as 1.8.2-1"
 
 

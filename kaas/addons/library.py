@@ -26,7 +26,7 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A version: how many objects it has, their digest, and themselves, compressed."""
+    """A version: how many objects it has, its digest, and they themselves, compressed."""
 
     uid: str
     objects: int

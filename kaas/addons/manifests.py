@@ -42,7 +42,8 @@ class Problem(ValueError):
 class Bundle:
     """What a version puts into Clusters.
 
-    objects: in the order in which they are applied; not to be changed. digest: SHA-256 of them, in hexadecimal.
+    objects: in the order in which they are applied; not to be changed. digest: SHA-256 of the ConfigMap's data as
+    it is, whatever is made of it: of it as JSON with sorted keys and no spaces, in UTF-8. In hexadecimal.
     """
 
     objects: tuple[Object, ...]
@@ -75,7 +76,7 @@ def bundle(texts: Mapping[str, str], called: str) -> Bundle:
     if len(objects) > MOST_OBJECTS:
         raise Problem(f"{called} has {len(objects)} objects, and may have {MOST_OBJECTS}: make two add-ons of it")
     ordered = tuple(sorted(objects, key=lambda obj: identity(obj)[:2] not in FIRST))
-    return Bundle(ordered, _digest(ordered))
+    return Bundle(ordered, _digest(texts))
 
 
 def labelled(obj: Object, addon: str) -> Object:
@@ -91,8 +92,8 @@ def identity(obj: Object) -> Identity:
     return obj["apiVersion"].rpartition("/")[0], obj["kind"], meta.get("namespace") or "", meta["name"]
 
 
-def _digest(objects: Iterable[Object]) -> str:
-    text = json.dumps([*objects], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _digest(texts: Mapping[str, str]) -> str:
+    text = json.dumps({**texts}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -25,6 +25,7 @@ class AddonMetrics:
         self._failures = Counter(
             "kaas_addon_failures", "Times that an add-on began to fail in a Cluster", ["addon"], registry=registry
         )
+        self._failed: set[str] = set()
         self._known: dict[Key, frozenset[tuple[str, str]]] = {}
         self._counts: Count[tuple[str, str]] = Count()
 
@@ -45,3 +46,10 @@ class AddonMetrics:
     def failed(self, addon: str) -> None:
         """It begins to fail in a Cluster."""
         self._failures.labels(addon).inc()
+        self._failed.add(addon)
+
+    def keep(self, addons: Collection[str]) -> None:
+        """Those that are none of these Addons and in no Cluster are forgotten."""
+        for name in self._failed - {*addons, *(name for name, _ in self._counts)}:
+            self._failed.remove(name)
+            self._failures.remove(name)

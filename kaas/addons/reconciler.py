@@ -75,6 +75,11 @@ class AddOnReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the add-ons of one Cluster where they should be; returns the seconds after which to look again."""
+        again = await self._reconcile(key)
+        self._office.metrics.keep([addon["metadata"]["name"] for addon in self._store.list(resources.ADDON)])
+        return again
+
+    async def _reconcile(self, key: Key) -> float | None:
         raw = self._store.get(resources.CLUSTER, *key)
         if raw is None or is_deleting(raw):
             self._forget(key)
@@ -97,7 +102,7 @@ class AddOnReconciler:
             if any(task.is_news for task in tasks):
                 await self._say(key, raw, cluster, tasks)
             others = frozenset(installed(cluster)) | {task.name for task in tasks}
-            for task in tasks:
+            for task in sorted(tasks, key=lambda task: task.is_settled):  # what is applied again comes last
                 await self._attendant.attend(visit, task, others)
             await self._attendant.check(visit, tasks)
         if visit.away and visit.asked:

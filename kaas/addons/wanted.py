@@ -164,9 +164,7 @@ def _unusable(addon: Addon, version: str, entry: InstalledAddOn | None) -> str:
     if found is None or found.digest is None:
         return f"{version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
     if entry and entry.version == version and entry.digest not in (None, found.digest):
-        return (
-            f"{version} has other objects than when it was put into the Cluster: put the former back, or add a version"
-        )
+        return f"{version} has other data than when it was put into the Cluster: put the former back, or add a version"
     return ""
 
 

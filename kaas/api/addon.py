@@ -102,7 +102,7 @@ class AddonVersionStatus(Model):
     objects: int | None = Field(default=None, ge=0)
     """How many objects it has; left out while it cannot be used."""
     digest: str | None = Field(default=None, max_length=64)
-    """SHA-256 of the objects, in hexadecimal; left out while it cannot be used."""
+    """SHA-256 of the data of its ConfigMap, in hexadecimal; left out while it cannot be used."""
     since: datetime | None = None
     """Since when it can be used (UTC): updates bring Clusters to it from then on."""
     message: str | None = Field(default=None, max_length=1024)

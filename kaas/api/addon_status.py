@@ -22,7 +22,7 @@ class InstalledAddOn(Model):
     version: AddOnVersion | None = None
     """Version all of whose objects are in the Cluster, and none of another; left out while there is none."""
     digest: str | None = Field(default=None, max_length=64)
-    """SHA-256 of these objects, in hexadecimal."""
+    """SHA-256 of the data of its ConfigMap, in hexadecimal."""
     wanted: AddOnVersion | None = None
     """Version that is being put into the Cluster, or would be; left out when that is the one it has."""
     state: AddOnState

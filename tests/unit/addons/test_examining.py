@@ -121,7 +121,7 @@ async def test_content_that_clusters_have_otherwise_cannot_be_used_nor_is_it_put
     assert await look(found) == 30.0
     said = versions(found)["1.0.0"]
     assert "digest" not in said
-    assert "made anew with other objects than 1 Clusters have as 1.0.0" in said["message"]
+    assert "made anew with other data than 1 Clusters have as 1.0.0" in said["message"]
     assert "add another version for these, as 1.8.2-1" in said["message"]
     found.clock.step(1800.0)
     await found.look()
@@ -157,7 +157,7 @@ async def test_what_another_controller_reads_otherwise_is_put_nowhere_until_it_i
     found.start()
     assert await found.look() == 5.0
     assert found.server.names == set()
-    assert "has other objects than status.versions of its Addon says" in found.entries["exporter"]["message"]
+    assert "has other data than status.versions of its Addon says" in found.entries["exporter"]["message"]
     await found.settle()
     assert "ConfigMap/b" in found.server.names
 

@@ -626,6 +626,50 @@ async def test_a_cluster_that_is_deleted_is_forgotten() -> None:
     assert "ConfigMap/settings" in found.server.names
 
 
+async def test_failures_are_counted_until_the_addon_is_gone_and_no_cluster_has_it() -> None:
+    found = world()
+    found.server.faults["settings"] = Invalid("apply ConfigMap monitoring/settings", "unknown field", code=422)
+    await found.settle(30.0)
+
+    def counted() -> float | None:
+        return found.registry.get_sample_value("kaas_addon_failures_total", {"addon": "exporter"})
+
+    found.server.down = DOWN
+    found.unput(resources.ADDON, None, "exporter")
+    await found.look()
+    assert counted() == 1, "the Cluster has it still"
+    found.server.down = None
+    found.clock.step(60.0)
+    await found.settle()
+    assert counted() is None
+
+
+async def test_failures_of_an_addon_that_no_cluster_has_are_counted_as_long_as_it_is_there() -> None:
+    found = world()
+    found.server.faults["settings"] = Invalid("apply ConfigMap monitoring/settings", "unknown field", code=422)
+    await found.settle(30.0)
+    cluster = found.cluster
+    found.unput(resources.CLUSTER, *KEY)
+    await found.look()
+    assert found.registry.get_sample_value("kaas_addon_failures_total", {"addon": "exporter"}) == 1
+    found.unput(resources.ADDON, None, "exporter")
+    found.put({**cluster, "status": {}})
+    await found.look()
+    assert found.registry.get_sample_value("kaas_addon_failures_total", {"addon": "exporter"}) is None
+
+
+async def test_what_is_new_goes_before_what_is_applied_again() -> None:
+    found = world(thing("settings"))
+    await found.settle()
+    found.addon(raw_addon("later", "1.0.0", order=99), v1_0_0=[thing("new")])
+    await found.examine()
+    found.clock.step(DRIFT)
+    found.server.log.clear()
+    await found.look()
+    applied = [line for line in found.server.log if "kaas-add-on" not in line]
+    assert applied == ["apply ConfigMap/new", "apply ConfigMap/settings"]
+
+
 async def test_one_without_add_ons_costs_nothing() -> None:
     found = World()
     assert await found.look() is None

@@ -117,7 +117,7 @@ def test_an_update_that_is_through_has_no_say_any_more() -> None:
     [
         (addon("exporter", "1.9.0"), "of-1.8.2", "does not have 1.8.2 any more: put it back"),
         (addon("exporter", "1.8.2", usable=()), "of-1.8.2", "1.8.2 cannot be used: it is missing"),
-        (addon("exporter", "1.8.2"), "another", "1.8.2 has other objects than when it was put into the Cluster"),
+        (addon("exporter", "1.8.2"), "another", "1.8.2 has other data than when it was put into the Cluster"),
     ],
 )
 def test_what_cannot_be_applied_again_is_left_as_it_is(offered: Addon, digest: str, words: str) -> None:

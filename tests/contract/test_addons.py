@@ -196,6 +196,53 @@ async def test_a_kind_and_an_object_of_it_are_put_there_and_taken_out(played: Pl
     assert played.events == ["AddOnInstalled", "AddOnRemoved"]
 
 
+async def test_a_kind_of_which_somebody_else_has_an_object_stays(played: Played, client: KubeClient) -> None:
+    crd, light = kind_of(played.namespace)
+    await played.addon("lights", v1_0_0=[crd, light])
+    await played.settle("Ready")
+    theirs = {**light, "metadata": {"namespace": played.namespace, "name": "theirs"}}
+    await client.apply(theirs, manager="person")
+    await played.gone("lights")
+    assert await played.settle() == {}
+    assert await client.get(Ref(light["apiVersion"], "Light", played.namespace, "red")) is None
+    assert (await played.there(Ref(light["apiVersion"], "Light", played.namespace, "theirs")))["spec"] == {"on": True}
+    await played.addon("lights", v2_0_0=[crd])
+    await played.settle("Ready")
+    await client.delete(Ref(light["apiVersion"], "Light", played.namespace, "theirs"))
+    await played.gone("lights")
+    assert await played.settle() == {}
+    assert await _goes(client, Ref(crd["apiVersion"], crd["kind"], None, crd["metadata"]["name"]))
+
+
+async def _goes(client: KubeClient, ref: Ref) -> bool:
+    """Whether an object is gone after a while."""
+    for _ in range(LOOKS):
+        if await client.get(ref) is None:
+            return True
+        await asyncio.sleep(0.2)
+    return False
+
+
+async def test_what_was_there_before_is_not_taken_and_a_namespace_is_used_as_it_is(
+    played: Played, client: KubeClient
+) -> None:
+    theirs = played.settings("a", x="theirs")
+    await client.apply(theirs, manager="person")
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": played.namespace, "labels": {"x": "y"}}}
+    await played.addon("exporter", v1_0_0=[space, played.settings("a", x="1"), played.settings("b")])
+    entry = (await played.settle("Failed"))[played.called("exporter")]
+    assert f"ConfigMap {played.namespace}/a is in the Cluster already" in entry["message"]
+    assert await client.get(Ref("v1", "ConfigMap", played.namespace, "b")) is None
+    label = {"metadata": {"labels": {LABEL_ADD_ON: played.called("exporter")}}}
+    await client.patch(Ref("v1", "ConfigMap", played.namespace, "a"), label)
+    await played.settle("Ready")
+    assert (await played.there(Ref("v1", "ConfigMap", played.namespace, "a")))["data"] == {"x": "1"}
+    assert "x" not in (await played.there(Ref("v1", "Namespace", None, played.namespace)))["metadata"]["labels"]
+    await played.gone("exporter")
+    assert await played.settle() == {}
+    assert "deletionTimestamp" not in (await played.there(Ref("v1", "Namespace", None, played.namespace)))["metadata"]
+
+
 async def test_another_version_takes_the_place_of_the_former_and_back(played: Played, client: KubeClient) -> None:
     old = [played.settings("a", x="1"), played.settings("b")]
     new = [played.settings("a", y="2"), played.settings("c")]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from kaas.addons.course import DRIFT
+from kaas.addons.inventory import from_object
 from kaas.kube import resources
 from kaas.kube.errors import Invalid, NotFound, Unavailable
+from kaas.kube.resources import PAUSED_ANNOTATION
 from tests.unit.addons.server import Killed
 from tests.unit.addons.test_killed import CONTENT, expect
 from tests.unit.addons.world import World, raw_addon, thing, update_to
@@ -33,7 +35,7 @@ class Troubles:
     @property
     def acts(self) -> list[Callable[[], object]]:
         return [self.looks, self.looks, self.killed, self.silent, self.refused, self.by_hand, self.drifts, self.starts,
-                self.updated, self.rolled_back, self.deselected, self.selected]  # fmt: skip
+                self.updated, self.rolled_back, self.deselected, self.selected, self.paused, self.lost]  # fmt: skip
 
     async def happen(self) -> None:
         self.chance.choice(self.acts)()
@@ -49,8 +51,15 @@ class Troubles:
             self.world.start()
         self.world.writes.at = -1
         self.has = self.world.entries.get("exporter", {}).get("version")
-        if self.has is not None and self.wanted is not None and not self.world.cluster["status"].get("update"):
-            self.wanted = self.has
+        if self.wanted is not None and not self.world.cluster["status"].get("update"):
+            self.wanted = self.has or self.written or self.wanted
+
+    @property
+    def written(self) -> str | None:
+        """The version that the Cluster has by what is written down there, whatever is said of it."""
+        config_map = self.world.server.objects.get(("", "ConfigMap", "kube-system", "kaas-add-on-exporter"))
+        found = from_object(config_map)
+        return found.version if found.is_whole else None
 
     def looks(self) -> None:
         """Nothing happens."""
@@ -104,9 +113,22 @@ class Troubles:
             self.wanted = self.has or VERSIONS[-1]
             self.world.addon(raw_addon("exporter", *VERSIONS))
 
+    def paused(self) -> None:
+        """Or not any more."""
+        meta = {**self.world.cluster["metadata"], "annotations": self.chance.choice([{}, {PAUSED_ANNOTATION: ""}])}
+        self.world.put({**self.world.cluster, "metadata": meta})
+
+    def lost(self) -> None:
+        """The management cluster is restored, without any status."""
+        if self.wanted is not None:
+            self.world.put({**self.world.cluster, "status": {"version": "v1.36.1"}})
+            self.world.start()
+
     async def end(self) -> None:
         """Everything works from now on."""
+        self.world.put({**self.world.cluster, "metadata": {**self.world.cluster["metadata"], "annotations": {}}})
         self.world.server.faults, self.world.server.down, self.world.no_way = {}, None, None
+        await self.world.settle()
         self.world.clock.step(DRIFT)
         await self.world.settle()
 

@@ -128,9 +128,9 @@ class Attendant:
         return task
 
     def is_under_way(self, key: Key, name: str) -> bool:
-        """Whether something was begun about an add-on of a Cluster that is not through."""
+        """Whether an add-on is being put into a Cluster, so that it is known what was there before."""
         course = self._courses.get(key, {}).get(name)
-        return course is not None and course.is_under_way
+        return course is not None and course.is_under_way and course.goal != _REMOVAL
 
     def _course(
         self, key: Key, name: str, before: InstalledAddOn | None, tick: float, *, rests: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kaas.kube import resources
 from kaas.kube.errors import Unavailable
 from kaas.kube.objects import Object
 from tests.unit.addons.world import World, raw_addon, thing
@@ -84,6 +85,22 @@ async def test_what_was_not_through_counts_for_nothing() -> None:
     await found.settle()
     assert found.entries["exporter"]["version"] == "2.0.0"
     assert [reason for reason, _ in found.events] == ["AddOnInstalled"]
+
+
+async def test_what_was_to_go_and_has_not_begun_to_go_when_it_is_wanted_again_stays() -> None:
+    found = await lost("1.0.0", "2.0.0", v2_0_0=[NEW])
+    await found.settle()
+    addon = found.index.get(resources.ADDON, None, "exporter")
+    assert addon is not None
+    found.unput(resources.ADDON, None, "exporter")
+    found.server.ticks = lambda: found.clock.step(9.0)
+    await found.look()
+    assert (found.entries["exporter"]["state"], "version" in found.entries["exporter"]) == ("Removing", False)
+    found.server.ticks = lambda: None
+    found.put(addon)
+    await found.settle()
+    assert found.entries["exporter"]["version"] == "1.0.0"
+    assert found.server.found("ConfigMap", "settings")["data"] == {"a": "1"}
 
 
 @pytest.mark.parametrize("broken", ["{", "[1]"])

@@ -58,12 +58,21 @@ class Goal:
 
     def __bool__(self) -> bool:
         """Whether there is anything to bring."""
-        return any(map(self.brings, Kind))
+        return bool(self._brought)
 
     def brings(self, kind: Kind) -> bool:
         """Whether there is anything of a kind to bring."""
+        return kind in self._brought
+
+    @cached_property
+    def _brought(self) -> frozenset[Kind]:
         parts = (self.version is not None, bool(self.images), bool(self.revisions))
-        return kind in self.kinds and dict(zip(Kind, parts, strict=True))[kind]
+        return frozenset(kind for kind, there in zip(Kind, parts, strict=True) if there and kind in self.kinds)
+
+    @cached_property
+    def targets(self) -> dict[tuple[Any, ...], Target]:
+        """What was found for Clusters before: those that run the same, at the same Site, are brought to the same."""
+        return {}
 
     @cached_property
     def without_version(self) -> Goal:
@@ -94,7 +103,16 @@ def target_of(goal: Goal, member: Member, left_out: Collection[Kind] = ()) -> Ta
 
     The image is that of the version that it is brought to; where it is brought to none, of what it runs.
     """
-    kinds = goal.kinds - frozenset(left_out)
+    coming = member.coming.class_revision
+    made_of = (member.running, member.site, member.newest_revision, member.class_revision, coming)
+    key = (frozenset(left_out), made_of)
+    found = goal.targets.get(key)
+    if found is None:
+        found = goal.targets[key] = _target_of(goal, member, goal.kinds - key[0])
+    return found
+
+
+def _target_of(goal: Goal, member: Member, kinds: Collection[Kind]) -> Target:
     version = goal.version if Kind.KUBERNETES in kinds else None
     base = version if version is not None and (member.running is None or member.running < version) else member.running
     return Target(

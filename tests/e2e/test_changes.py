@@ -137,6 +137,7 @@ def workers(platform: Platform) -> set[str]:
 
 def test_the_same_again_is_no_write(changing: Platform) -> None:
     make(changing, cluster(NAME, pool()))
+    at_rest(changing)
     written, reconciled = changing.writes(), reconciles(changing)
     changing.apply(cluster(NAME, pool()) | {"metadata": {"name": NAME, "namespace": "default", "labels": {"a": "b"}}})
     until("the Cluster was looked at", lambda: reconciles(changing) > reconciled)
@@ -158,9 +159,7 @@ def versions(platform: Platform) -> dict[str, str]:
 
 def test_a_second_start_writes_nothing(changing: Platform) -> None:
     make(changing, cluster(NAME, pool()))
-    # The in-memory server answers our watches of Nodes with a list and ends them, so that a new Node is seen late.
-    until("nothing is told of a node", lambda: "repair" not in changing.cluster(NAME)["status"])
-    until("nothing waits", lambda: not waiting(changing))
+    at_rest(changing)
     before = versions(changing)
     changing.stop_controller()
     changing.start_controller()
@@ -168,6 +167,15 @@ def test_a_second_start_writes_nothing(changing: Platform) -> None:
     until("nothing waits", lambda: not waiting(changing))
     assert changing.writes() == Counter()
     assert versions(changing) == before
+
+
+def at_rest(platform: Platform) -> None:
+    """Return when nothing is to be told any more, and nothing waits to be looked at.
+
+    The in-memory server answers our watches of Nodes with a list and ends them, so that a new Node is seen late.
+    """
+    until("nothing is told of a node", lambda: "repair" not in platform.cluster(NAME)["status"])
+    until("nothing waits", lambda: not waiting(platform))
 
 
 def waiting(platform: Platform) -> float:

@@ -14,7 +14,7 @@ from kaas.addons import findings
 from kaas.addons.findings import Content, Seen
 from kaas.addons.library import Library
 from kaas.addons.manifests import Problem
-from kaas.addons.visit import Ticking
+from kaas.addons.visit import Clock
 from kaas.api.addon import Addon, AddonStatus, AddonVersion
 from kaas.api.addon_state import is_usable
 from kaas.api.cluster import Cluster
@@ -23,7 +23,7 @@ from kaas.api.parsed import Parsed, Unreadable
 from kaas.kube import resources
 from kaas.kube.errors import Forbidden
 from kaas.kube.objects import Object, is_deleting, name_of
-from kaas.kube.ports import Source, Times
+from kaas.kube.ports import Source
 from kaas.kube.times import whole
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,6 @@ class Writer(Protocol):
 
     async def apply_status(self, obj: Object, *, manager: str) -> Object:
         """Server-side apply of the status."""
-
-
-class Clock(Times, Ticking, Protocol):
-    """The time of day, and one that never goes back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from kaas.addons.wanted import ADD_ONS as STEP
 from kaas.api.addon import Addon, AddonClusters, AddonStatus, AddonVersion, AddonVersionStatus
 from kaas.api.addon_state import found_of, newest, selects
 from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster, ClusterStatus
-from kaas.api.update_status import UpdateSummary
+from kaas.api.update_status import ADD_ONS_STEP, UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.conditions import condition_of
 from kaas.kube.objects import Object
@@ -58,7 +57,7 @@ def _stopped(update: UpdateSummary | None, name: str) -> str | None:
     """The version to which an update was bringing an add-on when it stopped; None when it did not, or before that."""
     if update is None or update.stopped is None:
         return None
-    begun = any(step.name == STEP and step.started is not None for step in update.steps)
+    begun = any(step.name == ADD_ONS_STEP and step.started is not None for step in update.steps)
     return next((c.to for c in update.add_ons if begun and c.name == name), None)
 
 

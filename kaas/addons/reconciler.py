@@ -14,7 +14,7 @@ from kaas.addons.attending import Attendant, Task
 from kaas.addons.library import Library
 from kaas.addons.metrics import AddonMetrics
 from kaas.addons.recalling import recalled
-from kaas.addons.visit import Key, Ticking, Visit, Workloads
+from kaas.addons.visit import Clock, Key, Visit, Workloads
 from kaas.addons.wanted import Act, wishes
 from kaas.api.addon import Addon
 from kaas.api.addon_state import installed
@@ -24,7 +24,7 @@ from kaas.api.constants import ADD_ONS_MANAGER
 from kaas.api.parsed import Parsed
 from kaas.kube import resources
 from kaas.kube.objects import Object, is_deleting
-from kaas.kube.ports import Announcer, Source, Times
+from kaas.kube.ports import Announcer, Source
 from kaas.kube.resources import Resource
 from kaas.kube.times import whole
 
@@ -44,10 +44,6 @@ class Management(Protocol):
 
     async def served(self, api_version: str) -> list[Resource]:
         """Kinds that it serves in a group and version."""
-
-
-class Clock(Times, Ticking, Protocol):
-    """The time of day, and one that never goes back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from kaas.addons.hand import CALL, Hand, Server, is_unreachable
 from kaas.kube.errors import KubeError
 from kaas.kube.nodewatch import in_time
+from kaas.kube.ports import Times
 
 LENGTH: Final = 5.0
 """Seconds after which no further call is made: what is left comes at the next look, after those of other Clusters."""
@@ -26,6 +27,10 @@ class Ticking(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some moment."""
+
+
+class Clock(Times, Ticking, Protocol):
+    """The time of day, and one that never goes back."""
 
 
 class Visit:

@@ -16,17 +16,16 @@ from kaas.api.addon_state import (
     order_of,
     selects,
     supports,
+    unusable,
     version_of,
     why_not,
 )
 from kaas.api.addon_status import AddOnChange, InstalledAddOn
 from kaas.api.cluster import Cluster
-from kaas.api.update_status import THROUGH, UpdateSummary
+from kaas.api.update_status import ADD_ONS_STEP, THROUGH, UpdateSummary
 from kaas.api.versions import KubernetesVersion
 from kaas.kube.resources import PAUSED_ANNOTATION
 
-ADD_ONS: Final = "AddOns"
-"""Name of the step of an update that brings add-ons to other versions."""
 _BEGUN: Final = frozenset({"Running", "Done", "Failed"})
 _PAUSED: Final = (
     f"the annotation {PAUSED_ANNOTATION} pauses the Cluster: nothing is put there, applied again or taken out before "
@@ -158,12 +157,12 @@ def _none(addon: Addon, minor: int) -> str:
 
 def _unusable(addon: Addon, version: str, entry: InstalledAddOn | None) -> str:
     """Why a version cannot be put into the Cluster; empty when it can."""
-    found = found_of(addon, version)
     if version_of(addon, version) is None:
         return f"spec.versions of Addon {addon.metadata.name} does not have {version} any more: put it back"
-    if found is None or found.digest is None:
-        return f"{version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
-    if entry and entry.version == version and entry.digest not in (None, found.digest):
+    if words := unusable(addon, version):
+        return words
+    found = found_of(addon, version)
+    if found and entry and entry.version == version and entry.digest not in (None, found.digest):
         return f"{version} has other data than when it was put into the Cluster: put the former back, or add a version"
     return ""
 
@@ -182,5 +181,5 @@ def _is_brought(update: UpdateSummary, change: AddOnChange) -> bool:
     """Whether an update that is under way, or has stopped, has an add-on at the new version."""
     if update.stopped and any(r.what == "AddOn" and r.add_on == change.name for r in update.rolled_back):
         return False
-    step = next((s for s in update.steps if s.name == ADD_ONS), None)
+    step = next((s for s in update.steps if s.name == ADD_ONS_STEP), None)
     return step is not None and (step.started is not None or step.state in _BEGUN)

@@ -11,7 +11,6 @@ from kaas.api.addon import MOST_ADDONS, Addon, AddonVersion, AddonVersionStatus,
 from kaas.api.addon_status import InstalledAddOn
 from kaas.api.cluster import Cluster
 from kaas.api.rollout import ClusterSelector
-from kaas.api.selectors import fulfils
 from kaas.api.versions import minor_of
 
 _NUMBERS: Final = re.compile(r"[0-9]+")
@@ -20,13 +19,7 @@ _NUMBERS: Final = re.compile(r"[0-9]+")
 def selects(selector: ClusterSelector, cluster: Cluster) -> bool:
     """Whether all that a selector says holds for a Cluster."""
     meta = cluster.metadata
-    return (
-        (not selector.namespaces or meta.namespace in selector.namespaces)
-        and (not selector.names or f"{meta.namespace}/{meta.name}" in selector.names)
-        and (not selector.sites or cluster.spec.site in selector.sites)
-        and all(meta.labels.get(key) == value for key, value in selector.match_labels.items())
-        and all(fulfils(meta.labels.get(r.key), r.operator, r.values) for r in selector.match_expressions)
-    )
+    return selector.selects(meta.namespace or "", meta.name, cluster.spec.site, meta.labels)
 
 
 def add_ons_of(cluster: Cluster, addons: Iterable[Addon]) -> tuple[Addon, ...]:
@@ -57,18 +50,25 @@ def found_of(addon: Addon, version: str) -> AddonVersionStatus | None:
     return next((v for v in addon.status.versions if v.version == version), None) if addon.status else None
 
 
+def unusable(addon: Addon, version: str) -> str:
+    """Why the objects of a version cannot be put into Clusters; "" when they were found and can be."""
+    found = found_of(addon, version)
+    if found is not None and found.digest is not None:
+        return ""
+    return f"{version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
+
+
 def is_usable(addon: Addon, version: str) -> bool:
     """Whether the objects of a version were found and can be put into Clusters."""
-    found = found_of(addon, version)
-    return found is not None and found.digest is not None
+    return not unusable(addon, version)
 
 
 def why_not(addon: Addon, version: str) -> str:
     """Why no Cluster begins with a version, whatever it supports; "" when nothing is against it."""
-    found = found_of(addon, version)
-    if found is None or found.digest is None:
-        return f"{version} cannot be used: {found.message if found and found.message else 'it was not looked at yet'}"
-    stopped, most = found.stopped or 0, addon.spec.max_failures
+    if words := unusable(addon, version):
+        return words
+    found, most = found_of(addon, version), addon.spec.max_failures
+    stopped = (found.stopped if found else None) or 0
     if stopped <= most:
         return ""
     return f"updates to {version} have stopped in {stopped} Clusters, and spec.maxFailures of its Addon is {most}"

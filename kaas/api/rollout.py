@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -13,6 +14,7 @@ from kaas.api.model import AGE, Atomic, Column, IntOrString, ListSet, Model, Res
 from kaas.api.rollout_carried import ClassName, Image, Kind
 from kaas.api.rollout_status import MAX_GATES, MAX_STAGES, RolloutStatus
 from kaas.api.rules import Rule
+from kaas.api.selectors import fulfils
 from kaas.api.shares import IS_PERCENT, is_percent
 from kaas.api.updates import MinorVersion
 from kaas.api.verification import PromQL
@@ -180,6 +182,16 @@ class ClusterSelector(Model):
     """Labels that they have, all of these."""
     match_expressions: Annotated[tuple[Requirement, ...], Field(max_length=16), Atomic()] = ()
     """What their labels must be, all of these."""
+
+    def selects(self, namespace: str, name: str, site: str, labels: Mapping[str, str]) -> bool:
+        """Whether all that is said holds for a Cluster of that name, on that Site, with these labels."""
+        return (
+            (not self.namespaces or namespace in self.namespaces)
+            and (not self.names or f"{namespace}/{name}" in self.names)
+            and (not self.sites or site in self.sites)
+            and all(labels.get(key) == value for key, value in self.match_labels.items())
+            and all(fulfils(labels.get(r.key), r.operator, r.values) for r in self.match_expressions)
+        )
 
 
 # --- stages -------------------------------------------------------------------------------------------------------

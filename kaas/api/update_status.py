@@ -18,6 +18,9 @@ AHEAD: Final = "AheadOfVersion"
 VERSION_CHANGED: Final = "VersionChanged"
 """Reason of an update to what a person has written into `spec.version`: it waits for no window."""
 
+ADD_ONS_STEP: Final = "AddOns"
+"""Step of an update that brings add-ons to other versions: from when it has begun, these count."""
+
 THROUGH: Final = frozenset({"Done", "Skipped"})
 """States of a step after which the next may begin."""
 

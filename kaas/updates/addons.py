@@ -36,7 +36,6 @@ class Known:
         return self.addon.metadata.name
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
 def newer(addons: tuple[Known, ...], present: Present, minor: int) -> tuple[tuple[AddOn, datetime], ...]:
     """Add-ons that there is a newer version of which supports a minor, in their order; and since when there is."""
     versions = dict(present)
@@ -120,10 +119,11 @@ def gives_way(addons: Iterable[Known], brought: Iterable[AddOn], minor: int) -> 
     known = {k.name: k.addon for k in addons}
     for each in brought:
         addon = known.get(each.name)
-        best = newest(addon, minor) if addon else None
-        if addon is not None and (not is_usable(addon, each.new) or version_of(addon, each.new) is None):
-            return True
-        if best is not None and order_of(best.version) > order_of(each.new):
+        if addon is None:
+            continue
+        best = newest(addon, minor)
+        is_had = version_of(addon, each.new) is not None and is_usable(addon, each.new)
+        if not is_had or (best is not None and order_of(best.version) > order_of(each.new)):
             return True
     return False
 
@@ -143,9 +143,9 @@ def no_way_back(
     addons: Iterable[Known], name: str, old: str, running: KubernetesVersion, unread: Collection[str] = ()
 ) -> str:
     """Why an add-on cannot be brought back to a version; "" when it can."""
-    addon = next((known.addon for known in addons if known.name == name), None)
     if name in unread:
         return "its Addon cannot be read: correct it"
+    addon = next((known.addon for known in addons if known.name == name), None)
     said = version_of(addon, old) if addon else None
     if addon is None or said is None:
         return f"{old} is not in its Addon any more"

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kaas.api.cluster import Cluster
 from kaas.api.site import Site
-from kaas.api.update_status import Availability, Baseline
+from kaas.api.update_status import ADD_ONS_STEP, Availability, Baseline
 from kaas.api.versions import KubernetesVersion
 from kaas.updates.facts import Aims
 
@@ -17,7 +17,7 @@ ClusterKey = tuple[str, str]
 """Namespace and name of a Cluster."""
 
 ANNOUNCED, PREFLIGHT, CONTROL_PLANE = "Announced", "Preflight", "ControlPlane"
-ADD_ONS, VERIFICATION, FINISHED = "AddOns", "Verification", "Finished"
+ADD_ONS, VERIFICATION, FINISHED = ADD_ONS_STEP, "Verification", "Finished"
 POOL_PREFIX = "Pool/"
 """Steps of pools are called `Pool/<name>`."""
 

@@ -241,9 +241,8 @@ class Calendar:
         opening = next(
             (o for o in self.openings(change, since, since + HORIZON) if max(o.start, since) + least < o.end), None
         )
-        if (
-            opening is not None and opening.end.year == since.astimezone(UTC).year
-        ):  # its end is that of another year too
+        # Of one that ends in the year that is asked, the end is known also where another year is asked.
+        if opening is not None and opening.end.year == since.astimezone(UTC).year:
             self._first[change] = since, least, opening
         return opening
 
